@@ -1,0 +1,137 @@
+"""A board's facts, read from boards/<name>.toml or from a user's own file, and the Target: a board and what was asked of it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from mcugen.data import boards_dir
+from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
+
+Optimize = Literal["auto", "size", "speed"]
+Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
+
+
+@dataclass(frozen=True)
+class PlatformIO:
+    """What PlatformIO needs to build for the board; the platform is pinned (`atmelavr@5.2.0`)."""
+
+    platform: str
+    board: str
+    framework: str = "arduino"
+
+
+@dataclass(frozen=True)
+class Board:
+    """One microcontroller board. Sizes in bytes, clock in Hz.
+
+    flash and ram are what a sketch may use in all (a bootloader already taken off); framework_flash and framework_ram what
+    an empty sketch with Serial takes of them; `measured` says how these came about.
+    """
+
+    name: str
+    title: str
+    mcu: str
+    arch: Arch
+    clock: int
+    flash: int
+    ram: int
+    framework_flash: int
+    framework_ram: int
+    measured: str
+    source: str
+    fpu: bool = False
+    dsp: bool = False
+    progmem: bool = False
+    stack_reserve: int = 0
+    platformio: PlatformIO | None = None
+    simulator: str = ""
+    upload: str = ""
+
+    @property
+    def flash_free(self) -> int:
+        """Flash left for the model beside the framework, in bytes."""
+        return self.flash - self.framework_flash
+
+    @property
+    def ram_free(self) -> int:
+        """RAM left for the model's data, the sketch's buffers and the stack, in bytes."""
+        return self.ram - self.framework_ram
+
+
+@dataclass(frozen=True)
+class Target:
+    """A board and what was asked of it: the only thing besides the model that decides anything."""
+
+    board: Board
+    optimize: Optimize = "auto"
+
+
+def board_names() -> tuple[str, ...]:
+    """The names of the boards that come with mcugen, sorted; `host` is the one without limits."""
+    return tuple(sorted(p.stem for p in boards_dir().glob("*.toml")))
+
+
+def all_boards() -> tuple[Board, ...]:
+    """Every board that comes with mcugen."""
+    return tuple(load_board(name) for name in board_names())
+
+
+@cache
+def load_board(name: str) -> Board:
+    """A board by its short name, or by the path of a TOML file. E0401 for an unknown name, E0402 for a bad file."""
+    path = Path(name) if name.endswith(".toml") else boards_dir() / f"{name}.toml"
+    if not path.is_file() or (name not in board_names() and not name.endswith(".toml")):
+        names = ", ".join(board_names())
+        raise error("E0401", f"there is no board '{name}'", help=f"{did_you_mean(name, board_names())}the boards are {names}")
+    return parse_board(path.stem, path.read_bytes(), str(path.name))
+
+
+def parse_board(name: str, content: bytes, file: str) -> Board:
+    """A board from the text of its file; E0402 lists every key that is wrong."""
+    try:
+        table = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise error("E0402", f"not TOML: {problem}", loc=Loc(file), help="see boards/uno.toml for a board file") from problem
+    problems = [*_problems(Board, {"name": name, **table}, Loc(file))]
+    if isinstance(table.get("platformio"), dict):
+        problems += _problems(PlatformIO, table["platformio"], Loc(file, "platformio"))
+    if problems:
+        raise McugenError(problems)
+    if "platformio" in table:
+        table["platformio"] = PlatformIO(**table["platformio"])
+    return Board(name=name, **table)
+
+
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "str": (str, "a string"),
+    "int": (int, "a whole number, 0 or more"),
+    "bool": (bool, "true or false"),
+    "Arch": (str, f"one of {', '.join(get_args(Arch))}"),
+    "PlatformIO | None": (dict, "a table"),
+}
+
+
+def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]:
+    known = {f.name: f for f in fields(cls)}
+    found = []
+    for key in table.keys() - known.keys():
+        help = f"{did_you_mean(key, known)}the keys are {', '.join(known)}"
+        found.append(Diagnostic("E0402", f"unknown key '{key}'", help, loc.within(key)))
+    for key, one in known.items():
+        if key not in table:
+            if one.default is MISSING:
+                found.append(Diagnostic("E0402", f"key '{key}' is missing", "see boards/uno.toml for a board file", loc))
+            continue
+        type_, text = _TYPES[str(one.type)]
+        value = table[key]
+        wrong = not isinstance(value, type_) or (type_ is int and (isinstance(value, bool) or value < 0))
+        if wrong or (one.type == "Arch" and value not in get_args(Arch)):
+            found.append(Diagnostic("E0402", f"'{key}' is {value!r}", f"it must be {text}", loc.within(key)))
+    return sorted(found, key=lambda d: d.loc.where)
+
+

@@ -1,0 +1,79 @@
+"""The contract of an op. An op is one Python file in ops/, one C template in templates/ops/ and one test in tests/ops/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from mcugen.ir import Array, TensorType
+
+if TYPE_CHECKING:
+    from mcugen.boards import Target
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a node costs on a target. Bytes of flash (code and constants), cycles of one call, bytes of stack."""
+
+    flash: int = 0
+    cycles: int = 0
+    stack: int = 0
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of several exact ways to emit an op on a target, with its estimated cost; `name` is what the report calls it."""
+
+    name: str
+    cost: Cost
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """Base of all ops: frozen, holding its attributes and, for classical models, its arrays."""
+
+    name: ClassVar[str]
+    onnx: ClassVar[tuple[str, ...]] = ()
+    in_place: ClassVar[int | None] = None  # which input's buffer the first output may take over
+    includes: ClassVar[tuple[str, ...]] = ()
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """The output types for these input types; raises E0201 where the op does not take them."""
+        raise NotImplementedError
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        """The op's meaning in NumPy; the generated C is tested against it."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The attributes as the dump shows them; empty where there are none."""
+        return ""
+
+    def macc(self, *inputs: TensorType) -> int:
+        """Multiply-accumulate operations of one call."""
+        return 0
+
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        """The exact ways to emit this op on a target; empty where there is only one."""
+        return ()
+
+    def with_form(self, form: Form, target: Target) -> Self:
+        """This op decided: the form fixed and its constants packed. Called by the pass `select`."""
+        return self
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        """The estimated cost of the op as it is (decided, where it has forms)."""
+        return Cost()
+
+    def render(self) -> dict[str, Any]:
+        """What the template needs beyond types and names."""
+        return {}
+
+
+def same(left: Op, right: Op) -> bool:
+    """Whether two ops share one kernel: the same class and the same attributes, arrays compared by content."""
+    if type(left) is not type(right):
+        return False
+    return all(np.array_equal(vars(left)[k], vars(right)[k]) for k in vars(left))
