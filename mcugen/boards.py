@@ -87,7 +87,9 @@ def load_board(name: str) -> Board:
     path = Path(name) if name.endswith(".toml") else boards_dir() / f"{name}.toml"
     if not path.is_file() or (name not in board_names() and not name.endswith(".toml")):
         names = ", ".join(board_names())
-        raise error("E0401", f"there is no board '{name}'", help=f"{did_you_mean(name, board_names())}the boards are {names}")
+        raise error(
+            "E0401", f"there is no board '{name}'", help=f"{did_you_mean(name, board_names())}the boards are {names}"
+        )
     return parse_board(path.stem, path.read_bytes(), str(path.name))
 
 
@@ -96,7 +98,9 @@ def parse_board(name: str, content: bytes, file: str) -> Board:
     try:
         table = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise error("E0402", f"not TOML: {problem}", loc=Loc(file), help="see boards/uno.toml for a board file") from problem
+        raise error(
+            "E0402", f"not TOML: {problem}", loc=Loc(file), help="see boards/uno.toml for a board file"
+        ) from problem
     problems = [*_problems(Board, {"name": name, **table}, Loc(file))]
     if isinstance(table.get("platformio"), dict):
         problems += _problems(PlatformIO, table["platformio"], Loc(file, "platformio"))
@@ -125,13 +129,13 @@ def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]
     for key, one in known.items():
         if key not in table:
             if one.default is MISSING:
-                found.append(Diagnostic("E0402", f"key '{key}' is missing", "see boards/uno.toml for a board file", loc))
+                found.append(
+                    Diagnostic("E0402", f"key '{key}' is missing", "see boards/uno.toml for a board file", loc)
+                )
             continue
         type_, text = _TYPES[str(one.type)]
         value = table[key]
-        wrong = not isinstance(value, type_) or (type_ is int and (isinstance(value, bool) or value < 0))
+        wrong = not isinstance(value, type_) or (type_ is int and (value is True or value is False or int(value) < 0))
         if wrong or (one.type == "Arch" and value not in get_args(Arch)):
             found.append(Diagnostic("E0402", f"'{key}' is {value!r}", f"it must be {text}", loc.within(key)))
     return sorted(found, key=lambda d: d.loc.where)
-
-

@@ -19,7 +19,9 @@ class Code:
 
 
 CODES: dict[str, Code] = {
-    "E0101": Code("file cannot be read", "The model, data or board file does not exist, is a folder, or may not be read."),
+    "E0101": Code(
+        "file cannot be read", "The model, data or board file does not exist, is a folder, or may not be read."
+    ),
     "E0102": Code(
         "not a model file",
         "The content is neither skops, pickle, joblib nor ONNX. Files are told apart by their content; the ending plays no part.",
@@ -34,43 +36,98 @@ CODES: dict[str, Code] = {
         "model file holds untrusted types",
         "A skops file names types beyond scikit-learn's trees. mcugen loads exactly the types it needs and nothing else.",
     ),
-    "E0106": Code("estimator is not fitted", "The estimator has no learned state yet: call `fit` before you compile or save it."),
+    "E0106": Code(
+        "estimator is not fitted", "The estimator has no learned state yet: call `fit` before you compile or save it."
+    ),
     "E0107": Code(
         "model's arrays are not valid",
         "Child indices, features, classes or thresholds inside the model are out of range, form a cycle or are not finite. "
         "scikit-learn would read outside its arrays with such a model, so it is refused before use.",
     ),
-    "E0108": Code("pickle cannot be loaded", "Loading the pickle raised an error, most often a missing package or another version."),
-    "E0109": Code("data file cannot be read", "Data comes as .npy, .npz (array `X`, or the only array) or .csv (numbers, comma, optional header)."),
-    "E0110": Code("data does not fit the model", "The data must have one row per sample and exactly the model's features as columns."),
+    "E0108": Code(
+        "pickle cannot be loaded",
+        "Loading the pickle raised an error, most often a missing package or another version.",
+    ),
+    "E0109": Code(
+        "data file cannot be read",
+        "Data comes as .npy, .npz (array `X`, or the only array) or .csv (numbers, comma, optional header).",
+    ),
+    "E0110": Code(
+        "data does not fit the model",
+        "The data must have one row per sample and exactly the model's features as columns.",
+    ),
     "E0111": Code(
         "not a usable name",
         "The model's name becomes the prefix of every C symbol: ASCII letters, digits and underscores, not starting with a "
         "digit, no C or C++ keyword and no name the Arduino core takes.",
     ),
     "E0201": Code("types do not match", "An op was given tensors of a shape or type that it does not take."),
-    "E0202": Code("graph is not well formed", "The verifier found a value used before it is made, made twice, or of the wrong storage."),
-    "E0301": Code("estimator or op is not supported", "mcugen does not compile this estimator or op. The message names what is near."),
-    "E0302": Code("this kind of the estimator is not supported", "The estimator is supported, but not with this option or shape of output."),
-    "E0303": Code("model is too large for the format", "A count in the model (features, classes, nodes) is beyond what the generated C can index."),
+    "E0202": Code(
+        "graph is not well formed",
+        "The verifier found a value used before it is made, made twice, or of the wrong storage.",
+    ),
+    "E0301": Code(
+        "estimator or op is not supported",
+        "mcugen does not compile this estimator or op. The message names what is near.",
+    ),
+    "E0302": Code(
+        "this kind of the estimator is not supported",
+        "The estimator is supported, but not with this option or shape of output.",
+    ),
+    "E0303": Code(
+        "model is too large for the format",
+        "A count in the model (features, classes, nodes) is beyond what the generated C can index.",
+    ),
     "E0304": Code("output is not available", "The model cannot give the output that was asked for with `--output`."),
     "E0401": Code("unknown board", "`mcugen boards` lists the boards; a path to your own TOML file works too."),
-    "E0402": Code("board file is not valid", "A key of the board file is unknown, missing, or has a value that cannot be."),
-    "E0501": Code("not enough RAM", "The model with its stack needs more RAM than the board has free for a sketch.", EXIT_FIT),
+    "E0402": Code(
+        "board file is not valid", "A key of the board file is unknown, missing, or has a value that cannot be."
+    ),
+    "E0501": Code(
+        "not enough RAM", "The model with its stack needs more RAM than the board has free for a sketch.", EXIT_FIT
+    ),
     "E0502": Code("not enough flash", "The model and the framework need more flash than the board has.", EXIT_FIT),
-    "E0601": Code("compiler is missing", "A C compiler that this step needs is not installed: `mcugen doctor` says how to get it.", EXIT_TOOL),
-    "E0602": Code("build failed", "The compiler, linker or PlatformIO refused the project. With mcugen's own output this is a bug: please report it.", EXIT_TOOL),
+    "E0601": Code(
+        "compiler is missing",
+        "A C compiler that this step needs is not installed: `mcugen doctor` says how to get it.",
+        EXIT_TOOL,
+    ),
+    "E0602": Code(
+        "build failed",
+        "The compiler, linker or PlatformIO refused the project. With mcugen's own output this is a bug: please report it.",
+        EXIT_TOOL,
+    ),
     "E0603": Code("output folder holds other files", "mcugen never overwrites a file that it did not write."),
-    "E0604": Code("cannot write the output", "The disk is full, or the folder may not be written. Nothing was left half-written."),
-    "E0605": Code("PlatformIO is missing", "Building, flashing and monitoring go through PlatformIO: `pip install 'mcugen[build]'`.", EXIT_TOOL),
-    "E0606": Code("package is missing", "An optional package is needed for this step; the help line installs it.", EXIT_TOOL),
-    "E0701": Code("simulator is missing", "The board's simulator is not installed: `mcugen doctor` says how to get it.", EXIT_TOOL),
+    "E0604": Code(
+        "cannot write the output", "The disk is full, or the folder may not be written. Nothing was left half-written."
+    ),
+    "E0605": Code(
+        "PlatformIO is missing",
+        "Building, flashing and monitoring go through PlatformIO: `pip install 'mcugen[build]'`.",
+        EXIT_TOOL,
+    ),
+    "E0606": Code(
+        "package is missing", "An optional package is needed for this step; the help line installs it.", EXIT_TOOL
+    ),
+    "E0701": Code(
+        "simulator is missing", "The board's simulator is not installed: `mcugen doctor` says how to get it.", EXIT_TOOL
+    ),
     "E0702": Code("run failed", "The firmware crashed or ran past its time limit in the simulator.", EXIT_TOOL),
     "E0703": Code("no serial port", "No board was found, or the port is busy or gone.", EXIT_TOOL),
     "E0704": Code("upload failed", "The board did not take the firmware.", EXIT_TOOL),
-    "E0801": Code("the C and the model disagree", "At least one row gives another answer in C than in Python. Do not ship this build.", EXIT_VERIFY),
-    "E0901": Code("not implemented for this board", "The step is not there for this board's architecture yet.", EXIT_TOOL),
-    "E7001": Code("bug in mcugen", "Something went wrong that is mcugen's fault. `--debug` shows the traceback to report.", EXIT_BUG),
+    "E0801": Code(
+        "the C and the model disagree",
+        "At least one row gives another answer in C than in Python. Do not ship this build.",
+        EXIT_VERIFY,
+    ),
+    "E0901": Code(
+        "not implemented for this board", "The step is not there for this board's architecture yet.", EXIT_TOOL
+    ),
+    "E7001": Code(
+        "bug in mcugen",
+        "Something went wrong that is mcugen's fault. `--debug` shows the traceback to report.",
+        EXIT_BUG,
+    ),
 }
 
 

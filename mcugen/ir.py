@@ -48,7 +48,9 @@ class DType(Enum):
     @property
     def numpy(self) -> np.dtype[np.generic]:
         """The NumPy dtype of the same elements."""
-        return np.dtype({"f": "f", "i": "i", "u": "u", "b": "?"}[self.short[0]] + (str(self.nbytes) if self.short != "bool" else ""))
+        return np.dtype(
+            {"f": "f", "i": "i", "u": "u", "b": "?"}[self.short[0]] + (str(self.nbytes) if self.short != "bool" else "")
+        )
 
     @property
     def nbytes(self) -> int:
@@ -62,7 +64,9 @@ class DType(Enum):
         for one in cls:
             if one.numpy == wanted:
                 return one
-        raise error("E0201", f"tensors of {wanted} are not supported", help=f"use one of {', '.join(d.short for d in cls)}")
+        raise error(
+            "E0201", f"tensors of {wanted} are not supported", help=f"use one of {', '.join(d.short for d in cls)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,9 @@ class Graph:
 
         flow = nx.DiGraph()
         flow.add_nodes_from(range(len(self.nodes)))
-        flow.add_edges_from((self.producer[n], i) for i, node in enumerate(self.nodes) for n in node.inputs if n in self.producer)
+        flow.add_edges_from(
+            (self.producer[n], i) for i, node in enumerate(self.nodes) for n in node.inputs if n in self.producer
+        )
         return flow
 
     def __str__(self) -> str:
@@ -271,7 +277,8 @@ def verify(graph: Graph) -> None:
     problems = [*_order_problems(graph), *_type_problems(graph), *_storage_problems(graph)]
     if problems:
         raise McugenError(
-            Diagnostic("E0202", f"{graph.name}: {p}", "this is a bug in a front-end or a pass: please report it") for p in problems
+            Diagnostic("E0202", f"{graph.name}: {p}", "this is a bug in a front-end or a pass: please report it")
+            for p in problems
         )
 
 
@@ -286,7 +293,9 @@ def _order_problems(graph: Graph) -> Iterator[str]:
     made = {v.name for v in graph.values.values() if v.name not in graph.producer}
     for node in graph.nodes:
         yield from (f"{node.op.name} takes %{n}, which is not declared" for n in node.inputs if n not in graph.values)
-        yield from (f"{node.op.name} takes %{n} before it is made" for n in node.inputs if n in graph.values and n not in made)
+        yield from (
+            f"{node.op.name} takes %{n} before it is made" for n in node.inputs if n in graph.values and n not in made
+        )
         yield from (f"%{n} is made twice" for n in node.outputs if n in made)
         made.update(node.outputs)
 

@@ -1,0 +1,22 @@
+"""mcugen compiles scikit-learn models to C for microcontrollers and proves that the C gives the same answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcugen.diagnostics import Diagnostic, Loc, McugenError
+
+if TYPE_CHECKING:
+    from mcugen.compile import Compiled, compile
+
+__version__ = "0.1.0"
+__all__ = ["Compiled", "Diagnostic", "Loc", "McugenError", "compile"]
+
+
+def __getattr__(name: str) -> Any:
+    # compile.py brings in NumPy and Jinja; `mcugen --help` must not wait for them.
+    if name in ("compile", "Compiled"):
+        import importlib
+
+        return getattr(importlib.import_module("mcugen.compile"), name)
+    raise AttributeError(f"module 'mcugen' has no attribute {name!r}")

@@ -1,0 +1,65 @@
+"""The arrays of a tree ensemble, whatever library it came from: every split is `x[feature] <= threshold` on float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """All trees of an ensemble, their nodes one after another.
+
+    feature       (nodes,) int32; -1 at a leaf
+    threshold     (nodes,) float32; a row goes left where `x <= threshold` in float32 (0 at a leaf, never -0.0)
+    left, right   (nodes,) int32; children as indices into these arrays (the node itself at a leaf)
+    missing_left  (nodes,) bool; where NaN goes
+    leaf          (nodes,) int32; the row of `values` at a leaf, -1 at a split
+    values        (rows, outputs) float64; class probabilities, or one number
+    roots         (trees,) int32
+    """
+
+    n_features: int
+    feature: IntArray
+    threshold: npt.NDArray[np.float32]
+    left: IntArray
+    right: IntArray
+    missing_left: npt.NDArray[np.bool_]
+    leaf: IntArray
+    values: npt.NDArray[np.float64]
+    roots: IntArray
+
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return len(self.roots)
+
+    @property
+    def n_outputs(self) -> int:
+        """Classes of a classifier, 1 for a regressor."""
+        return int(self.values.shape[1])
+
+    def apply(self, rows: npt.NDArray[np.generic]) -> Iterator[IntArray]:
+        """Per tree, the row of `values` that each row of (rows, features) float32 reaches."""
+        x = np.asarray(rows, np.float32)
+        for root in self.roots:
+            at = np.full(len(x), root, np.int32)
+            while (inside := self.feature[at] >= 0).any():
+                here = at[inside]
+                value = x[inside, self.feature[here]]
+                to_left = np.where(np.isnan(value), self.missing_left[here], value <= self.threshold[here])
+                at[inside] = np.where(to_left, self.left[here], self.right[here])
+            yield self.leaf[at]
+
+
+def float32_not_above(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """The largest float32 not above each threshold: for float32 x, `x <= t` is the same as `x <= t32`. Never -0.0."""
+    with np.errstate(over="ignore"):
+        near = thresholds.astype(np.float32)
+    above = near.astype(np.float64) > thresholds
+    return np.where(above, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32) + np.float32(0.0)
