@@ -6,7 +6,8 @@ updates STATE returns a new STATE value and `Graph.state` pairs old and new, whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.diagnostics import Diagnostic, Loc, McugenError, error
+from mcugen.diagnostics import Loc, McugenError, error
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -145,6 +146,9 @@ class Graph:
     nodes: tuple[Node, ...]
     state: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+
     def of(self, storage: Storage) -> tuple[Value, ...]:
         """The values of one storage, in the order they were declared."""
         return tuple(v for v in self.values.values() if v.storage is storage)
@@ -192,9 +196,9 @@ class Module:
         """Every node of every function."""
         return (node for graph in self.functions for node in graph.nodes)
 
-    def map(self, change: Graph | None = None) -> Module:
-        """This module with `predict` replaced."""
-        return self if change is None else replace(self, functions=(change, *self.functions[1:]))
+    def map(self, change: Callable[[Graph], Graph]) -> Module:
+        """This module with every function changed: what most passes do."""
+        return replace(self, functions=tuple(change(graph) for graph in self.functions))
 
     def __str__(self) -> str:
         return "\n\n".join([f"module {self.name}", *map(str, self.functions)]) + "\n"
@@ -231,16 +235,18 @@ class GraphBuilder:
 
     def const(self, name: str, data: Array) -> str:
         """Declare a constant that lives in flash."""
-        return self._declare(Value(name, TensorType(data.shape, DType.of(data.dtype)), Storage.CONST, data))
+        return self._declare(_filled(name, data, Storage.CONST))
 
     def state(self, name: str, data: Array) -> str:
         """Declare RAM that outlives a call, with its initial content."""
-        return self._declare(Value(name, TensorType(data.shape, DType.of(data.dtype)), Storage.STATE, data))
+        return self._declare(_filled(name, data, Storage.STATE))
 
     def add(self, op: Op, *inputs: str, names: tuple[str, ...] = (), loc: Loc = Loc()) -> tuple[str, ...]:
-        """Append a node; its outputs are typed by the op and named `names`, or after the op. Raises E0201 on a mismatch."""
-        types = op.infer(*(self._values[n].type for n in inputs))
-        outputs = names or tuple(self._fresh(op.name) for _ in types)
+        """Append a node; its outputs are typed by the op and named `names`, or after the op. E0201 (at `loc`) on a mismatch."""
+        types = self._infer(op, inputs, loc)
+        outputs = names or self._fresh(op.name, len(types))
+        if len(outputs) != len(types):
+            raise _broken(f"{op.name} gives {len(types)} values and {len(outputs)} names")
         for out, type in zip(outputs, types, strict=True):
             self._declare(Value(out, type, Storage.TEMP))
         self._nodes.append(Node(op, inputs, outputs, loc))
@@ -248,45 +254,101 @@ class GraphBuilder:
 
     def update(self, old: str, new: str) -> None:
         """Say that `new` is what STATE value `old` becomes."""
-        self._values[new] = replace(self._values[new], storage=Storage.STATE)
+        self._values[new] = replace(self._made(new), storage=Storage.STATE)
         self._state.append((old, new))
 
     def output(self, name: str, labels: tuple[Label, ...] | None = None) -> None:
-        """Make a value an output of the graph; `labels` where it is a class index."""
-        self._values[name] = replace(self._values[name], storage=Storage.OUTPUT, labels=labels)
+        """Make a value an output of the graph; `labels` where it is a class index. Outputs come in the order of these calls."""
+        value = self._made(name)
+        del self._values[name]
+        self._values[name] = replace(value, storage=Storage.OUTPUT, labels=labels)
 
     def build(self) -> Graph:
         """The finished graph, verified."""
-        graph = Graph(self.name, MappingProxyType(dict(self._values)), tuple(self._nodes), tuple(self._state))
+        graph = Graph(self.name, self._values, tuple(self._nodes), tuple(self._state))
         verify(graph)
         return graph
 
     def _declare(self, value: Value) -> str:
         if value.name in self._values:
-            raise error("E0202", f"value %{value.name} is declared twice", help="give every value a name of its own")
+            raise _broken(f"value %{value.name} is declared twice")
         self._values[value.name] = value
         return value.name
 
-    def _fresh(self, stem: str) -> str:
-        number = sum(1 for n in self._values if n.startswith(stem))
-        return f"{stem}{number}"
+    def _infer(self, op: Op, inputs: tuple[str, ...], loc: Loc) -> tuple[TensorType, ...]:
+        try:
+            return op.infer(*(self._value(n).type for n in inputs))
+        except McugenError as problem:
+            raise McugenError(d if str(d.loc) else replace(d, loc=loc) for d in problem.diagnostics) from problem
+
+    def _value(self, name: str) -> Value:
+        if name not in self._values:
+            raise _broken(f"value %{name} is not declared")
+        return self._values[name]
+
+    def _made(self, name: str) -> Value:
+        value = self._value(name)
+        if value.storage is not Storage.TEMP:
+            raise _broken(f"%{name} is {value.storage.value}; it must be a TEMP that a node makes")
+        return value
+
+    def _fresh(self, stem: str, count: int) -> tuple[str, ...]:
+        free = (name for i in itertools.count() if (name := f"{stem}{i}") not in self._values)
+        return tuple(itertools.islice(free, count))
+
+
+def _filled(name: str, data: Array, storage: Storage) -> Value:
+    # A copy that nobody can write to: a constant that changes behind the compiler's back would not be one.
+    frozen = np.array(data)
+    frozen.setflags(write=False)
+    return Value(name, TensorType(frozen.shape, DType.of(frozen.dtype)), storage, frozen)
+
+
+def _broken(problem: str) -> McugenError:
+    return error("E0202", problem, help="this is a bug in a front-end or a pass: please report it")
 
 
 def verify(graph: Graph) -> None:
     """Check that the graph is well formed (made once, before use, types as inferred); E0202 lists all that is wrong."""
-    problems = [*_order_problems(graph), *_type_problems(graph), *_storage_problems(graph)]
-    if problems:
-        raise McugenError(
-            Diagnostic("E0202", f"{graph.name}: {p}", "this is a bug in a front-end or a pass: please report it")
-            for p in problems
-        )
+    found = (_order_problems, _type_problems, _storage_problems, _data_problems, _state_problems)
+    _refuse(f"{graph.name}: {p}" for problems in found for p in problems(graph))
 
 
 def verify_module(module: Module) -> Module:
-    """Verify every function and give the module back, so that it can stand in a chain."""
+    """Verify every function and how they go together, and give the module back, so that it can stand in a chain."""
     for graph in module.functions:
         verify(graph)
+    _refuse(_module_problems(module))
     return module
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    broken = [d for p in problems for d in _broken(p).diagnostics]
+    if broken:
+        raise McugenError(broken)
+
+
+def _module_problems(module: Module) -> Iterator[str]:
+    """Functions have names of their own, and so has every TEMP: the plan knows places by name. STATE and CONST are shared."""
+    if not module.functions:
+        yield f"module {module.name} has no function"
+    if len({g.name for g in module.functions}) < len(module.functions):
+        yield "two functions have the same name"
+    for left, right in itertools.combinations(module.functions, 2):
+        for name in sorted(left.values.keys() & right.values.keys()):
+            one, other = left.values[name], right.values[name]
+            storages = {one.storage, other.storage}
+            if Storage.TEMP in storages:
+                yield f"%{name} is a value of both {left.name} and {right.name}; a TEMP needs a name of its own"
+            elif storages & {Storage.STATE, Storage.CONST} and not _same_value(one, other):
+                yield f"%{name} is another thing in {left.name} than in {right.name}"
+
+
+def _same_value(one: Value, other: Value) -> bool:
+    same_data = one.data is other.data or (
+        one.data is not None and other.data is not None and one.data.tobytes() == other.data.tobytes()
+    )
+    return (one.storage, one.type) == (other.storage, other.type) and same_data
 
 
 def _order_problems(graph: Graph) -> Iterator[str]:
@@ -305,23 +367,54 @@ def _type_problems(graph: Graph) -> Iterator[str]:
         if any(n not in graph.values for n in (*node.inputs, *node.outputs)):
             yield f"{node.op.name} names a value that is not declared"
             continue
+        yield from _inference_problems(graph, node)
+
+
+def _inference_problems(graph: Graph, node: Node) -> Iterator[str]:
+    try:
         inferred = node.op.infer(*graph.types(node.inputs))
-        if inferred != graph.types(node.outputs):
-            found = ", ".join(map(str, graph.types(node.outputs)))
-            yield f"%{node.name} is {found}; {node.op.name} gives {', '.join(map(str, inferred))}"
+    except McugenError as problem:
+        yield from (f"%{node.name}: {d.message}" for d in problem.diagnostics)
+        return
+    if inferred != graph.types(node.outputs):
+        found = ", ".join(map(str, graph.types(node.outputs)))
+        yield f"%{node.name} is {found}; {node.op.name} gives {', '.join(map(str, inferred))}"
 
 
 def _storage_problems(graph: Graph) -> Iterator[str]:
-    if not graph.of(Storage.OUTPUT):
+    if not graph.of(Storage.OUTPUT) and not graph.state:
         yield "nothing is returned"
-    for value in graph.values.values():
-        made = value.name in graph.producer
+    for key, value in graph.values.items():
+        if key != value.name:
+            yield f"%{value.name} is known as %{key}"
+        made = key in graph.producer
         if value.storage in (Storage.TEMP, Storage.OUTPUT) and not made:
-            yield f"{value.storage.value} %{value.name} is never made"
+            yield f"{value.storage.value} %{key} is never made"
         if value.storage in (Storage.INPUT, Storage.CONST) and made:
-            yield f"{value.storage.value} %{value.name} may not be made by a node"
-        if value.storage is Storage.CONST and value.data is None:
-            yield f"const %{value.name} has no data"
+            yield f"{value.storage.value} %{key} may not be made by a node"
+
+
+def _data_problems(graph: Graph) -> Iterator[str]:
+    for value in graph.values.values():
+        if value.data is None:
+            if value.storage is Storage.CONST:
+                yield f"const %{value.name} has no data"
+        elif (value.data.shape, value.data.dtype) != (value.type.shape, value.type.dtype.numpy):
+            yield f"%{value.name} is {value.type} and its data {value.data.dtype} of shape {value.data.shape}"
+
+
+def _state_problems(graph: Graph) -> Iterator[str]:
+    made = {v.name for v in graph.of(Storage.STATE) if v.name in graph.producer}
+    kept = {v.name for v in graph.of(Storage.STATE)} - made
     for old, new in graph.state:
+        if old not in kept or new not in made:
+            yield f"state %{old} -> %{new} must lead from a STATE that no node makes to one that a node makes"
+            continue
         if graph.values[old].type != graph.values[new].type:
             yield f"state %{old} and %{new} differ in type"
+        for node in graph.nodes[graph.producer[new] + 1 :]:
+            if old in node.inputs:
+                yield f"%{node.name} takes %{old} after %{new} has taken its place"
+    olds, news = ([pair[side] for pair in graph.state] for side in (0, 1))
+    yield from (f"state %{n} becomes two values" for n in sorted(set(olds)) if olds.count(n) > 1)
+    yield from (f"state %{n} is made and replaces no other" for n in sorted(made - set(news)))

@@ -1,0 +1,49 @@
+"""The passes, in the order they run. A pass takes a module and gives a new one; none edits in place.
+
+A pass is a function, or a frozen dataclass whose fields are its options. The module is verified before the first pass and
+after every one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mcugen.boards import Target
+from mcugen.diagnostics import McugenError
+from mcugen.ir import Module, verify_module
+from mcugen.passes.dead_code import dead_code
+from mcugen.passes.fold_constants import fold_constants
+from mcugen.passes.select import select
+
+Pass = Callable[[Module, Target], Module]
+Dump = Callable[[str, str], None]
+
+PIPELINE: tuple[Pass, ...] = (fold_constants, dead_code, select)
+
+
+def run(module: Module, target: Target, dump: Dump | None = None, pipeline: tuple[Pass, ...] = PIPELINE) -> Module:
+    """The module after every pass of the pipeline. `dump` gets each pass's name and the text of what it made.
+
+    Raises E0202 where a pass leaves a graph that is not well formed, with a note that names the pass.
+    """
+    verify_module(module)
+    for one in pipeline:
+        module = one(module, target)
+        if dump:
+            dump(name_of(one), str(module))
+        _verify_after(one, module)
+    return module
+
+
+def name_of(one: Pass) -> str:
+    """What the dump calls a pass: its function's name, or its class's."""
+    return getattr(one, "__name__", type(one).__name__)
+
+
+def _verify_after(one: Pass, module: Module) -> None:
+    try:
+        verify_module(module)
+    except McugenError as broken:
+        notes = (f"after the pass {name_of(one)}",)
+        raise McugenError(replace(d, notes=(*d.notes, *notes)) for d in broken.diagnostics) from broken

@@ -1,0 +1,139 @@
+"""The checker: replays a plan with a tag on every byte and refuses one in which two live bytes meet.
+
+It knows nothing of live ranges, buffers or how the plan was made; it sees places, steps and what the ops say of themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.diagnostics import Diagnostic, McugenError
+from mcugen.ir import Array, Graph, Module, Node, Storage, Value
+
+if TYPE_CHECKING:
+    from mcugen.memory.plan import MemoryPlan, Place
+
+PLACED = (Storage.TEMP, Storage.STATE)
+
+
+def check(module: Module, plan: MemoryPlan) -> None:
+    """Refuse a plan that would lose a byte: E0202 lists every value that is misplaced and every two that meet."""
+    problems = [p for graph in module.functions for p in _function(graph, module, plan)]
+    if problems:
+        raise McugenError(
+            Diagnostic("E0202", f"memory plan: {p}", "this is a bug in mcugen: please report it") for p in problems
+        )
+
+
+def _function(graph: Graph, module: Module, plan: MemoryPlan) -> list[str]:
+    # A replay of values that lie outside of their memory or of steps that are not there would say nothing.
+    problems = [*_place_problems(graph, plan), *_step_problems(graph, plan)]
+    return problems or [f"{graph.name}: {p}" for p in _Replay(graph, module, plan).run()]
+
+
+def _place_problems(graph: Graph, plan: MemoryPlan) -> Iterator[str]:
+    sizes = {m.name: m.nbytes for m in plan.memories}
+    for value in graph.values.values():
+        if value.storage in PLACED:
+            yield from _misplaced(value, plan.places.get(value.name), sizes)
+    for old, new in graph.state:
+        if plan.places.get(old) != plan.places.get(new):
+            yield f"state %{old} and its next value %{new} lie apart"
+
+
+def _misplaced(value: Value, place: Place | None, sizes: dict[str, int]) -> Iterator[str]:
+    if place is None:
+        yield f"%{value.name} has no place"
+        return
+    if place.nbytes != value.type.nbytes:
+        yield f"%{value.name} takes {value.type.nbytes} B and has {place.nbytes} B"
+    if place.offset < 0 or place.offset + place.nbytes > sizes.get(place.memory, -1):
+        yield f"%{value.name} at {place.offset} lies outside of {place.memory} ({sizes.get(place.memory, 0)} B)"
+    if place.offset % value.type.dtype.nbytes:
+        yield f"%{value.name} at {place.offset} is not aligned to {value.type.dtype.nbytes} B"
+
+
+def _step_problems(graph: Graph, plan: MemoryPlan) -> Iterator[str]:
+    order = [step.node for step in plan.calls(graph)]
+    if sorted(order) != list(range(len(graph.nodes))):
+        yield f"{graph.name} does not run every node once"
+        return
+    at = {node: position for position, node in enumerate(order)}
+    for before, after in graph.flow.edges:
+        if at[before] > at[after]:
+            yield f"%{graph.nodes[after].name} is made before %{graph.nodes[before].name}, which it takes"
+
+
+class _Replay:
+    """One function, run step by step over memories whose bytes hold the number of the value that was written there.
+
+    The STATE of the other functions is there too: it must be whole when this one returns.
+    """
+
+    def __init__(self, graph: Graph, module: Module, plan: MemoryPlan) -> None:
+        self.graph, self.plan = graph, plan
+        self.lasting = [*dict.fromkeys(n for g in module.functions for n in _lasting(g))]
+        mine = (v.name for v in graph.values.values() if v.storage in PLACED)
+        self.names = [*dict.fromkeys([*self.lasting, *mine])]
+        self.number = {name: i for i, name in enumerate(self.names)}
+        self.tags = {m.name: np.full(m.nbytes, -1, np.int32) for m in plan.memories}
+
+    def run(self) -> Iterator[str]:
+        yield from self._overlaps(self.lasting)
+        for name in self.lasting:
+            self._write(name)
+        for step in self.plan.calls(self.graph):
+            yield from self._step(self.graph.nodes[step.node])
+        now = dict(self.graph.state)
+        for name in self.lasting:
+            yield from self._read(now.get(name, name), "whoever calls next")
+
+    def _step(self, node: Node) -> Iterator[str]:
+        inputs = [(i, n) for i, n in enumerate(node.inputs) if n in self.number]
+        outputs = [(i, n) for i, n in enumerate(node.outputs) if n in self.number]
+        for _, name in inputs:
+            yield from self._read(name, node.op.name)
+        yield from self._overlaps([n for _, n in outputs])
+        for out, target in outputs:
+            for into, source in inputs:
+                if self._meet(source, target) and not self._may_take_over(node, into, out):
+                    yield f"{node.op.name} may not write %{target} over its input %{source}"
+            self._write(target)
+
+    def _may_take_over(self, node: Node, into: int, out: int) -> bool:
+        """Only what the op allows, and byte for byte: a shifted overlap is another matter."""
+        source, target = self.plan.places[node.inputs[into]], self.plan.places[node.outputs[out]]
+        return out == 0 and into == node.op.in_place and source == target
+
+    def _overlaps(self, names: list[str]) -> Iterator[str]:
+        for left, right in combinations(names, 2):
+            if self._meet(left, right):
+                yield f"%{left} and %{right} meet"
+
+    def _meet(self, left: str, right: str) -> bool:
+        a, b = self.plan.places[left], self.plan.places[right]
+        apart = a.memory != b.memory or a.offset + a.nbytes <= b.offset or b.offset + b.nbytes <= a.offset
+        return not apart and min(a.nbytes, b.nbytes) > 0
+
+    def _at(self, name: str) -> Array:
+        place = self.plan.places[name]
+        return self.tags[place.memory][place.offset : place.offset + place.nbytes]
+
+    def _write(self, name: str) -> None:
+        self._at(name)[:] = self.number[name]
+
+    def _read(self, name: str, reader: str) -> Iterator[str]:
+        here = self._at(name)
+        for tag in np.unique(here[here != self.number[name]]):
+            if tag == -1:
+                yield f"%{name} is read by {reader} and was never written"
+            else:
+                yield f"%{name} and %{self.names[tag]} meet: {reader} finds the second where it needs the first"
+
+
+def _lasting(graph: Graph) -> Iterator[str]:
+    return (v.name for v in graph.of(Storage.STATE) if v.name not in graph.producer)

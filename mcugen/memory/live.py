@@ -1,0 +1,84 @@
+"""Live ranges: over which steps of a function each TEMP and STATE value holds bytes that somebody still needs.
+
+INPUT and OUTPUT are the caller's buffers and CONST is flash, so none of them takes part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcugen.ir import Graph, Node, Storage
+
+
+@dataclass(frozen=True)
+class Range:
+    """The steps from `first` to `last`, both included, as positions in the node order."""
+
+    first: int
+    last: int
+
+    def meets(self, other: Range) -> bool:
+        """Whether some step lies in both."""
+        return self.first <= other.last and other.first <= self.last
+
+
+def live_ranges(graph: Graph) -> dict[str, Range]:
+    """The live range of each TEMP and STATE value, by name, in the order they were declared.
+
+    A TEMP lives from the node that makes it to the last that takes it (a result nobody takes is still written, so it lives
+    for that one step). STATE outlives the call: it lives from the first step, or the node that makes it, to the last step,
+    or for a value that is replaced to its last use.
+    """
+    taken = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    replaced = {old for old, _ in graph.state}
+    end = len(graph.nodes) - 1
+    ranges = {}
+    for value in graph.values.values():
+        if value.storage not in (Storage.TEMP, Storage.STATE):
+            continue
+        first = graph.producer.get(value.name, 0)
+        stays = value.storage is Storage.STATE and value.name not in replaced
+        ranges[value.name] = Range(first, end if stays else taken.get(value.name, first))
+    return ranges
+
+
+def taken_over(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
+    """Which TEMP result may take over which dying TEMP input's buffer: result's name → input's name.
+
+    That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of one
+    size. Each input is in one pair at most, since it dies in one node.
+    """
+    pairs = {}
+    for step, node in enumerate(graph.nodes):
+        source = _dying_input(node, step, ranges)
+        target = node.outputs[0]
+        if source is None or graph.values[target].storage is not Storage.TEMP:
+            continue
+        if graph.values[source].storage is Storage.TEMP and _nbytes(graph, source) == _nbytes(graph, target):
+            pairs[target] = source
+    return pairs
+
+
+def live_bytes(graph: Graph) -> tuple[int, ...]:
+    """For each node the bytes of TEMP that any legal plan holds while it runs: an input that is taken over counts once."""
+    ranges = live_ranges(graph)
+    live = [0] * len(graph.nodes)
+    for value in graph.of(Storage.TEMP):
+        span = ranges[value.name]
+        for step in range(span.first, span.last + 1):
+            live[step] += value.type.nbytes
+    for target in taken_over(graph, ranges):
+        live[graph.producer[target]] -= _nbytes(graph, target)
+    return tuple(live)
+
+
+def _dying_input(node: Node, step: int, ranges: dict[str, Range]) -> str | None:
+    if node.op.in_place is None or node.op.in_place >= len(node.inputs):
+        return None
+    name = node.inputs[node.op.in_place]
+    dies = name in ranges and ranges[name].last == step
+    return name if dies and node.inputs.count(name) == 1 else None
+
+
+def _nbytes(graph: Graph, name: str) -> int:
+    return graph.values[name].type.nbytes

@@ -1,0 +1,119 @@
+"""The memory plan: where in RAM every value lives, and the steps that a function takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from mcugen.boards import Target
+from mcugen.ir import Graph, Module, Storage
+from mcugen.memory.check import check
+from mcugen.memory.live import live_bytes
+from mcugen.memory.pack import buffers, pack
+
+ARENA, STATE = "arena", "state"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One stretch of RAM that the model owns: `arena` for what dies with the call, `state` for what outlives it."""
+
+    name: str
+    nbytes: int
+    align: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value lives: `nbytes` from `offset` in a memory."""
+
+    memory: str
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A step that runs one whole node: its function, its position there, and the bytes of TEMP live while it runs."""
+
+    function: str
+    node: int
+    live: int
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryPlan:
+    """The memories, the place of each TEMP and STATE value by name, and the steps of all functions, one after the other."""
+
+    memories: tuple[Memory, ...]
+    places: Mapping[str, Place]
+    steps: tuple[Call, ...]
+
+    def memory(self, name: str) -> Memory:
+        """The memory of this name."""
+        return next(m for m in self.memories if m.name == name)
+
+    def calls(self, graph: Graph) -> tuple[Call, ...]:
+        """The steps of one function."""
+        return tuple(s for s in self.steps if s.function == graph.name)
+
+    @property
+    def arena(self) -> int:
+        """Bytes of the arena."""
+        return self.memory(ARENA).nbytes
+
+    @property
+    def state(self) -> int:
+        """Bytes of STATE."""
+        return self.memory(STATE).nbytes
+
+    @property
+    def lower_bound(self) -> int:
+        """Bytes that no arena for this order of nodes can do without: the most that is live in one step."""
+        return max((s.live for s in self.steps), default=0)
+
+    @property
+    def proven(self) -> bool:
+        """Whether no plan with this order of nodes needs less."""
+        return self.arena == self.lower_bound
+
+
+def plan(module: Module, target: Target) -> MemoryPlan:
+    """A checked plan for every function of the module on the target.
+
+    Functions never run at once, so their TEMP values share one arena. STATE lies apart, and a new STATE value at its old
+    one's address. Every value is aligned to its element size on every board, because the same C must run on the host.
+    `target` decides nothing yet: each board has one memory that a model may use.
+    """
+    arena, temps = _arena(module)
+    state, states = _state(module)
+    steps = tuple(Call(graph.name, i, live) for graph in module.functions for i, live in enumerate(live_bytes(graph)))
+    result = MemoryPlan((arena, state), MappingProxyType({**temps, **states}), steps)
+    check(module, result)
+    return result
+
+
+def _arena(module: Module) -> tuple[Memory, dict[str, Place]]:
+    size, align = 0, 1
+    places: dict[str, Place] = {}
+    for graph in module.functions:
+        wanted = buffers(graph)
+        for buffer, offset in zip(wanted, pack(wanted), strict=True):
+            places |= dict.fromkeys(buffer.values, Place(ARENA, offset, buffer.nbytes))
+            size, align = max(size, offset + buffer.nbytes), max(align, buffer.align)
+    return Memory(ARENA, size, align), places
+
+
+def _state(module: Module) -> tuple[Memory, dict[str, Place]]:
+    """STATE one after the other, widest elements first, so that there are no gaps; new values where their old ones are."""
+    kept = {
+        v.name: v.type for graph in module.functions for v in graph.of(Storage.STATE) if v.name not in graph.producer
+    }
+    places, offset = {}, 0
+    for name, type in sorted(kept.items(), key=lambda item: -item[1].dtype.nbytes):
+        places[name] = Place(STATE, offset, type.nbytes)
+        offset += type.nbytes
+    for graph in module.functions:
+        places |= {new: places[old] for old, new in graph.state}
+    return Memory(STATE, offset, max((t.dtype.nbytes for t in kept.values()), default=1)), places
