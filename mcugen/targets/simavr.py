@@ -23,6 +23,7 @@ from typing import Any
 
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import McugenError, error
+from mcugen.targets.cache import cache_dir
 
 EXIT_BAD_USAGE = 64  # of both runners
 PACKAGES = "sudo apt install simavr libsimavr-dev libelf-dev gcc-avr avr-libc arduino-core-avr"
@@ -45,11 +46,6 @@ class SimResult:
     total_cycles: int
     end: str
     reason: str = ""
-
-
-def cache_dir() -> Path:
-    """Where mcugen keeps what it builds for itself: `$MCUGEN_CACHE`, else `~/.cache/mcugen`."""
-    return Path(os.environ.get("MCUGEN_CACHE") or Path.home() / ".cache" / "mcugen")
 
 
 def arduino_core() -> Path:
@@ -203,7 +199,7 @@ def simulated_board(board_name: str) -> Iterator[SimBoard]:
         raise error("E0701", f"there is no simulated {board_name} to flash", help=f"the simulated boards are {names}")
     command = [str(runner("avr_board")), f"--mcu={boot.mcu}", f"--freq={boot.freq}", f"--boot-base={boot.base}"]
     command += [f"--bootloader={_bootloader_hex(boot)}", "--reset-on-open"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield SimBoard(_port(process), process)
         finally:
@@ -212,10 +208,12 @@ def simulated_board(board_name: str) -> Iterator[SimBoard]:
 
 def _port(process: subprocess.Popen[bytes]) -> str:
     assert process.stdout is not None
+    assert process.stderr is not None
     ready, _, _ = select.select([process.stdout], [], [], 10)
     line = process.stdout.readline().decode() if ready else ""
     if not line.startswith("port "):
-        raise error("E0702", "the simulated board did not start", help=f"try `{PACKAGES}`, then again")
+        process.kill()
+        raise error("E0702", "the simulated board did not start", help=_last_line(process.stderr.read()))
     return line.removeprefix("port ").strip()
 
 
