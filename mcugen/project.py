@@ -1,0 +1,246 @@
+"""The folder that a person gets: the generated C with all that an Arduino library, a PlatformIO project or plain C needs."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mcugen import __version__
+from mcugen.boards import Board
+from mcugen.diagnostics import error
+from mcugen.folder import Written, write
+from mcugen.ir import DType, Graph, Label, Module, Storage
+from mcugen.names import check_name
+from mcugen.templating import c_lit, environment
+
+__all__ = ["FLAGS", "As", "Content", "Written", "check_name", "layout", "write"]
+
+As = Literal["arduino", "platformio", "header", "c", "zip"]
+Content = Mapping[str, str | bytes]
+
+# What the C relies on. -fno-fast-math also takes the sting out of a framework's -Ofast, wherever that stands in the line.
+FLAGS = ("-ffp-contract=off", "-fno-fast-math")
+
+# Arduino's architecture names, as the first part of a board's FQBN has them: by PlatformIO platform, else by processor.
+_BY_PLATFORM = {
+    "atmelavr": "avr",
+    "atmelsam": "samd",
+    "ststm32": "stm32",
+    "nordicnrf52": "nrf52",
+    "espressif32": "esp32",
+    "raspberrypi": "rp2040",
+    "teensy": "avr",
+}
+_BY_ARCH = {
+    "avr": "avr",
+    "cortex-m0plus": "samd",
+    "cortex-m3": "stm32",
+    "cortex-m4f": "nrf52",
+    "cortex-m7": "stm32",
+    "xtensa": "esp32",
+    "riscv32": "esp32",
+}
+_LISTED = 64  # labels that a README lists before it says how many more there are
+
+
+@dataclass(frozen=True)
+class Api:
+    """What a caller of the generated C sees. `labels`: what `<name>_label` gives (text, number), empty without it."""
+
+    name: str
+    kind: Literal["label", "proba", "value"]
+    features: int
+    classes: int  # 0 for a value
+    labels: Literal["text", "number", ""]
+    label_lines: tuple[str, ...]
+
+    @property
+    def macro(self) -> str:
+        """The prefix of the macros: `DIGITS` in `DIGITS_FEATURES`."""
+        return self.name.upper()
+
+    @property
+    def example(self) -> str:
+        """The name of the example sketch."""
+        return self.name[0].upper() + self.name[1:]
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words, without a final full stop."""
+        gives = {"label": "one of {} classes", "proba": "the probabilities of {} classes", "value": "a value"}
+        numbers = "1 number" if self.features == 1 else f"{self.features} numbers"
+        return f"A model that takes {numbers} and gives {gives[self.kind].format(self.classes)}"
+
+
+def layout(
+    module: Module,
+    files: Mapping[str, str],
+    board: Board,
+    as_: As,
+    sample: Sequence[float] | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> Content:
+    """The complete folder as {path with slashes: text or bytes}; the same input gives the same bytes.
+
+    files   what the emitter made: `src/<name>.h` and `src/<name>.c`; for "header" the one `<name>.h`
+    sample  a row of the model's input for the sketch to try; E0110 where its length is not the number of features
+    facts   what the README says the model costs, in order: {"flash": "4,096 B"}
+    Raises E0111 for a name that C or Arduino does not take, E0901 for "platformio" on a board without PlatformIO.
+    """
+    check_name(module.name)
+    api = _api(module)
+    values = {
+        "api": api,
+        "board": board,
+        "form": "arduino" if as_ == "zip" else as_,
+        "layers": _layers(module.predict),
+        "facts": dict(facts or {}),
+        "sample": _sample(sample, api),
+        "flags": FLAGS,
+        "architecture": _architecture(board),
+        "keywords": _keywords(api),
+        "version": __version__,
+    }
+    if as_ == "zip":
+        return {f"{api.name}.zip": _zipped(api.name, _arduino(files, values))}
+    return dict(sorted(_FORMS[as_](files, values).items()))
+
+
+def _arduino(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    example = values["api"].example
+    return {
+        **files,
+        "library.properties": _render("library.properties", values),
+        "keywords.txt": _render("keywords.txt", values),
+        f"examples/{example}/{example}.ino": _render("sketch.cpp", values),
+        "README.md": _render("README.md", values),
+    }
+
+
+def _platformio(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    board: Board = values["board"]
+    if board.platformio is None:
+        raise error(
+            "E0901",
+            f"PlatformIO builds nothing for '{board.name}'",
+            help="choose a board that PlatformIO knows (`mcugen boards` lists them), or plain C with --as c",
+        )
+    library = f"lib/{values['api'].name}"
+    return {
+        **{f"{library}/{path}": text for path, text in files.items()},
+        f"{library}/library.json": _render("library.json", values),
+        "src/main.cpp": _render("sketch.cpp", values),
+        "platformio.ini": _render("platformio.ini", values),
+        "README.md": _render("README.md", values),
+    }
+
+
+def _plain(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        **{path.rpartition("/")[2]: text for path, text in files.items()},
+        "README.md": _render("README.md", values),
+    }
+
+
+_FORMS = {"arduino": _arduino, "platformio": _platformio, "header": _plain, "c": _plain}
+
+
+def _render(template: str, values: Mapping[str, Any]) -> str:
+    return environment().get_template(f"project/{template}.j2").render(values)
+
+
+def _zipped(folder: str, content: Content) -> bytes:
+    # Stored, not deflated: the compressed bytes would depend on the machine's zlib.
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_STORED) as archive:
+        for path, text in sorted(content.items()):
+            entry = zipfile.ZipInfo(f"{folder}/{path}", (1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, so that the permissions below are read as such
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, text if isinstance(text, bytes) else text.encode())
+    return data.getvalue()
+
+
+def _api(module: Module) -> Api:
+    outputs = module.predict.of(Storage.OUTPUT)
+    index = next((v for v in outputs if v.type.dtype is not DType.F32), None)
+    scores = next((v for v in outputs if v.type.dtype is DType.F32), None)
+    labels = index.labels or () if index else ()
+    return Api(
+        name=module.name,
+        kind="value" if index is None else "label" if scores is None else "proba",
+        features=module.predict.of(Storage.INPUT)[0].type.size,
+        classes=0 if index is None else len(labels) or (scores.type.size if scores else 0),
+        labels=_label_kind(labels),
+        label_lines=tuple(_label_lines(labels)),
+    )
+
+
+def _label_kind(labels: Sequence[Label]) -> Literal["text", "number", ""]:
+    if not labels:
+        return ""
+    return "text" if any(isinstance(label, str) for label in labels) else "number"
+
+
+def _label_lines(labels: Sequence[Label]) -> Iterator[str]:
+    width = len(str(len(labels) - 1))
+    for index, label in enumerate(labels[:_LISTED]):
+        # printable text as it is; the rest, line breaks and lone surrogates too, in escapes
+        yield f"{index:{width}}  {json.dumps(label, ensure_ascii=not str(label).isprintable(), default=str)}"
+    if len(labels) > _LISTED:
+        yield f"... and {len(labels) - _LISTED} more"
+
+
+def _layers(graph: Graph) -> list[tuple[str, str]]:
+    return [(node.op.name, node.op.describe().replace("|", "\\|")) for node in graph.nodes]
+
+
+def _keywords(api: Api) -> list[tuple[str, str]]:
+    function = f"{api.name}_predict_proba" if api.kind == "proba" else f"{api.name}_predict"
+    macros = ["FEATURES", *(["CLASSES"] if api.classes else []), *(["LABEL_SIZE"] if api.labels == "text" else [])]
+    return [
+        (function, "KEYWORD2"),
+        *([(f"{api.name}_label", "KEYWORD2")] if api.labels else []),
+        *((f"{api.macro}_{macro}", "LITERAL1") for macro in macros),
+    ]
+
+
+def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:
+    if sample is None:
+        return None
+    if len(sample) != api.features:
+        raise error(
+            "E0110",
+            f"the sample row has {len(sample)} values, the model takes {api.features}",
+            help=f"give one row of {api.features} numbers",
+        )
+    return [*_literals(sample)]
+
+
+def _literals(numbers: Iterable[float]) -> Iterator[str]:
+    for number in numbers:
+        single = _float32(float(number))
+        if math.isnan(single):
+            yield "NAN"
+        elif math.isinf(single):
+            yield "INFINITY" if single > 0 else "-INFINITY"
+        else:
+            yield c_lit(single)
+
+
+def _float32(number: float) -> float:
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError:  # beyond float32, where NumPy too makes it infinite
+        return math.copysign(math.inf, number)
+
+
+def _architecture(board: Board) -> str:
+    platform = board.platformio.platform.partition("@")[0].rpartition("/")[2] if board.platformio else ""
+    return _BY_PLATFORM.get(platform) or _BY_ARCH.get(board.arch, "*")
