@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """The per-user cache folder: `$MCUGEN_CACHE`, else `~/.cache/mcugen`. It may not exist yet; deleting it is harmless."""
+    """The per-user cache folder: `$MCUGEN_CACHE`, else `~/.cache/mcugen`. It may not exist yet; deleting it is safe."""
     return Path(os.environ.get("MCUGEN_CACHE") or Path.home() / ".cache" / "mcugen")

@@ -1,4 +1,4 @@
-"""What an ELF file says about itself: section sizes, symbols, and the flash and RAM that they come to. Sizes in bytes."""
+"""What an ELF file says about itself: sections, symbols, and the flash and RAM they come to. Sizes in bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a program takes of its board before it runs: flash (code, constants, initial values) and static RAM, in bytes."""
+    """What a program takes of its board before it runs: flash (code, constants, initial values) and static RAM."""
 
     flash: int
     ram: int

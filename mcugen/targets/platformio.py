@@ -1,4 +1,4 @@
-"""PlatformIO as a program: with the registry's platform where the registry answers, else with ours over the system's tools.
+"""PlatformIO as a program: the registry's platform where the registry answers, else ours over the system's tools.
 
 "system" runs in a core folder of mcugen's own (below the cache; the user's is not touched) that holds the platform of
 firmware/platformio under the name atmelavr, and SCons from PyPI in the place of PlatformIO's own package of it.
@@ -43,7 +43,7 @@ class PioResult:
 
 @dataclass(frozen=True)
 class _Pio:
-    """An installed PlatformIO: its Python, its version, the tool-scons it wants, and a folder with SCons for its path."""
+    """An installed PlatformIO: its Python and version, the tool-scons it wants, and a folder that has SCons."""
 
     python: str
     version: str

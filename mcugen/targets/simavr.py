@@ -33,9 +33,10 @@ PACKAGES = "sudo apt install simavr libsimavr-dev libelf-dev gcc-avr avr-libc ar
 class SimResult:
     """A finished run.
 
-    serial is what came out of UART0, results what the program handed over. cycles has one entry per start/stop pair (the
-    first 100,000). stack is the deepest of all pairs below the stack pointer at their start, sram_peak all SRAM that was
-    in use at most; both in bytes. end is "exit", "sleep", "limit" or "crash", and reason says why it crashed.
+    serial is what came out of UART0, results what the program handed over. cycles has one entry per start/stop pair
+    (the first 100,000), interrupts included. stack is the deepest of all pairs below the stack pointer at their start,
+    sram_peak all SRAM that was in use at most; both in bytes. end is "exit", "sleep", "limit" or "crash", and reason
+    says why it crashed.
     """
 
     serial: bytes
@@ -49,7 +50,7 @@ class SimResult:
 
 
 def arduino_core() -> Path:
-    """The folder of the system's Arduino AVR core (Debian: arduino-core-avr), or `$MCUGEN_ARDUINO_AVR`. E0601 without."""
+    """The folder of the system's Arduino AVR core (Debian: arduino-core-avr), or `$MCUGEN_ARDUINO_AVR`; else E0601."""
     path = Path(os.environ.get("MCUGEN_ARDUINO_AVR") or "/usr/share/arduino/hardware/arduino/avr")
     if not (path / "cores" / "arduino").is_dir():
         raise error("E0601", "the Arduino AVR core is not installed", help=f"install it: `{PACKAGES}`")
@@ -109,7 +110,7 @@ def _result(serial: bytes, results: bytes, report: dict[str, Any]) -> SimResult:
 
 @cache
 def runner(name: str) -> Path:
-    """The program `avr_run` or `avr_board`, built at its first use and kept in the cache. E0601 or E0701 where it cannot be."""
+    """The program `avr_run` or `avr_board`, built at its first use and kept in the cache. E0601, E0701."""
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise error(
@@ -160,7 +161,7 @@ def _compile(compiler: str, source: Path, program: Path) -> None:
 
 @dataclass(frozen=True)
 class Bootloader:
-    """A board's MCU and clock in Hz, its bootloader (a path below the Arduino core's bootloaders/) and where it starts."""
+    """A board's MCU, its clock in Hz, and its bootloader: where it starts, and its path in the core's bootloaders/."""
 
     mcu: str
     freq: int
@@ -177,7 +178,7 @@ BOOTLOADERS = {
 
 @dataclass(frozen=True)
 class SimBoard:
-    """A running simulated board: `port` is its serial port (a pseudo-terminal). Opening the port resets it, as on an Arduino."""
+    """A running simulated board; `port` is its serial port (a pseudo-terminal). Opening it resets the board."""
 
     port: str
     process: subprocess.Popen[bytes]
