@@ -1,0 +1,93 @@
+"""An estimator's attributes, read with suspicion: from a file, any of them may be anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from mcugen.diagnostics import Diagnostic, Loc, McugenError, error
+from mcugen.ir import Label
+
+MAX_SHOWN = 20  # problems listed of one model; a broken forest would fill the screen
+REPAIR = (
+    "the model was damaged or edited after `fit`, or comes from a scikit-learn too far from this one: "
+    "fit it again here and save it with `skops.io.dump(model, 'model.skops')`"
+)
+
+Problem = tuple[str, str]  # where inside the estimator, what is wrong
+
+
+def shown(value: object, limit: int = 40) -> str:
+    """A short, printable form of a value from a file; never calls the value's own `__repr__`."""
+    if isinstance(value, bool | int | float | str | bytes | np.generic):
+        text = ascii(value.item() if isinstance(value, np.generic) else value)
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+    return f"a {type(value).__name__}"
+
+
+def whole(value: object) -> int | None:
+    """The value as an int where it is a whole number (int or NumPy integer, not bool), else None."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+
+
+def refuse(problems: Iterable[Problem], loc: Loc) -> None:
+    """Raise E0107 with all problems (the first 20), if there are any."""
+    found = list(problems)
+    if not found:
+        return
+    rest = [f"{len(found) - MAX_SHOWN} more problems of this kind"] if len(found) > MAX_SHOWN else []
+    raise McugenError(
+        Diagnostic("E0107", what, REPAIR, loc.within(where), tuple(rest) if i == 0 else ())
+        for i, (where, what) in enumerate(found[:MAX_SHOWN])
+    )
+
+
+def labels_of(classes: object, loc: Loc) -> tuple[Label, ...]:
+    """The user's labels from `classes_`, a 1-d array of int, str, bool or finite float, as Python objects.
+
+    Raises E0107 where it is no such array or names a label twice, E0302 for labels of another kind.
+    """
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or not len(classes):
+        refuse([("classes_", f"must be a one-dimensional array of labels, not {_array_shown(classes)}")], loc)
+    assert isinstance(classes, np.ndarray)
+    labels = tuple(v.item() if isinstance(v, np.generic) else v for v in classes)
+    _check_kind(labels, loc.within("classes_"))
+    if len(set(labels)) < len(labels):
+        refuse([("classes_", "a label occurs twice")], loc)
+    return labels
+
+
+def _array_shown(value: object) -> str:
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else shown(value)
+
+
+def _check_kind(labels: Sequence[object], loc: Loc) -> None:
+    kinds = {type(label) for label in labels}
+    if len(kinds) > 1 or not kinds <= {int, str, bool, float}:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise error(
+            "E0302",
+            f"class labels of type {names} are not supported",
+            help="use labels that are all int, all str, all bool or all float: "
+            "`y = sklearn.preprocessing.LabelEncoder().fit_transform(y)`",
+            loc=loc,
+        )
+    odd = next((label for label in labels if not _writable(label)), None)
+    if odd is not None:
+        raise error(
+            "E0302",
+            f"the class label {shown(odd)} cannot be written in C",
+            help="use finite numbers of at most 64 bits, or texts without NUL and lone surrogates",
+            loc=loc,
+        )
+
+
+def _writable(label: object) -> bool:
+    if isinstance(label, float):
+        return bool(np.isfinite(label))
+    if isinstance(label, str):
+        return "\0" not in label and not any(0xD800 <= ord(c) <= 0xDFFF for c in label)
+    return isinstance(label, bool) or (isinstance(label, int) and -(2**63) <= label < 2**63)

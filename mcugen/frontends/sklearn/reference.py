@@ -1,0 +1,98 @@
+"""scikit-learn's own answers, for proving that the generated C gives the same ones."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.diagnostics import Loc
+from mcugen.ir import Array
+
+Rows = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
+
+
+def checked_reference(estimator: object, loc: Loc = Loc()) -> Reference:
+    """The reference of an estimator from anywhere: read (and so checked, with all that raises) before it is called."""
+    from mcugen.frontends.sklearn import read_estimator
+
+    read_estimator(estimator, "model", None, loc)
+    return Reference(estimator)
+
+
+class Reference:
+    """A fitted tree or forest that passed `read_estimator`, asked row by row.
+
+    Rows are (rows, features), cast to float32 as the C takes them; NaN and infinities are allowed. scikit-learn's own
+    `predict` and `predict_proba` answer every row that they accept. Rows that they refuse (infinities in every version,
+    NaN in some) go through each tree's compiled `tree_.predict`, averaged exactly as the forest does.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self._model = copy.copy(estimator)
+        self._trees = [m.tree_ for m in getattr(self._model, "estimators_", [self._model])]
+        if hasattr(self._model, "estimators_"):
+            # One job: with more, trees add up in the order in which threads finish, and the last bits vary by run.
+            self._model.n_jobs, self._model.verbose, self._model.n_estimators = 1, 0, len(self._trees)
+
+    @property
+    def classifier(self) -> bool:
+        """Whether there are classes; `labels` and `proba` answer then, else `values`."""
+        return hasattr(self._model, "classes_")
+
+    def labels(self, rows: Array) -> npt.NDArray[np.int64]:
+        """The index of the predicted class of each row, (rows,) int64."""
+        index = {label: i for i, label in enumerate(self._model.classes_.tolist())}
+
+        def asked(x: Rows) -> Scores:
+            return np.array([index[label] for label in self._model.predict(x).tolist()], np.float64)
+
+        return self._answers(rows, asked, lambda x: self._mean(x).argmax(axis=1)).astype(np.int64)
+
+    def proba(self, rows: Array) -> Scores:
+        """The class probabilities, (rows, classes) float64."""
+        return self._answers(rows, lambda x: self._model.predict_proba(x), self._mean)
+
+    def values(self, rows: Array) -> Scores:
+        """A regressor's predictions, (rows,) float64."""
+        return self._answers(rows, lambda x: self._model.predict(x), lambda x: self._mean(x)[:, 0])
+
+    def gaps(self, rows: Array) -> Scores:
+        """How far the best class is ahead of the second, in mean probability, (rows,) float64; infinite without a second."""
+        if not self.classifier or len(self._model.classes_) < 2:
+            return np.full(len(rows), np.inf)
+        best = np.sort(self.proba(rows), axis=1)
+        return best[:, -1] - best[:, -2]
+
+    def _answers(self, rows: Array, asked: Any, by_trees: Any) -> Scores:
+        with np.errstate(over="ignore"):
+            x = np.ascontiguousarray(rows, dtype=np.float32)
+        finite, missing = np.isfinite(x).all(axis=1), np.isnan(x).any(axis=1) & ~np.isinf(x).any(axis=1)
+        parts = [(m, x[m]) for m in (finite, missing, ~finite & ~missing)]
+        answers = [self._part(part, asked, by_trees) for _, part in parts]
+        out = np.empty((len(x), *answers[0].shape[1:]))
+        for (mask, _), answer in zip(parts, answers, strict=True):
+            out[mask] = answer
+        return out
+
+    def _part(self, x: Rows, asked: Any, by_trees: Any) -> Scores:
+        if not len(x) or np.isinf(x).any():
+            return np.asarray(by_trees(x), np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
+            try:
+                return np.asarray(asked(x), np.float64)
+            except ValueError:
+                if np.isfinite(x).all():
+                    raise
+                return np.asarray(by_trees(x), np.float64)
+
+    def _mean(self, x: Rows) -> Scores:
+        total = np.zeros((len(x), self._trees[0].max_n_classes))
+        for tree in self._trees:
+            total += tree.predict(x)
+        return total / len(self._trees)
