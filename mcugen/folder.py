@@ -266,7 +266,7 @@ def _make_parents(file: Path, undo: contextlib.ExitStack) -> None:
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders, the innermost first, as long as they are empty."""
-    with contextlib.suppress(OSError):
-        for folder in folders:
+    """Remove those of the folders, the innermost first, that are there and empty."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
             folder.rmdir()

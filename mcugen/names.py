@@ -32,7 +32,7 @@ MACROS = _words(
     HIGH LOW INPUT OUTPUT INPUT_PULLUP INPUT_PULLDOWN LED_BUILTIN F PI HALF_PI TWO_PI DEG_TO_RAD RAD_TO_DEG EULER
     SERIAL DISPLAY LSBFIRST MSBFIRST CHANGE FALLING RISING DEFAULT EXTERNAL INTERNAL PROGMEM PSTR DEC HEX OCT BIN
     NULL NAN INFINITY EOF RAND_MAX ARDUINO F_CPU NOT_A_PIN NOT_ON_TIMER A0 A1 A2 A3 A4 A5 A6 A7 SDA SCL SS MOSI MISO SCK
-    DEBUG NDEBUG B0 B1 B00 B01
+    DEBUG NDEBUG B0 B1 B00 B01 SREG
     """
 )  # macros of the Arduino cores and the C library; refused in any case, for the name is also written in capitals
 
@@ -83,8 +83,7 @@ def suggest_name(text: str) -> str:
     words = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_") or "model"
     started = words if words[0].isalpha() else f"m_{words}"
     short = started[: MAX_NAME - len("_model")].rstrip("_")
-    name = started if len(started) <= MAX_NAME else short
-    return name if _problem(name) is None else f"{short}_model"
+    return next(name for name in (started, f"{short}_model", f"my_{short}") if _problem(name) is None)
 
 
 def _ascii(letter: str) -> str:
@@ -109,6 +108,8 @@ def _taken(name: str) -> str | None:
         return "it is a keyword of C or C++"
     if name in CORE or name.upper() in MACROS:
         return "the C library or the Arduino core uses it"
+    if name.lower().startswith("arduino"):
+        return "library names that begin with Arduino are kept for Arduino's own"
     if name.lower() in HEADERS:
         return f"{name}.h would hide a header of the C library or the Arduino core"
     return None
