@@ -83,7 +83,6 @@ class _Replay:
         self.tags = {m.name: np.full(m.nbytes, -1, np.int32) for m in plan.memories}
 
     def run(self) -> Iterator[str]:
-        yield from self._overlaps(self.lasting)
         for name in self.lasting:
             self._write(name)
         for step in self.plan.calls(self.graph):
