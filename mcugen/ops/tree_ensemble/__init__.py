@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Cost, Form, Op
+from mcugen.ops.tree_ensemble import cost as costs
+from mcugen.ops.tree_ensemble.layout import Line, Table, lines, pack
+from mcugen.ops.tree_ensemble.leaves import Leaves, encode
 from mcugen.ops.tree_ensemble.trees import Trees
 
 Output = Literal["label", "proba", "value"]
@@ -20,13 +25,16 @@ class TreeEnsemble(Op):
     """The mean over trees of the leaf that a row reaches: a class (`label`), probabilities (`proba`) or a number (`value`).
 
     Input `f32` of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class index and `f32`
-    (classes,); value → `f32` scalar.
+    (classes,); value → `f32` scalar. Forms, all exact: `branches` (floats compared by their 32 bits), `branches16` (by
+    their upper 16 bits first; AVR) and `table` (bytes in flash, walked by one loop).
     """
 
     name: ClassVar[str] = "tree_ensemble"
+    includes: ClassVar[tuple[str, ...]] = ("string.h",)
 
     trees: Trees
     output: Output
+    form: str = ""
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         wanted = TensorType((self.trees.n_features,), DType.F32)
@@ -55,4 +63,111 @@ class TreeEnsemble(Op):
         return total / self.trees.n_trees
 
     def describe(self) -> str:
-        return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}"
+        form = f" form={self.form}" if self.form else ""
+        return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}{form}"
+
+    @cached_property
+    def leaves(self) -> Leaves:
+        """The leaves as the C holds them."""
+        return encode(self.trees, self.output)
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The trees as bytes; None where a tree has more than the 32,767 bytes that one object may have."""
+        return pack(self.trees, self.leaves)
+
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        found = tuple(Form(name, self._cost(name, target)) for name in self._available(target))
+        if not found:
+            help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
+            raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
+        return found
+
+    def with_form(self, form: Form, target: Target) -> Self:
+        return replace(self, form=form.name)
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return self._cost(self.form, target) if self.form else Cost()
+
+    def _available(self, target: Target) -> list[str]:
+        avr = target.board.arch == "avr"
+        tables = self.leaves.nbytes + (self.table.nbytes if self.table else 0)
+        found = ["branches"] if not avr or self.leaves.nbytes <= AVR_OBJECT else []
+        found += ["branches16"] if avr and found else []
+        return found + (
+            ["table"] if self.table and (not avr or (self.leaves.nbytes <= AVR_OBJECT and tables <= AVR_NEAR)) else []
+        )
+
+    def _cost(self, form: str, target: Target) -> Cost:
+        return costs.estimate(self, form, target.board)
+
+    def render(self) -> dict[str, Any]:
+        leaves, outputs = self.leaves, self.trees.n_outputs
+        signed = self.output == "value"
+        common = {
+            "form": self.form,
+            "output": self.output,
+            "leaves": leaves,
+            "outputs": outputs,
+            "n_trees": self.trees.n_trees,
+            "tree_bits": _bits(self.trees.n_trees),
+            "class_bits": _bits(outputs),
+            "code_bits": _bits(leaves.codes - 1),
+            "row_bits": 16 if leaves.nbytes < 65536 else 32,
+            "signed": signed,
+            "sum_ctype": f"{'' if signed else 'u'}int{leaves.total}_t",
+            "scales": _scales(leaves.scale),
+            "returns": "float" if signed else f"uint{_bits(outputs - 1)}_t",
+            "table_ctype": _table_ctype(leaves, signed),
+            "table_values": _table_values(leaves),
+        }
+        return common | (self._render_table() if self.form == "table" else self._render_branches())
+
+    def _render_branches(self) -> dict[str, Any]:
+        trees = [lines(self.trees, self.leaves, int(root)) for root in self.trees.roots]
+        named = {self._macro(line) for tree in trees for line in tree if line.feature >= 0}
+        return {"trees": trees, "macros": sorted(named), "macro": self._macro}
+
+    def _macro(self, line: Line) -> str:
+        low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
+        return f"{'N' if line.negative else ''}{line.missing}{low}"
+
+    def _render_table(self) -> dict[str, Any]:
+        table = self.table
+        assert table is not None  # with_form is given an available form
+        keys = table.keys >> np.int32(16) if table.halves else table.keys
+        return {
+            "table": table,
+            "keys": keys,
+            "negative": bool((table.keys < 0).any()),
+            "feature_bits": _bits(max(table.features, default=0)),
+        }
+
+
+AVR_OBJECT = 32_767  # avr-gcc refuses larger objects
+AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to the core's and the sketch's own tables
+
+
+def _bits(largest: int) -> int:
+    return 8 if largest < 256 else 16
+
+
+def _scales(scale: float) -> list[str]:
+    """The factors of a float product, each a normal float32 literal; a product of two where one would be too small."""
+    from mcugen.templating import c_lit
+
+    parts = [scale] if scale > 1e-30 else [scale * 2.0**100, 2.0**-100]
+    return [c_lit(np.float32(p)) for p in parts]
+
+
+def _table_ctype(leaves: Leaves, signed: bool) -> str:
+    if leaves.kind == "float":
+        return "float"
+    return f"{'' if signed else 'u'}int{8 * leaves.width}_t" if leaves.width in (1, 2, 4) else "uint8_t"
+
+
+def _table_values(leaves: Leaves) -> Array:
+    if leaves.kind == "float" or leaves.width in (0, 1, 2, 4):
+        return leaves.table.ravel()
+    raw = leaves.table.astype("<i8").view(np.uint8).reshape(-1, 8)
+    return raw[:, : leaves.width].ravel()

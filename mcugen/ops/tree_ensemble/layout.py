@@ -1,0 +1,181 @@
+"""Both forms of the trees as data for their templates: branches as lines in preorder, tables as bytes in preorder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.ops.tree_ensemble.leaves import Leaves
+from mcugen.ops.tree_ensemble.trees import Trees
+
+ESCAPE = 0  # a skip byte of 0 says that two more bytes hold the skip
+
+
+def preorder(trees: Trees, root: int) -> Iterator[int]:
+    """The nodes of one tree: a split, then all of its left side, then all of its right side."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        if trees.feature[node] >= 0:
+            stack += [int(trees.right[node]), int(trees.left[node])]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a tree written as branches. `label` where something jumps here; a leaf has a code and no feature."""
+
+    label: int | None
+    code: int = -1
+    feature: int = -1
+    bits: int = 0
+    threshold: float = 0.0
+    missing: str = ""  # "L" or "R"
+    negative: bool = False
+    target: int = 0
+
+
+def lines(trees: Trees, leaves: Leaves, root: int) -> list[Line]:
+    """One tree as lines: a split falls through to its left side and jumps to its right side."""
+    order = list(preorder(trees, root))
+    number = {node: i for i, node in enumerate(order)}
+    jumped_to = {int(trees.right[node]) for node in order if trees.feature[node] >= 0}
+    bits = trees.threshold.view(np.uint32)
+    return [
+        Line(number[n] if n in jumped_to else None, code=int(leaves.code[n]))
+        if trees.feature[n] < 0
+        else Line(
+            label=number[n] if n in jumped_to else None,
+            feature=int(trees.feature[n]),
+            bits=int(bits[n]),
+            threshold=float(trees.threshold[n]),
+            missing="L" if trees.missing_left[n] else "R",
+            negative=bool(bits[n] >> 31),
+            target=number[int(trees.right[n])],
+        )
+        for n in order
+    ]
+
+
+def key(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """float32 as int32 in the same order: negative numbers have their lower 31 bits turned over."""
+    bits = threshold.view(np.int32)
+    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The trees as bytes in flash, preorder: a split is head, threshold, skip; a leaf is one head.
+
+    head       1 or 2 bytes: 2·slot + missing_left at a split; 2·slots + code at a leaf, or 2·slots and the code behind it
+    threshold  key (4 bytes), its upper half (2 bytes, where all lower halves follow from the sign), or a rank (1 or 2 bytes)
+               in `keys`, the model's own thresholds, sorted
+    skip       bytes from behind the skip to the right side; ESCAPE and two bytes where it is over 255
+    """
+
+    head: int
+    threshold: int
+    ranked: bool
+    leaf: int
+    slots: int
+    features: tuple[int, ...]  # of each slot; empty where slot and feature are the same
+    keys: npt.NDArray[np.int32]
+    trees: tuple[bytes, ...]
+    halves: bool
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of all tables in flash: trees, ranks, slots, and two per tree for where it begins."""
+        ranks = len(self.keys) * (2 if self.halves else 4) if self.ranked else 0
+        slots = len(self.features) * (1 if max(self.features, default=0) < 256 else 2)
+        return sum(map(len, self.trees)) + ranks + slots + (2 * len(self.trees) if len(self.trees) > 1 else 0)
+
+
+def pack(trees: Trees, leaves: Leaves) -> Table | None:
+    """The smallest table of all the variants that can hold the model; None where a tree has more than 32,767 bytes."""
+    return min(_variants(trees, leaves), key=lambda table: table.nbytes, default=None)
+
+
+def _variants(trees: Trees, leaves: Leaves) -> Iterator[Table]:
+    splits = trees.feature >= 0
+    keys = np.unique(key(trees.threshold)[splits])
+    halves = bool(((keys & 0xFFFF) == np.where(keys < 0, 0xFFFF, 0)).all())
+    used = tuple(np.unique(trees.feature[splits]).tolist())
+    for features in ((), used) if used != tuple(range(len(used))) else ((),):
+        slots = len(features) or (max(used, default=-1) + 1)
+        for leaf in (0, 1, 2):
+            head = 1 if 2 * slots + (leaves.codes if leaf == 0 else 1) <= 256 else 2
+            if (leaf and leaves.codes > 256**leaf) or 2 * slots + leaves.codes > 65536:
+                continue
+            for ranked in (False, True):
+                threshold = (1 if len(keys) <= 256 else 2) if ranked else (2 if halves else 4)
+                if ranked and len(keys) > 65536:
+                    continue
+                writer = _Writer(trees, leaves, head, threshold, leaf, slots, features, keys if ranked else None)
+                packed = tuple(writer.tree(int(root)) for root in trees.roots)
+                if None not in packed:
+                    yield Table(
+                        head,
+                        threshold,
+                        ranked,
+                        leaf,
+                        slots,
+                        features,
+                        keys,
+                        tuple(p for p in packed if p is not None),
+                        halves,
+                    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Writer:
+    trees: Trees
+    leaves: Leaves
+    head: int
+    threshold: int
+    leaf: int
+    slots: int
+    features: tuple[int, ...]
+    ranks: npt.NDArray[np.int32] | None
+
+    @cached_property
+    def slot(self) -> npt.NDArray[np.int64]:
+        if not self.features:
+            return self.trees.feature.astype(np.int64)
+        return np.searchsorted(np.array(self.features), self.trees.feature)
+
+    @cached_property
+    def cells(self) -> list[bytes]:
+        """The threshold bytes of every node."""
+        keys = key(self.trees.threshold)
+        if self.ranks is not None:
+            keys = np.searchsorted(self.ranks, keys).astype(np.int32)
+        elif self.threshold == 2:
+            keys = keys >> np.int32(16)
+        mask = (1 << (8 * self.threshold)) - 1
+        return [(int(k) & mask).to_bytes(self.threshold, "little") for k in keys]
+
+    def tree(self, root: int) -> bytes | None:
+        """One tree's bytes, written from its last node to its first so that every skip is known; None past 32,767 bytes."""
+        done: dict[int, bytes] = {}
+        for node in reversed(list(preorder(self.trees, root))):
+            done[node] = self._leaf(node) if self.trees.feature[node] < 0 else self._split(node, done)
+            if len(done[node]) > 32_767:
+                return None
+        return done[root]
+
+    def _leaf(self, node: int) -> bytes:
+        code = int(self.leaves.code[node])
+        head = 2 * self.slots + (code if self.leaf == 0 else 0)
+        return head.to_bytes(self.head, "little") + (code.to_bytes(self.leaf, "little") if self.leaf else b"")
+
+    def _split(self, node: int, done: dict[int, bytes]) -> bytes:
+        left, right = done.pop(int(self.trees.left[node])), done.pop(int(self.trees.right[node]))
+        head = (2 * int(self.slot[node]) + int(self.trees.missing_left[node])).to_bytes(self.head, "little")
+        size = len(left)
+        skip = bytes([size]) if 0 < size < 256 else bytes([ESCAPE]) + size.to_bytes(2, "little")
+        return head + self.cells[node] + skip + left + right
