@@ -213,11 +213,12 @@ def _graph_lines(graph: Graph) -> Iterator[str]:
         outs = ", ".join(f"%{n}" for n in node.outputs)
         ins = ", ".join(f"%{n}" for n in node.inputs)
         attributes = node.op.describe()
-        types = ", ".join(map(str, graph.types(node.outputs)))
+        # A graph that is not well formed is the one whose dump is wanted most: an undeclared value prints as `?`.
+        types = ", ".join(str(graph.values[n].type) if n in graph.values else "?" for n in node.outputs)
         yield f"  {outs} = {node.op.name}({ins}){' {' + attributes + '}' if attributes else ''} : {types}"
     for old, new in graph.state:
         yield f"  state %{old} -> %{new}"
-    yield f"  return {', '.join('%' + v.name for v in graph.of(Storage.OUTPUT))}"
+    yield f"  return {', '.join('%' + v.name for v in graph.of(Storage.OUTPUT))}".rstrip()
 
 
 @dataclass

@@ -1,0 +1,33 @@
+"""relu: ONNX Relu, https://onnx.ai/onnx/operators/onnx__Relu.html."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Relu(Op):
+    """y = 0 where x < 0, else x, element by element; so NaN stays NaN and -0.0 stays -0.0.
+
+    Input and output `f32` of one shape, any rank. The output may take over the input's buffer. E0201 for another dtype.
+    """
+
+    name: ClassVar[str] = "relu"
+    onnx: ClassVar[tuple[str, ...]] = ("Relu",)
+    in_place: ClassVar[int | None] = 0
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if len(inputs) != 1 or inputs[0].dtype is not DType.F32:
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"relu takes one f32 tensor, not {found}", help="give it float32")
+        return inputs
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        return (np.where(inputs[0] < np.float32(0), np.float32(0), inputs[0]),)

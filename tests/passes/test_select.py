@@ -1,0 +1,91 @@
+"""Selection by what the target asks for, with a toy op whose forms the test gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from textwrap import dedent
+from typing import ClassVar
+
+import pytest
+
+from mcugen.boards import Board, Optimize, Target, load_board
+from mcugen.ir import DType, GraphBuilder, Module, TensorType, verify_module
+from mcugen.op import Cost, Form, Op
+from mcugen.passes.select import choose, select
+
+UNO = load_board("uno")
+
+
+@dataclass(frozen=True, eq=False)
+class Toy(Op):
+    """Passes its input on, in one of the forms it is given."""
+
+    name: ClassVar[str] = "toy"
+
+    ways: tuple[Form, ...]
+    form: str = ""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        return inputs
+
+    def describe(self) -> str:
+        return f"form={self.form}" if self.form else ""
+
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        return self.ways
+
+    def with_form(self, form: Form, target: Target) -> Toy:
+        return replace(self, form=f"{form.name}@{target.board.name}")
+
+
+def form(name: str, flash: int, cycles: int) -> Form:
+    return Form(name, Cost(flash=flash, cycles=cycles))
+
+
+SMALL, FAST, MIDDLE = form("small", 100, 1000), form("fast", 900, 120), form("middle", 200, 400)
+
+
+def board(flash_free: int) -> Board:
+    return replace(UNO, flash=flash_free, framework_flash=0)
+
+
+@pytest.mark.parametrize(("optimize", "chosen"), [("size", SMALL), ("speed", FAST), ("auto", MIDDLE)])
+def test_the_three_policies(optimize: Optimize, chosen: Form) -> None:
+    for forms in ((SMALL, FAST, MIDDLE), (MIDDLE, FAST, SMALL)):
+        assert choose(forms, Target(UNO, optimize)) is chosen
+
+
+def test_auto_leaves_out_what_does_not_fit() -> None:
+    assert choose((SMALL, FAST, MIDDLE), Target(board(200))) is MIDDLE
+    assert choose((SMALL, FAST, MIDDLE), Target(board(199))) is SMALL
+
+
+def test_auto_takes_the_smallest_where_nothing_fits() -> None:
+    assert choose((MIDDLE, SMALL, FAST), Target(board(99))) is SMALL
+
+
+@pytest.mark.parametrize("optimize", ["size", "speed", "auto"])
+def test_ties_go_by_name(optimize: Optimize) -> None:
+    twins = (form("b", 10, 10), form("a", 10, 10), form("c", 10, 10))
+    assert choose(twins, Target(UNO, optimize)).name == "a"
+
+
+def test_every_op_that_has_forms_is_decided_and_the_rest_left() -> None:
+    builder = GraphBuilder("predict")
+    (a,) = builder.add(Toy((SMALL, FAST)), builder.input("x", TensorType((3,), DType.F32)), names=("a",))
+    (b,) = builder.add(Toy(()), a, names=("b",))
+    builder.output(*builder.add(Toy((MIDDLE,)), b, names=("y",)))
+    module = Module("m", (builder.build(),))
+    before = str(module)
+    after = verify_module(select(module, Target(UNO, "speed")))
+    assert "\n" + str(after) == dedent("""
+        module m
+
+        predict:
+          input %x : 3:f32
+          %a = toy(%x) {form=fast@uno} : 3:f32
+          %b = toy(%a) : 3:f32
+          %y = toy(%b) {form=middle@uno} : 3:f32
+          return %y
+    """)
+    assert str(module) == before
