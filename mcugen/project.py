@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +15,9 @@ from typing import Any, Literal
 from mcugen import __version__
 from mcugen.boards import Board
 from mcugen.diagnostics import error
+from mcugen.emit import interface_macros, label_function, signature
 from mcugen.folder import Written, write
-from mcugen.ir import DType, Graph, Label, Module, Storage
+from mcugen.ir import Graph, Label, Module, Storage
 from mcugen.names import check_name
 from mcugen.templating import c_lit, environment
 
@@ -51,14 +53,16 @@ _LISTED = 64  # labels that a README lists before it says how many more there ar
 
 @dataclass(frozen=True)
 class Api:
-    """What a caller of the generated C sees. `labels`: what `<name>_label` gives (text, number), empty without it."""
+    """What a caller of the generated C sees. `labels` is what `<name>_label` gives: text, int32_t or int64_t; empty for a value."""
 
     name: str
     kind: Literal["label", "proba", "value"]
     features: int
     classes: int  # 0 for a value
-    labels: Literal["text", "number", ""]
+    labels: str
     label_lines: tuple[str, ...]
+    functions: tuple[str, ...]
+    macros: tuple[str, ...]
 
     @property
     def macro(self) -> str:
@@ -100,6 +104,7 @@ def layout(
         "board": board,
         "form": "arduino" if as_ == "zip" else as_,
         "layers": _layers(module.predict),
+        "keeps_state": bool(module.predict.of(Storage.STATE)),
         "facts": dict(facts or {}),
         "sample": _sample(sample, api),
         "flags": FLAGS,
@@ -168,30 +173,26 @@ def _zipped(folder: str, content: Content) -> bytes:
 
 
 def _api(module: Module) -> Api:
-    outputs = module.predict.of(Storage.OUTPUT)
-    index = next((v for v in outputs if v.type.dtype is not DType.F32), None)
-    scores = next((v for v in outputs if v.type.dtype is DType.F32), None)
-    labels = index.labels or () if index else ()
+    graph = module.predict
+    labelled = label_function(module)
+    labels = next((v.labels for v in graph.of(Storage.OUTPUT) if v.labels), ())
+    prototypes = [signature(module, graph).prototype, *([labelled.prototype] if labelled else [])]
     return Api(
         name=module.name,
-        kind="value" if index is None else "label" if scores is None else "proba",
-        features=module.predict.of(Storage.INPUT)[0].type.size,
-        classes=0 if index is None else len(labels) or (scores.type.size if scores else 0),
-        labels=_label_kind(labels),
+        kind="value" if not labels else "proba" if len(graph.of(Storage.OUTPUT)) > 1 else "label",
+        features=graph.of(Storage.INPUT)[0].type.size,
+        classes=len(labels),
+        labels="" if labelled is None else "text" if labelled.kind == "strings" else labelled.returns,
         label_lines=tuple(_label_lines(labels)),
+        functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))),
+        macros=tuple(macro for macro, *_ in interface_macros(module)),
     )
-
-
-def _label_kind(labels: Sequence[Label]) -> Literal["text", "number", ""]:
-    if not labels:
-        return ""
-    return "text" if any(isinstance(label, str) for label in labels) else "number"
 
 
 def _label_lines(labels: Sequence[Label]) -> Iterator[str]:
     width = len(str(len(labels) - 1))
     for index, label in enumerate(labels[:_LISTED]):
-        # printable text as it is; the rest, line breaks and lone surrogates too, in escapes
+        # printable text as it is; the rest, such as line breaks and marks that turn the direction of text, in escapes
         yield f"{index:{width}}  {json.dumps(label, ensure_ascii=not str(label).isprintable(), default=str)}"
     if len(labels) > _LISTED:
         yield f"... and {len(labels) - _LISTED} more"
@@ -202,13 +203,7 @@ def _layers(graph: Graph) -> list[tuple[str, str]]:
 
 
 def _keywords(api: Api) -> list[tuple[str, str]]:
-    function = f"{api.name}_predict_proba" if api.kind == "proba" else f"{api.name}_predict"
-    macros = ["FEATURES", *(["CLASSES"] if api.classes else []), *(["LABEL_SIZE"] if api.labels == "text" else [])]
-    return [
-        (function, "KEYWORD2"),
-        *([(f"{api.name}_label", "KEYWORD2")] if api.labels else []),
-        *((f"{api.macro}_{macro}", "LITERAL1") for macro in macros),
-    ]
+    return [*((name, "KEYWORD2") for name in api.functions), *((name, "LITERAL1") for name in api.macros)]
 
 
 def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:

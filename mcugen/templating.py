@@ -96,9 +96,11 @@ def _wrapped(items: list[str], margin: str, columns: int) -> Iterator[str]:
 
 
 def c_str(text: str) -> str:
-    """A C string literal of the text's UTF-8 bytes; all but plain ASCII in three octal digits, no trigraph inside."""
-    data = text.encode("utf-8", "surrogatepass")
-    before = (0, *data)
+    """A C string literal of the text's UTF-8 bytes; all but plain ASCII in three octal digits, no trigraph inside.
+
+    ValueError for a lone surrogate, which UTF-8 does not have.
+    """
+    before = (0, *text.encode())
     return '"' + "".join(_character(byte, last) for last, byte in pairwise(before)) + '"'
 
 

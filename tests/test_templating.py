@@ -108,11 +108,13 @@ def test_c_str() -> None:
     assert c_str("é1") == r'"\303\2511"'
     assert c_str("??/") == r'"?\077/"'
     assert c_str("") == '""'
+    with pytest.raises(ValueError, match="surrogate"):
+        c_str("\ud800")
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 def test_the_compiler_reads_back_what_the_filters_write(tmp_path: Path) -> None:
-    texts = ["", "plain", "größe", '"quoted" \\', "a\tb\nc", "\x00\x011", "????/??=", "日本1", "\x7f9", "\ud800"]
+    texts = ["", "plain", "größe", '"quoted" \\', "a\tb\nc", "\x00\x011", "????/??=", "日本1", "\x7f9"]
     bits = np.random.default_rng(0).integers(0, 0x7F800000, 2000, dtype=np.uint32)
     floats = np.concatenate([bits.view(np.float32), -bits.view(np.float32)])
     source = render(
@@ -126,4 +128,4 @@ def test_the_compiler_reads_back_what_the_filters_write(tmp_path: Path) -> None:
     flags = ["-std=c99", "-trigraphs", "-Wall", "-Wextra", "-Werror", "-pedantic"]
     subprocess.run(["gcc", *flags, "-o", tmp_path / "t", tmp_path / "t.c"], check=True)
     out = subprocess.run([tmp_path / "t"], check=True, stdout=subprocess.PIPE).stdout
-    assert out == floats.tobytes() + b"".join(t.encode("utf-8", "surrogatepass") + b"\0" for t in texts)
+    assert out == floats.tobytes() + b"".join(t.encode() + b"\0" for t in texts)
