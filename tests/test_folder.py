@@ -264,6 +264,16 @@ def test_the_folder_is_a_file(tmp_path: Path) -> None:
     assert texts(tmp_path) == {"out": b"mine\n"}
 
 
+@pytest.mark.parametrize("where", ["loop/out", "x" * 300, "x" * 200 + "/" + "y" * 300, "dangling"])
+def test_a_folder_that_cannot_be(tmp_path: Path, where: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nothing")
+    before = tree(tmp_path)
+    with pytest.raises(McugenError, match="E0604"):
+        write(tmp_path / where, CONTENT)
+    assert tree(tmp_path) == before
+
+
 def test_folders_made_for_nothing_go_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_module, "_write_through", no_space)
     refused(tmp_path, CONTENT, "E0604")
