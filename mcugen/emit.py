@@ -183,9 +183,7 @@ def interface_macros(module: Module) -> list[tuple[str, int, str]]:
     """The macros of the public header: counts that a caller sizes buffers with."""
     prefix, graph = module.name.upper(), module.predict
     rows = [(f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]]
-    for value in graph.of(Storage.OUTPUT):
-        if value.labels is not None:
-            rows.append((f"{prefix}_CLASSES", len(value.labels), ""))
+    rows += [(f"{prefix}_CLASSES", len(v.labels), "") for v in graph.of(Storage.OUTPUT) if v.labels is not None]
     labels = label_function(module)
     if labels and labels.kind == "strings":
         rows.append((f"{prefix}_LABEL_SIZE", labels.size, "bytes of the longest label with its end"))

@@ -67,6 +67,10 @@ class Op:
         """The estimated cost of the op as it is (decided, where it has forms)."""
         return Cost()
 
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Inputs, each (rows, *its shape), at most `limit` rows, that try what is hard for the op; empty where it knows none."""
+        return ()
+
     def render(self) -> dict[str, Any]:
         """What the template needs beyond types and names."""
         return {}

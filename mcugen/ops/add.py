@@ -24,6 +24,7 @@ class Add(Op):
     name: ClassVar[str] = "add"
     onnx: ClassVar[tuple[str, ...]] = ("Add",)
     in_place: ClassVar[int | None] = 0
+    includes: ClassVar[tuple[str, ...]] = ("string.h",)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 2 or any(t.dtype is not DType.F32 for t in inputs):

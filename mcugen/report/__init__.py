@@ -1,0 +1,174 @@
+"""What a person wants to know before a board is bought: flash, RAM and cycles, per layer and in all, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mcugen.boards import Target
+from mcugen.diagnostics import Diagnostic, Loc, McugenError
+from mcugen.ir import Module, Storage
+from mcugen.memory.plan import MemoryPlan
+from mcugen.op import Form
+
+SCHEMA = 1
+SOURCE = Literal["measured", "estimated"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its unit, and whether it was measured or estimated."""
+
+    value: int
+    unit: str
+    source: SOURCE = "estimated"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node: what it is, and what it costs. Flash and live RAM in bytes, cycles of one call."""
+
+    name: str
+    op: str
+    detail: str
+    shape: str
+    macc: int
+    flash: int
+    cycles: int
+    live: int
+    form: str
+    others: tuple[Form, ...]
+    loc: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of a compiled model on a board. RAM is static data, the caller's buffers and the deepest stack."""
+
+    model: str
+    board: str
+    optimize: str
+    flash: Figure
+    ram: Figure
+    stack: Figure
+    cycles: Figure
+    static: int
+    buffers: int
+    framework_flash: int
+    framework_ram: int
+    flash_free: int
+    ram_free: int
+    memory: dict[str, Any] = field(hash=False)
+    layers: tuple[Layer, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether both flash and RAM suffice."""
+        return self.flash.value <= self.flash_free and self.ram.value <= self.ram_free
+
+    def facts(self) -> dict[str, str]:
+        """What the generated README says the model costs."""
+        figures = {
+            "flash": self.flash,
+            "static RAM": Figure(self.static, "B"),
+            "stack": self.stack,
+            "cycles per call": self.cycles,
+        }
+        return {
+            name: f"{f.value:,}{' ' + f.unit if f.unit == 'B' else ''} ({f.source})"
+            for name, f in figures.items()
+            if f.value or f.unit == "B"
+        }
+
+
+def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
+    """The report of a compiled module, everything estimated: nothing has been built."""
+    graph, board = module.predict, target.board
+    costs = [node.op.cost(target, *graph.types(node.inputs)) for node in graph.nodes]
+    static = memory.arena + memory.state
+    buffers = sum(
+        v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
+    )
+    stack = max((c.stack for c in costs), default=0)
+    constants = sum(v.type.nbytes for v in graph.of(Storage.CONST))
+    return Report(
+        model=module.name,
+        board=board.name,
+        optimize=target.optimize,
+        flash=Figure(sum(c.flash for c in costs) + constants, "B"),
+        ram=Figure(static + buffers + stack, "B"),
+        stack=Figure(stack, "B"),
+        cycles=Figure(sum(c.cycles for c in costs), "cycles"),
+        static=static,
+        buffers=buffers,
+        framework_flash=board.framework_flash,
+        framework_ram=board.framework_ram,
+        flash_free=board.flash_free,
+        ram_free=board.ram_free,
+        memory=_memory(memory, module),
+        layers=tuple(_layers(module, memory, target)),
+    )
+
+
+def require_fit(found: Report, loc: Loc) -> None:
+    """E0501 and E0502 where the board is too small, with what would help."""
+    problems = [*_shortages(found, loc)]
+    if problems:
+        raise McugenError(problems)
+
+
+def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
+    if found.ram.value > found.ram_free:
+        notes = (
+            f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, stack {found.stack.value:,} B",
+        )
+        message = f"needs {found.ram.value:,} B of RAM; {found.board} has {found.ram_free:,} B free"
+        yield Diagnostic(
+            "E0501", message, "use a board with more RAM: `mcugen fit MODEL` lists those it fits", loc, notes
+        )
+    if found.flash.value > found.flash_free:
+        message = f"needs {found.flash.value:,} B of flash; {found.board} has {found.flash_free:,} B free"
+        yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc)
+
+
+def _smaller(found: Report) -> Iterator[str]:
+    for layer in found.layers:
+        least = min(layer.others, key=lambda f: f.cost.flash, default=None)
+        if least and least.cost.flash < layer.flash:
+            yield f"`--optimize size` takes {found.flash.value - layer.flash + least.cost.flash:,} B"
+    yield "train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)"
+    yield "use a board with more flash: `mcugen fit MODEL` lists those it fits"
+
+
+def _memory(memory: MemoryPlan, module: Module) -> dict[str, Any]:
+    steps = memory.calls(module.predict)
+    peak = max(steps, key=lambda step: step.live, default=None)
+    return {
+        "arena": memory.arena,
+        "exported_live": max((s.live for s in steps), default=0),
+        "lower_bound": memory.lower_bound,
+        "order_proven": memory.proven,
+        "peak_at": module.predict.nodes[peak.node].name if peak else "",
+    }
+
+
+def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:
+    graph = module.predict
+    for step in memory.calls(graph):
+        node = graph.nodes[step.node]
+        types = graph.types(node.inputs)
+        cost, form = node.op.cost(target, *types), getattr(node.op, "form", "")
+        yield Layer(
+            name=node.name,
+            op=node.op.name,
+            detail=node.op.describe(),
+            shape=", ".join(map(str, graph.types(node.outputs))),
+            macc=node.op.macc(*types),
+            flash=cost.flash,
+            cycles=cost.cycles,
+            live=step.live,
+            form=form,
+            others=tuple(f for f in node.op.forms(target) if f.name != form),
+            loc=str(node.loc),
+        )

@@ -47,9 +47,8 @@ def find_compiler() -> tuple[str, ...] | None:
     for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
         if name and (found := shutil.which(name)):
             return (found,)
-    from importlib.util import find_spec
-
     import sys
+    from importlib.util import find_spec
 
     return (sys.executable, "-m", "ziglang", "cc") if find_spec("ziglang") else None
 

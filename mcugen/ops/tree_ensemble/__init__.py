@@ -15,6 +15,7 @@ from mcugen.op import Cost, Form, Op
 from mcugen.ops.tree_ensemble import cost as costs
 from mcugen.ops.tree_ensemble.layout import Line, Table, lines, pack
 from mcugen.ops.tree_ensemble.leaves import Leaves, encode
+from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.trees import Trees
 
 Output = Literal["label", "proba", "value"]
@@ -100,6 +101,9 @@ class TreeEnsemble(Op):
 
     def _cost(self, form: str, target: Target) -> Cost:
         return costs.estimate(self, form, target.board)
+
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return (probe_rows(self.trees, limit, rng),)
 
     def render(self) -> dict[str, Any]:
         leaves, outputs = self.leaves, self.trees.n_outputs

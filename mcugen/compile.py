@@ -1,0 +1,161 @@
+"""The whole compiler: read, passes, plan, emit, report, prove. Every command stops earlier or goes further on this line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.boards import Optimize, Target, load_board
+from mcugen.diagnostics import error
+from mcugen.emit import Files, emit
+from mcugen.frontends import Source, read
+from mcugen.ir import Array, Module, Storage
+from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.passes import run as run_passes
+from mcugen.report import Report, report, require_fit
+from mcugen.targets import host
+from mcugen.targets.driver import Unit
+from mcugen.verify import Proof, probe, prove, require
+
+if TYPE_CHECKING:
+    from mcugen.folder import Written
+    from mcugen.project import As, Content
+
+QUICK_ROWS = 20_000  # of the proof that every compile runs; `mcugen verify` runs them all
+
+
+def compile(
+    model: object,
+    board: str = "uno",
+    *,
+    name: str | None = None,
+    optimize: Optimize = "auto",
+    output: str | None = None,
+    check_fit: bool = True,
+    check_answers: bool = True,
+    allow_pickle: bool = False,
+    dump: Callable[[str, str], None] | None = None,
+) -> Compiled:
+    """Compile a fitted estimator, a path or bytes for a board.
+
+    name           prefix of every C symbol; by default made from the file's name
+    optimize       "size" (least flash), "speed" (fewest cycles) or "auto" (the board's cost model decides)
+    output         "label" or "proba" for a classifier, "value" for a regressor
+    check_fit      raise E0501 or E0502 where the board is too small
+    check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
+    Raises McugenError only.
+    """
+    target = Target(load_board(board), optimize)
+    source = read(model, name=name, output=output, allow_pickle=allow_pickle)
+    module = run_passes(source.module, target, dump)
+    memory = plan(module, target)
+    compiled = Compiled(source, module, memory, target, report(module, memory, target))
+    if check_fit:
+        require_fit(compiled.report, source.loc)
+    if check_answers and compiled.proof:
+        require(compiled.proof, source.loc)
+    return compiled
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A compiled model: its C, its report, and the same C running on this computer."""
+
+    source: Source
+    module: Module
+    memory: MemoryPlan
+    target: Target
+    report: Report
+
+    @cached_property
+    def files(self) -> Files:
+        """The C as {path: text}: `src/<name>.h` and `src/<name>.c`."""
+        return emit(self.module, self.memory, self.target)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the board has the flash and the RAM for it."""
+        return self.report.fits
+
+    @cached_property
+    def library(self) -> host.HostLibrary:
+        """The C compiled for this computer. E0601 where it has no compiler."""
+        return host.compile_for_host([self.unit])
+
+    @property
+    def unit(self) -> Unit:
+        """The module with its C, as a driver takes it."""
+        return Unit(self.module, self.files)
+
+    @cached_property
+    def proof(self) -> Proof | None:
+        """The C against the model on rows made from its own thresholds; None where this computer has no compiler."""
+        return self.verify(limit=QUICK_ROWS) if host.find_compiler() else None
+
+    def verify(self, rows: Array | None = None, *, limit: int = 10_000_000, source: str = "") -> Proof:
+        """Compare the C on this computer with the model on rows (n, features), or without rows at every threshold."""
+        if rows is None:
+            return prove(
+                self.module,
+                self.source.reference,
+                probe(self.module, limit),
+                self.library.run,
+                on="host",
+                source="threshold rows",
+            )
+        data = checked_rows(rows, self.module)
+        return prove(self.module, self.source.reference, data, self.library.run, on="host", source=source or "rows")
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order."""
+        return self.library.run(inputs)
+
+    def predict(self, rows: Array) -> Array:
+        """What scikit-learn's `predict` gives, from the C: the user's labels, or numbers as float32. Shape (rows,)."""
+        found = self.run([checked_rows(rows, self.module)])[0]
+        labels = self.module.predict.of(Storage.OUTPUT)[0].labels
+        return found if labels is None else np.array(labels)[found]
+
+    def predict_proba(self, rows: Array) -> Array:
+        """Class probabilities from the C, (rows, classes) float32. E0304 unless compiled with output="proba"."""
+        if len(self.module.predict.of(Storage.OUTPUT)) < 2:
+            raise error("E0304", "this C gives no probabilities", help='compile with output="proba" (`--output proba`)')
+        return self.run([checked_rows(rows, self.module)])[1]
+
+    def layout(self, as_: As = "arduino", sample: Sequence[float] | None = None) -> Content:
+        """The complete output folder as {path: content}."""
+        from mcugen.project import layout
+
+        files = emit(self.module, self.memory, self.target, header=True) if as_ == "header" else self.files
+        return layout(self.module, files, self.target.board, as_, sample, self.report.facts())
+
+    def write(self, folder: str | Path, as_: As = "arduino", sample: Sequence[float] | None = None) -> Written:
+        """Write the output folder: only files that changed, all or none, and never over a file of the user's (E0603)."""
+        from mcugen.folder import write
+
+        return write(Path(folder), self.layout(as_, sample))
+
+
+def checked_rows(rows: Array, module: Module) -> Array:
+    """Rows as float32 (n, features); E0110 for another shape or for what is not numbers."""
+    features = module.predict.of(Storage.INPUT)[0].type.size
+    try:
+        with np.errstate(over="ignore"):
+            data = np.asarray(rows).astype(np.float32)
+    except (TypeError, ValueError) as problem:
+        raise error(
+            "E0110", f"the data are not numbers: {problem}", help="give an array of numbers, one row per sample"
+        ) from problem
+    if data.ndim != 2 or data.shape[1] != features:
+        shape = "x".join(map(str, data.shape)) or "a single number"
+        raise error(
+            "E0110",
+            f"the data are {shape}; the model takes rows of {features} features",
+            help=f"give an array of shape (rows, {features})",
+        )
+    return data

@@ -1,0 +1,124 @@
+"""The C against the model: rows, both answers, and every row in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.diagnostics import Loc, McugenError, error
+from mcugen.frontends.sklearn.reference import Reference
+from mcugen.ir import Array, Module, Storage
+
+NEAR_TIE = 1e-12  # a class ahead by less is ahead by the rounding of a float64 sum, not by the model
+TOLERANCE = 1e-6  # of probabilities, absolute; of numbers, relative
+SEED = 0
+Where = Literal["host", "simulator", "board"]
+Run = Callable[[Sequence[Array]], Sequence[Array]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row on which the C and the model differ: its number, both answers as text, and how far they are apart."""
+
+    number: int
+    expected: str
+    found: str
+    error: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The outcome of a comparison.
+
+    rows       compared, near ties left out
+    near_ties  rows whose two best classes are closer than 1e-12, counted and not compared
+    wrong      rows that differ; `worst` shows up to five of them
+    largest    the largest difference of probabilities (absolute) or numbers (relative), 0.0 for labels
+    """
+
+    on: Where
+    source: str
+    rows: int
+    near_ties: int
+    wrong: int
+    largest: float
+    worst: tuple[Row, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether at least one row was compared and all agree."""
+        return self.rows > 0 and self.wrong == 0
+
+    def __str__(self) -> str:
+        ties = f", {self.near_ties:,} near ties not compared" if self.near_ties else ""
+        return f"{self.rows:,} {self.source} on the {self.on}: {self.wrong:,} disagreements{ties}"
+
+
+def probe(module: Module, limit: int) -> Array:
+    """Rows (n, features) for a module without data, made by its first op from its own constants; the same at every call."""
+    rng = np.random.default_rng(SEED)
+    rows = module.predict.nodes[0].op.probe(limit, rng)
+    return rows[0] if rows else rng.standard_normal((min(limit, 256), module.predict.of(Storage.INPUT)[0].type.size))
+
+
+def prove(module: Module, reference: Reference, rows: Array, run: Run, *, on: Where, source: str) -> Proof:
+    """Run the C on the rows (n, features) and compare it with the model's own answers."""
+    with np.errstate(over="ignore"):
+        x = np.ascontiguousarray(rows, np.float32)
+    found = run([x])
+    wrong, errors, compared, shown = _differences(module, reference, x, found)
+    numbers = np.flatnonzero(wrong)
+    order = numbers[np.argsort(-errors[numbers], kind="stable")][:5]
+    worst = tuple(Row(int(i), *shown(int(i)), float(errors[i])) for i in order)
+    largest = float(errors[compared].max(initial=0.0)) if found[-1].dtype.kind == "f" else 0.0
+    return Proof(on, source, int(compared.sum()), int((~compared).sum()), len(numbers), largest, worst)
+
+
+def require(proof: Proof, loc: Loc) -> None:
+    """E0801 where a row differs."""
+    if proof.wrong:
+        raise disagreement(proof, loc)
+
+
+def disagreement(proof: Proof, loc: Loc) -> McugenError:
+    """The diagnostic of a proof that failed."""
+    notes = [f"row {row.number}: the model says {row.expected}, the C {row.found}" for row in proof.worst]
+    help = "do not use this C; please report the model that led to it"
+    return error(
+        "E0801", f"{proof.wrong:,} of {proof.rows:,} rows differ on the {proof.on}", loc=loc, notes=notes, help=help
+    )
+
+
+Differences = tuple[
+    npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.bool_], Callable[[int], tuple[str, str]]
+]
+
+
+def _differences(module: Module, reference: Reference, x: Array, found: Sequence[Array]) -> Differences:
+    """Per row: whether it is wrong, by how much, whether it was compared, and how to show both answers."""
+    if not reference.classifier:
+        values = reference.values(x)
+        limit = np.maximum(np.abs(values), float(np.finfo(np.float32).tiny))
+        errors = np.abs(found[0].astype(np.float64) - values) / limit
+        return (
+            ~(errors <= TOLERANCE),
+            errors,
+            np.ones(len(x), np.bool_),
+            lambda i: (f"{values[i]:.9g}", f"{found[0][i]:.9g}"),
+        )
+    labels, compared = reference.labels(x), reference.gaps(x) >= NEAR_TIE
+    names = next(v.labels for v in module.predict.of(Storage.OUTPUT) if v.labels is not None)
+    wrong, errors = (found[0] != labels) & compared, (found[0] != labels).astype(np.float64)
+
+    def shown(i: int) -> tuple[str, str]:
+        index = int(found[0][i])
+        return repr(names[int(labels[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
+
+    if len(found) == 1:
+        return wrong, errors, compared, shown
+    errors = np.abs(found[1].astype(np.float64) - reference.proba(x)).max(axis=1)
+    return wrong | ~(errors <= TOLERANCE), errors, compared, shown
