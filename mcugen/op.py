@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -80,4 +80,10 @@ def same(left: Op, right: Op) -> bool:
     """Whether two ops share one kernel: the same class and the same attributes, arrays compared by content."""
     if type(left) is not type(right):
         return False
-    return all(np.array_equal(vars(left)[k], vars(right)[k]) for k in vars(left))
+    return all(_equal(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
+
+
+def _equal(left: object, right: object) -> bool:
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.array_equal(left, right)  # type: ignore[arg-type]
+    return left is right or bool(left == right)

@@ -13,7 +13,7 @@ from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Form, Op
 from mcugen.ops.tree_ensemble import cost as costs
-from mcugen.ops.tree_ensemble.layout import Line, Table, lines, pack
+from mcugen.ops.tree_ensemble.layout import Line, Table, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, encode
 from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.trees import Trees
@@ -73,6 +73,11 @@ class TreeEnsemble(Op):
         return encode(self.trees, self.output)
 
     @cached_property
+    def branches(self) -> list[list[list[Line]]]:
+        """The trees as lines of code: per tree its functions, the first of them called."""
+        return [parts(self.trees, self.leaves, int(root), SPLITS_PER_FUNCTION) for root in self.trees.roots]
+
+    @cached_property
     def table(self) -> Table | None:
         """The trees as bytes; None where a tree has more than the 32,767 bytes that one object may have."""
         return pack(self.trees, self.leaves)
@@ -128,9 +133,8 @@ class TreeEnsemble(Op):
         return common | (self._render_table() if self.form == "table" else self._render_branches())
 
     def _render_branches(self) -> dict[str, Any]:
-        trees = [lines(self.trees, self.leaves, int(root)) for root in self.trees.roots]
-        named = {self._macro(line) for tree in trees for line in tree if line.feature >= 0}
-        return {"trees": trees, "macros": sorted(named), "macro": self._macro}
+        named = {self._macro(line) for tree in self.branches for part in tree for line in part if line.feature >= 0}
+        return {"trees": self.branches, "macros": sorted(named), "macro": self._macro}
 
     def _macro(self, line: Line) -> str:
         low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
@@ -148,6 +152,7 @@ class TreeEnsemble(Op):
         }
 
 
+SPLITS_PER_FUNCTION = 32  # at most 80 B each on AVR: far under the 4 KiB that every short jump reaches
 AVR_OBJECT = 32_767  # avr-gcc refuses larger objects
 AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to the core's and the sketch's own tables
 

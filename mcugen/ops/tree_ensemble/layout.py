@@ -27,10 +27,14 @@ def preorder(trees: Trees, root: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a tree written as branches. `label` where something jumps here; a leaf has a code and no feature."""
+    """One line of a tree written as branches: a split (it has a feature), a leaf (a code), or a jump to another part.
+
+    `label` where something jumps here, `target` where a split jumps to; both number the lines of one part.
+    """
 
     label: int | None
     code: int = -1
+    part: int = -1
     feature: int = -1
     bits: int = 0
     threshold: float = 0.0
@@ -39,26 +43,66 @@ class Line:
     target: int = 0
 
 
-def lines(trees: Trees, leaves: Leaves, root: int) -> list[Line]:
-    """One tree as lines: a split falls through to its left side and jumps to its right side."""
-    order = list(preorder(trees, root))
-    number = {node: i for i, node in enumerate(order)}
-    jumped_to = {int(trees.right[node]) for node in order if trees.feature[node] >= 0}
-    bits = trees.threshold.view(np.uint32)
-    return [
-        Line(number[n] if n in jumped_to else None, code=int(leaves.code[n]))
-        if trees.feature[n] < 0
-        else Line(
-            label=number[n] if n in jumped_to else None,
-            feature=int(trees.feature[n]),
-            bits=int(bits[n]),
-            threshold=float(trees.threshold[n]),
-            missing="L" if trees.missing_left[n] else "R",
-            negative=bool(bits[n] >> 31),
-            target=number[int(trees.right[n])],
-        )
-        for n in order
-    ]
+def parts(trees: Trees, leaves: Leaves, root: int, most: int) -> list[list[Line]]:
+    """One tree as functions of at most `most` splits, the first holding the root; a split falls through to its left side.
+
+    avr-gcc 5 miscounts the length of long functions and then emits jumps out of range; short ones are safe. A part ends in
+    a tail call, which is a jump.
+    """
+    heads = _cut(trees, root, most)
+    number = {head: i for i, head in enumerate(heads)}
+    return [_lines(trees, leaves, head, number) for head in heads]
+
+
+def _cut(trees: Trees, root: int, most: int) -> list[int]:
+    """The nodes at which parts begin, the root first: from below, the heavier side is cut off where both are too much."""
+    weight: dict[int, int] = {}
+    heads = []
+    for node in reversed(list(preorder(trees, root))):
+        if trees.feature[node] < 0:
+            weight[node] = 0
+            continue
+        sides = sorted((int(trees.left[node]), int(trees.right[node])), key=lambda side: weight[side])
+        while sum(weight[side] for side in sides) >= most:
+            heads.append(sides[-1])
+            weight[sides.pop()] = 0
+        weight[node] = 1 + sum(weight[side] for side in sides)
+    return [root, *reversed(heads)]
+
+
+def _lines(trees: Trees, leaves: Leaves, head: int, number: dict[int, int]) -> list[Line]:
+    order = list(_part_preorder(trees, head, number))
+    line = {node: i for i, node in enumerate(order)}
+    splits = [n for n in order if trees.feature[n] >= 0 and (n == head or n not in number)]
+    labels = {int(trees.right[n]): line[int(trees.right[n])] for n in splits}
+    return [_line(trees, leaves, n, labels, number if n != head else {}) for n in order]
+
+
+def _part_preorder(trees: Trees, head: int, number: dict[int, int]) -> Iterator[int]:
+    stack = [head]
+    while stack:
+        node = stack.pop()
+        yield node
+        if trees.feature[node] >= 0 and (node == head or node not in number):
+            stack += [int(trees.right[node]), int(trees.left[node])]
+
+
+def _line(trees: Trees, leaves: Leaves, node: int, labels: dict[int, int], number: dict[int, int]) -> Line:
+    label = labels.get(node)
+    if node in number:
+        return Line(label, part=number[node])
+    if trees.feature[node] < 0:
+        return Line(label, code=int(leaves.code[node]))
+    bits = int(trees.threshold[node : node + 1].view(np.uint32)[0])
+    return Line(
+        label,
+        feature=int(trees.feature[node]),
+        bits=bits,
+        threshold=float(trees.threshold[node]),
+        missing="L" if trees.missing_left[node] else "R",
+        negative=bool(bits >> 31),
+        target=labels[int(trees.right[node])],
+    )
 
 
 def key(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
