@@ -122,7 +122,7 @@ _TYPES: Mapping[str, tuple[type, str]] = {
 
 def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]:
     known = {f.name: f for f in fields(cls)}
-    found = []
+    found: list[Diagnostic] = []
     for key in table.keys() - known.keys():
         help = f"{did_you_mean(key, known)}the keys are {', '.join(known)}"
         found.append(Diagnostic("E0402", f"unknown key '{key}'", help, loc.within(key)))
@@ -133,9 +133,13 @@ def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]
                     Diagnostic("E0402", f"key '{key}' is missing", "see boards/uno.toml for a board file", loc)
                 )
             continue
-        type_, text = _TYPES[str(one.type)]
-        value = table[key]
-        wrong = not isinstance(value, type_) or (type_ is int and (value is True or value is False or int(value) < 0))
-        if wrong or (one.type == "Arch" and value not in get_args(Arch)):
-            found.append(Diagnostic("E0402", f"'{key}' is {value!r}", f"it must be {text}", loc.within(key)))
+        if not _is_valid(table[key], str(one.type)):
+            text = _TYPES[str(one.type)][1]
+            found.append(Diagnostic("E0402", f"'{key}' is {table[key]!r}", f"it must be {text}", loc.within(key)))
     return sorted(found, key=lambda d: d.loc.where)
+
+
+def _is_valid(value: Any, type_: str) -> bool:
+    if type(value) is not _TYPES[type_][0]:  # not isinstance: to Python, true is a whole number
+        return False
+    return value in get_args(Arch) if type_ == "Arch" else not (type_ == "int" and value < 0)

@@ -1,13 +1,14 @@
 /* avr_run: runs an AVR firmware under libsimavr, counts its cycles and measures its stack.
  *
  *   avr_run [--mcu atmega328p] [--freq 16000000] [--limit CYCLES] [--rows FILE] [--results FILE]
- *           [--report FILE] [--uart-in FILE] ELF
+ *           [--report FILE] [--uart-in FILE] [--quiet CYCLES] ELF
  *
  * What the firmware sends through UART0 goes to stdout. The firmware commands this runner by
  * writes to GPIOR0 (see enum command); GPIOR1 and GPIOR2 then hold the low and the high byte of the
  * SRAM address of a request block: struct { uint16_t address, length; }.
  *
- * Exit status: 0 ended by CMD_END or by sleeping with interrupts off, 1 crashed, 2 cycle limit,
+ * Exit status: 0 ended by CMD_END, by sleeping with interrupts off, or because all of --uart-in was
+ * sent and for --quiet cycles nothing came out; 1 crashed, 2 cycle limit,
  * 64 wrong usage or a file that cannot be read or written. */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE /* libsimavr's headers, cfmakeraw() */
@@ -27,7 +28,7 @@
 enum { EXIT_CRASH = 1, EXIT_LIMIT = 2, EXIT_BAD_USAGE = 64 };
 enum { GPIOR0 = 0x3E, GPIOR1 = 0x4A, GPIOR2 = 0x4B }; /* data addresses, the same on all ATmegas */
 enum { RAM_OFFSET = 0x800000, EEPROM_OFFSET = 0x810000 }; /* how an AVR ELF tells memories apart */
-enum { PAINT = 0xA5, MAX_EACH = 100000 };
+enum { PAINT = 0xA5 };
 
 enum command {
     CMD_START = 1, /* start counting */
@@ -40,7 +41,7 @@ enum command {
 struct options {
     const char *mcu, *rows, *results, *report, *uart_in, *elf;
     uint32_t freq;
-    uint64_t limit;
+    uint64_t limit, quiet;
 };
 
 struct bytes {
@@ -54,13 +55,18 @@ struct program {
     uint16_t static_end;           /* one past .data, .bss and .noinit */
 };
 
+/* What one pair of markers measured: its cycles, and its deepest stack below the SP at its start. */
+struct pair {
+    uint64_t cycles;
+    unsigned stack;
+};
+
 struct measured {
     bool counting;
     avr_cycle_count_t started;
     uint16_t started_sp, pair_lowest_sp, lowest_sp;
-    uint64_t pairs, total, min, max;
-    unsigned stack; /* deepest of all pairs, bytes below the SP at its start */
-    uint64_t each[MAX_EACH];
+    struct pair *pairs;
+    size_t count, room;
 };
 
 struct run {
@@ -68,13 +74,14 @@ struct run {
     struct program program;
     struct measured measured;
     struct bytes rows, uart_in;
+    avr_cycle_count_t last_byte; /* when a byte last went in or came out */
     FILE *results;
     const char *end, *reason;
 };
 
 static const char USAGE[] =
     "usage: avr_run [--mcu NAME] [--freq HZ] [--limit CYCLES] [--rows FILE] [--results FILE]\n"
-    "               [--report FILE] [--uart-in FILE] ELF\n";
+    "               [--report FILE] [--uart-in FILE] [--quiet CYCLES] ELF\n";
 
 static void fail(const char *what, const char *why) {
     fprintf(stderr, "avr_run: %s: %s\n", what, why);
@@ -204,20 +211,25 @@ static void start_counting(struct run *run) {
     m->started_sp = m->pair_lowest_sp = stack_pointer(run->avr);
 }
 
+static void make_room(struct measured *m) {
+    m->room = m->room ? 2 * m->room : 1024;
+    m->pairs = realloc(m->pairs, m->room * sizeof *m->pairs);
+    if (!m->pairs)
+        fail("--report", "out of memory");
+}
+
 static void stop_counting(struct run *run) {
     struct measured *m = &run->measured;
     if (!m->counting)
         return;
     m->counting = false;
-    const uint64_t cycles = run->avr->cycle - stopping_cost(run->avr) - m->started;
-    if (m->pairs < MAX_EACH)
-        m->each[m->pairs] = cycles;
-    m->min = m->pairs == 0 || cycles < m->min ? cycles : m->min;
-    m->max = cycles > m->max ? cycles : m->max;
-    m->total += cycles;
-    m->pairs++;
-    const unsigned stack = (unsigned)(m->started_sp - m->pair_lowest_sp);
-    m->stack = stack > m->stack ? stack : m->stack;
+    const struct pair pair = {
+        run->avr->cycle - stopping_cost(run->avr) - m->started,
+        (unsigned)(m->started_sp - m->pair_lowest_sp),
+    };
+    if (m->count == m->room)
+        make_room(m);
+    m->pairs[m->count++] = pair;
 }
 
 static void fill(struct run *run, uint16_t block, uint16_t address, uint16_t length) {
@@ -268,13 +280,18 @@ static void on_command(avr_t *avr, avr_io_addr_t register_address, uint8_t value
 }
 
 static void on_output(void *user, uint8_t byte) {
-    (void)user;
+    struct run *run = user;
+    run->last_byte = run->avr->cycle;
     putchar(byte);
 }
 
 static int next_input(void *user) {
-    struct bytes *input = &((struct run *)user)->uart_in;
-    return input->used < input->size ? input->data[input->used++] : -1;
+    struct run *run = user;
+    struct bytes *input = &run->uart_in;
+    if (input->used == input->size)
+        return -1;
+    run->last_byte = run->avr->cycle;
+    return input->data[input->used++];
 }
 
 /* ---- the run -------------------------------------------------------------------------------- */
@@ -317,7 +334,11 @@ static void step(struct run *run) {
         finish(run, "crash", "a jump outside of the program");
 }
 
-static void run_to_end(struct run *run, uint64_t limit) {
+static bool is_quiet(const struct run *run, uint64_t cycles) {
+    return run->uart_in.used == run->uart_in.size && run->avr->cycle - run->last_byte >= cycles;
+}
+
+static void run_to_end(struct run *run, const struct options *options) {
     avr_t *avr = run->avr;
     run->measured.lowest_sp = avr->ramend;
     memset(avr->data + run->program.static_end, PAINT, avr->ramend + 1u - run->program.static_end);
@@ -325,8 +346,10 @@ static void run_to_end(struct run *run, uint64_t limit) {
     avr->run_cycle_count = 1;
     while (!run->end) {
         step(run);
-        if (avr->cycle >= limit)
+        if (avr->cycle >= options->limit)
             finish(run, "limit", "");
+        else if (options->quiet && is_quiet(run, options->quiet))
+            finish(run, "quiet", "");
     }
 }
 
@@ -345,19 +368,16 @@ static unsigned sram_peak(const struct run *run) {
 
 static void write_report(const struct run *run, const char *path) {
     const struct measured *m = &run->measured;
-    const uint64_t listed = m->pairs < MAX_EACH ? m->pairs : MAX_EACH;
-    const double mean = m->pairs ? (double)m->total / (double)m->pairs : 0.0;
     FILE *file = open_file(path, "w");
-    fprintf(file, "{\"end\": \"%s\", \"reason\": \"%s\", \"pairs\": %" PRIu64 ",\n", run->end,
-            run->reason, m->pairs);
-    fprintf(file,
-            " \"cycles\": {\"min\": %" PRIu64 ", \"mean\": %.3f, \"max\": %" PRIu64
-            ", \"total\": %" PRIu64 "},\n \"each\": [",
-            m->min, mean, m->max, m->total);
-    for (uint64_t i = 0; i < listed; i++)
-        fprintf(file, "%s%" PRIu64, i ? ", " : "", m->each[i]);
-    fprintf(file, "],\n \"stack\": %u, \"sram_peak\": %u, \"total_cycles\": %" PRIu64 "}\n",
-            m->stack, sram_peak(run), (uint64_t)run->avr->cycle);
+    fprintf(file, "{\"end\": \"%s\", \"reason\": \"%s\", \"sram_peak\": %u,", run->end, run->reason,
+            sram_peak(run));
+    fprintf(file, " \"total_cycles\": %" PRIu64 ",\n \"cycles\": [", (uint64_t)run->avr->cycle);
+    for (size_t i = 0; i < m->count; i++)
+        fprintf(file, "%s%" PRIu64, i ? ", " : "", m->pairs[i].cycles);
+    fprintf(file, "],\n \"stack\": [");
+    for (size_t i = 0; i < m->count; i++)
+        fprintf(file, "%s%u", i ? ", " : "", m->pairs[i].stack);
+    fprintf(file, "]}\n");
     if (fclose(file))
         fail(path, strerror(errno));
 }
@@ -378,7 +398,8 @@ static struct options parse(int count, char **arguments) {
         {"mcu", required_argument, 0, 'm'},     {"freq", required_argument, 0, 'f'},
         {"limit", required_argument, 0, 'l'},   {"rows", required_argument, 0, 'i'},
         {"results", required_argument, 0, 'o'}, {"report", required_argument, 0, 'r'},
-        {"uart-in", required_argument, 0, 'u'}, {0, 0, 0, 0},
+        {"uart-in", required_argument, 0, 'u'}, {"quiet", required_argument, 0, 'q'},
+        {0, 0, 0, 0},
     };
     struct options o = {.mcu = "atmega328p", .freq = 16000000, .limit = 2000000000};
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;) {
@@ -390,6 +411,7 @@ static struct options parse(int count, char **arguments) {
         case 'o': o.results = optarg; break;
         case 'r': o.report = optarg; break;
         case 'u': o.uart_in = optarg; break;
+        case 'q': o.quiet = number(optarg); break;
         default: fputs(USAGE, stderr); exit(EXIT_BAD_USAGE);
         }
     }
@@ -426,7 +448,7 @@ int main(int count, char **arguments) {
         uart_link_start(&uart);
     avr_register_io_write(run.avr, GPIOR0, on_command, &run);
 
-    run_to_end(&run, options.limit);
+    run_to_end(&run, &options);
 
     if (run.results && fclose(run.results))
         fail(options.results, strerror(errno));

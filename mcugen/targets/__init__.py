@@ -1,0 +1,27 @@
+"""Where generated C runs: this computer, and boards through their toolchains."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from mcugen.diagnostics import error
+
+if TYPE_CHECKING:
+    from mcugen.boards import Board
+    from mcugen.targets.toolchain import Toolchain
+
+_MODULES = {"avr": "avr"}  # a board's arch: the module here that has its `toolchain`
+
+
+def toolchain_for(board: Board) -> Toolchain:
+    """The toolchain that builds, simulates and flashes for the board. E0901 where its architecture has none yet."""
+    module = _MODULES.get(board.arch)
+    if module is None:
+        boards = ", ".join(_MODULES)
+        raise error(
+            "E0901",
+            f"mcugen does not build, simulate or flash for {board.title} ({board.arch}) yet",
+            help=f"`compile`, `fit` and `verify --on host` work for it; the rest is there for {boards}",
+        )
+    return cast("Toolchain", import_module(f"{__name__}.{module}").toolchain)

@@ -22,6 +22,7 @@ class Symbol:
     section: str
     size: int
     address: int
+    is_object: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,4 +87,5 @@ def _is_sized(entry: Any) -> bool:
 def _symbol(file: Any, entry: Any) -> Symbol:
     index = entry["st_shndx"]
     section = file.get_section(index).name if isinstance(index, int) else ""
-    return Symbol(entry.name, section, entry["st_size"], entry["st_value"])
+    is_object = entry["st_info"]["type"] == "STT_OBJECT"
+    return Symbol(entry.name, section, entry["st_size"], entry["st_value"], is_object)

@@ -33,20 +33,25 @@ PACKAGES = "sudo apt install simavr libsimavr-dev libelf-dev gcc-avr avr-libc ar
 class SimResult:
     """A finished run.
 
-    serial is what came out of UART0, results what the program handed over. cycles has one entry per start/stop pair
-    (the first 100,000), interrupts included. stack is the deepest of all pairs below the stack pointer at their start,
-    sram_peak all SRAM that was in use at most; both in bytes. end is "exit", "sleep", "limit" or "crash", and reason
-    says why it crashed.
+    serial is what came out of UART0, results what the program handed over. cycles and stacks have one entry per
+    start/stop pair: the cycles between them, interrupts included, and the deepest stack below the stack pointer at the
+    start. sram_peak is all SRAM that was in use at most. Stack and SRAM in bytes. end is "exit", "sleep", "quiet",
+    "limit" or "crash", and reason says why it crashed.
     """
 
     serial: bytes
     results: bytes
     cycles: tuple[int, ...]
-    stack: int
+    stacks: tuple[int, ...]
     sram_peak: int
     total_cycles: int
     end: str
     reason: str = ""
+
+    @property
+    def stack(self) -> int:
+        """The deepest stack of all pairs, in bytes."""
+        return max(self.stacks, default=0)
 
 
 def arduino_core() -> Path:
@@ -65,11 +70,13 @@ def simulate(
     rows: bytes = b"",
     uart_in: bytes = b"",
     limit: int = 2_000_000_000,
+    quiet: int | None = None,
     timeout: float = 300,
 ) -> SimResult:
     """Run the ELF on a simulated `mcu` at `freq` Hz until it ends, crashes or has used `limit` cycles.
 
-    rows are served to its fill requests, uart_in is sent to UART0. A crash or the limit is no error here: see `end`.
+    rows are served to its fill requests, uart_in is sent to UART0. quiet ends the run so many cycles after the last
+    byte in or out. A crash or the limit is no error here: see `end`.
     E0701 when the simulator cannot be built, E0702 when it refuses the program or takes over `timeout` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="mcugen-sim-") as folder:
@@ -77,6 +84,7 @@ def simulate(
         (here / "rows").write_bytes(rows)
         (here / "uart").write_bytes(uart_in)
         numbers = [f"--mcu={mcu}", f"--freq={freq}", f"--limit={limit}"]
+        numbers += [f"--quiet={quiet}"] if quiet else []
         files = [f"--{option}={here / name}" for option, name in _FILES.items()]
         done = _run([str(runner("avr_run")), *numbers, *files, str(elf)], timeout)
         if done.returncode < 0 or done.returncode >= EXIT_BAD_USAGE:
@@ -104,8 +112,8 @@ def _last_line(output: bytes) -> str:
 
 
 def _result(serial: bytes, results: bytes, report: dict[str, Any]) -> SimResult:
-    numbers = {key: report[key] for key in ("stack", "sram_peak", "total_cycles", "end", "reason")}
-    return SimResult(serial, results, cycles=tuple(report["each"]), **numbers)
+    numbers = {key: report[key] for key in ("sram_peak", "total_cycles", "end", "reason")}
+    return SimResult(serial, results, tuple(report["cycles"]), tuple(report["stack"]), **numbers)
 
 
 @cache

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mcugen.boards import Board
+from mcugen.ir import Array
+
+if TYPE_CHECKING:
+    from mcugen.targets.driver import Unit
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,20 @@ class Build:
 
 @dataclass(frozen=True)
 class Run:
-    """A run in a simulator: what came over serial, and per prediction the cycles; deepest stack and SRAM peak in bytes."""
+    """A program's run in a simulator: what came over serial, all the cycles it took, and the most SRAM in use, in bytes."""
 
     serial: bytes
-    results: bytes
-    cycles: tuple[int, ...]
-    stack: int
+    cycles: int
     sram_peak: int
+
+
+@dataclass(frozen=True, eq=False)
+class RowsRun:
+    """One model's rows in a simulator: its outputs (rows, *its own), and per row the cycles and the stack of the call."""
+
+    outputs: list[Array]
+    cycles: tuple[int, ...]
+    stacks: tuple[int, ...]  # bytes, the return address included
 
 
 class Toolchain(Protocol):
@@ -39,18 +50,25 @@ class Toolchain(Protocol):
 
     measures: tuple[str, ...]  # of "cycles", "instructions", "stack", "sram_peak"
 
-    def build(self, project: Path, board: Board) -> Build:
-        """Build a PlatformIO project; E0602 with the compiler's own words where it fails."""
+    def build(self, project: Path, board: Board, model: str) -> Build:
+        """Build a PlatformIO project that holds the model `model`.
+
+        E0602 with the compiler's own words where it fails, E0501 and E0502 where the program does not fit the board.
+        """
         ...
 
     def run(self, build: Build, board: Board, rows: bytes = b"") -> Run:
-        """Run the program in the board's simulator, feeding it `rows`."""
+        """Run the program in the board's simulator and send it `rows` over serial, until it has fallen silent."""
+        ...
+
+    def run_rows(self, units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Board) -> list[RowsRun]:
+        """Every model on its own rows in the board's simulator, without a framework: rows[i] are the inputs of units[i]."""
         ...
 
     def flash(self, project: Path, board: Board, port: str) -> str:
-        """Upload over `port`; returns the uploader's log. E0704 where the board does not take it."""
+        """Upload over `port`; returns the uploader's log. E0703 without the port, E0704 where the board does not take it."""
         ...
 
     def monitor(self, port: str, board: Board) -> Iterator[str]:
-        """The lines that the board sends."""
+        """The lines that the board sends, without their ends. E0703 without the port, or when it goes."""
         ...
