@@ -22,6 +22,7 @@ class Relu(Op):
     name: ClassVar[str] = "relu"
     onnx: ClassVar[tuple[str, ...]] = ("Relu",)
     in_place: ClassVar[int | None] = 0
+    includes: ClassVar[tuple[str, ...]] = ("string.h",)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 1 or inputs[0].dtype is not DType.F32:

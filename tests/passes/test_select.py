@@ -42,7 +42,7 @@ def form(name: str, flash: int, cycles: int) -> Form:
     return Form(name, Cost(flash=flash, cycles=cycles))
 
 
-SMALL, FAST, MIDDLE = form("small", 100, 1000), form("fast", 900, 120), form("middle", 200, 400)
+SMALL, FAST, MIDDLE = form("small", 10, 9000), form("fast", 900, 120), form("middle", 20, 4000)
 
 
 def board(flash_free: int) -> Board:
@@ -56,12 +56,12 @@ def test_the_three_policies(optimize: Optimize, chosen: Form) -> None:
 
 
 def test_auto_leaves_out_what_does_not_fit() -> None:
-    assert choose((SMALL, FAST, MIDDLE), Target(board(200))) is MIDDLE
-    assert choose((SMALL, FAST, MIDDLE), Target(board(199))) is SMALL
+    assert choose((SMALL, FAST, MIDDLE), Target(board(20))) is MIDDLE
+    assert choose((SMALL, FAST, MIDDLE), Target(board(19))) is SMALL
 
 
 def test_auto_takes_the_smallest_where_nothing_fits() -> None:
-    assert choose((MIDDLE, SMALL, FAST), Target(board(99))) is SMALL
+    assert choose((MIDDLE, SMALL, FAST), Target(board(9))) is SMALL
 
 
 @pytest.mark.parametrize("optimize", ["size", "speed", "auto"])

@@ -1,0 +1,97 @@
+"""Generated C under ASan and UBSan: many models in one program, one gcc call, one run; then as C++11 and for AVR."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mcugen.boards import Target, load_board
+from mcugen.emit import emit
+from mcugen.ir import Array, Graph, Module
+from mcugen.memory.plan import plan
+from mcugen.passes import run
+from mcugen.targets.driver import Unit, driver_sources, pack_rows, row_sizes, unpack_results, write_driver
+from mcugen.targets.host import STRICT
+
+SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off")
+TARGET = Target(load_board("uno"))
+
+
+def compiled(graph: Graph, name: str) -> Unit:
+    """A graph's C for the Uno, through the passes and the planner."""
+    module = run(Module(name, (graph,)), TARGET)
+    return Unit(module, emit(module, plan(module, TARGET), TARGET))
+
+
+def run_sanitized(units: Sequence[Unit], inputs: Sequence[Sequence[Array]]) -> list[list[Array]]:
+    """Per unit its outputs, each (rows, *its shape), for its inputs; fails on a warning or on anything a sanitizer finds."""
+    gcc = _needs("gcc")
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        sources = [*write_driver(here, units), Path(__file__).with_name("run_rows.c")]
+        program = here / "rows"
+        _call([gcc, *STRICT, *SANITIZE, f"-I{driver_sources()}", *map(str, sources), "-o", str(program)])
+        counts = [str(len(arrays[0])) for arrays in inputs]
+        rows = b"".join(pack_rows(unit.module, arrays) for unit, arrays in zip(units, inputs, strict=True))
+        raw = _call([str(program), *counts], rows)
+    return _results(units, [int(c) for c in counts], raw)
+
+
+def check_as_cpp(units: Sequence[Unit]) -> None:
+    """The same files are C++11, under the same warnings."""
+    flags = [flag for flag in STRICT if not flag.startswith("-std")]
+    with tempfile.TemporaryDirectory() as folder:
+        write_driver(Path(folder), units)
+        files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
+        _call([_needs("g++"), "-x", "c++", "-std=c++11", *flags, "-fsyntax-only", *files])
+
+
+def check_on_avr(units: Sequence[Unit]) -> None:
+    """avr-gcc takes the same files under the same warnings; version 5 is stricter about pointers, and its int has 16 bits."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_driver(Path(folder), units)
+        files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
+        _call([_needs("avr-gcc"), "-mmcu=atmega328p", "-Os", *STRICT, "-fsyntax-only", *files])
+
+
+def assert_same_floats(found: Array, wanted: Array, what: str) -> None:
+    """Bit for bit, but one NaN is as good as another."""
+    np.testing.assert_array_equal(found, wanted, err_msg=what)
+    numbers = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found[numbers]), np.signbit(wanted[numbers]), err_msg=what)
+
+
+def hard_floats(rng: np.random.Generator, rows: int, shape: tuple[int, ...]) -> Array:
+    """float32 of shape (rows, *shape): any bit pattern, then zeros, infinities, NaN and the smallest and largest numbers."""
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 3.4e38, -3.4e38, 1, -1], np.float32)
+    data = rng.integers(0, 2**32, (rows, *shape), dtype=np.uint32).view(np.float32)
+    return np.where(rng.random(data.shape) < 0.3, rng.choice(special, data.shape), data)
+
+
+def _results(units: Sequence[Unit], counts: Sequence[int], raw: bytes) -> list[list[Array]]:
+    results, at = [], 0
+    for unit, count in zip(units, counts, strict=True):
+        size = count * row_sizes(unit.module)[1]
+        results.append(unpack_results(unit.module, raw[at : at + size]))
+        at += size
+    assert at == len(raw)
+    return results
+
+
+def _needs(tool: str) -> str:
+    found = shutil.which(tool)
+    if found is None:
+        pytest.skip(f"{tool} is not installed")
+    return found
+
+
+def _call(command: Sequence[str], stdin: bytes = b"") -> bytes:
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[:4000]
+    return done.stdout
