@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -111,12 +111,12 @@ def parse_board(name: str, content: bytes, file: str) -> Board:
     return Board(name=name, **table)
 
 
-_TYPES: Mapping[str, tuple[type, str]] = {
-    "str": (str, "a string"),
-    "int": (int, "a whole number, 0 or more"),
-    "bool": (bool, "true or false"),
-    "Arch": (str, f"one of {', '.join(get_args(Arch))}"),
-    "PlatformIO | None": (dict, "a table"),
+_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {  # by the annotation of a field
+    "str": (lambda value: isinstance(value, str), "a string"),
+    "int": (lambda value: type(value) is int and value >= 0, "a whole number, 0 or more"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "Arch": (lambda value: value in get_args(Arch), f"one of {', '.join(get_args(Arch))}"),
+    "PlatformIO | None": (lambda value: isinstance(value, dict), "a table"),
 }
 
 
@@ -133,13 +133,7 @@ def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]
                     Diagnostic("E0402", f"key '{key}' is missing", "see boards/uno.toml for a board file", loc)
                 )
             continue
-        if not _is_valid(table[key], str(one.type)):
-            text = _TYPES[str(one.type)][1]
+        is_valid, text = _KINDS[str(one.type)]
+        if not is_valid(table[key]):
             found.append(Diagnostic("E0402", f"'{key}' is {table[key]!r}", f"it must be {text}", loc.within(key)))
     return sorted(found, key=lambda d: d.loc.where)
-
-
-def _is_valid(value: Any, type_: str) -> bool:
-    if type(value) is not _TYPES[type_][0]:  # not isinstance: to Python, true is a whole number
-        return False
-    return value in get_args(Arch) if type_ == "Arch" else not (type_ == "int" and value < 0)
