@@ -1,6 +1,7 @@
 /*
- * The simulator's end of a driver on AVR. For every model the runner serves a number of rows, then the rows; the results
- * go back as they come. A served block of length 0 means that there is nothing more.
+ * The simulator's end of a driver on AVR. For every model the runner serves a number of rows, then
+ * the rows; the results go back as they come. A served block of length 0 means that there is
+ * nothing more.
  */
 #include "mcugen_probe.h"
 
@@ -11,8 +12,7 @@ static volatile struct {
     uint16_t length;
 } block;
 
-static uint16_t request(uint8_t command, volatile void *data, uint16_t length)
-{
+static uint16_t request(uint8_t command, volatile void *data, uint16_t length) {
     block.address = (uint16_t)data;
     block.length = length;
     GPIOR1 = (uint8_t)(uint16_t)&block;
@@ -22,10 +22,10 @@ static uint16_t request(uint8_t command, volatile void *data, uint16_t length)
     return block.length;
 }
 
-static float in[MCUGEN_IN_BYTES / 4 + 1], out[MCUGEN_OUT_BYTES / 4 + 1]; /* float: for the alignment */
+/* float: for the alignment */
+static float in[MCUGEN_IN_BYTES / 4 + 1], out[MCUGEN_OUT_BYTES / 4 + 1];
 
-int main(void)
-{
+int main(void) {
     for (unsigned i = 0; i < mcugen_model_count; i++) {
         const mcugen_model *model = &mcugen_models[i];
         uint32_t rows = 0;

@@ -1,4 +1,5 @@
-/* What a generated driver needs of the place it runs in: the table's type, and markers around each prediction. */
+/* What a generated driver needs of the place it runs in: the table's type, and markers around each
+   prediction. */
 #ifndef MCUGEN_PROBE_H
 #define MCUGEN_PROBE_H
 

@@ -55,7 +55,7 @@ struct program {
     uint16_t static_end;           /* one past .data, .bss and .noinit */
 };
 
-/* What one pair of markers measured: its cycles, and its deepest stack below the SP at its start. */
+/* What a pair of markers measured: its cycles, and the deepest stack below the SP at its start. */
 struct pair {
     uint64_t cycles;
     unsigned stack;
@@ -395,10 +395,14 @@ static uint64_t number(const char *text) {
 
 static struct options parse(int count, char **arguments) {
     static const struct option known[] = {
-        {"mcu", required_argument, 0, 'm'},     {"freq", required_argument, 0, 'f'},
-        {"limit", required_argument, 0, 'l'},   {"rows", required_argument, 0, 'i'},
-        {"results", required_argument, 0, 'o'}, {"report", required_argument, 0, 'r'},
-        {"uart-in", required_argument, 0, 'u'}, {"quiet", required_argument, 0, 'q'},
+        {"mcu", required_argument, 0, 'm'},
+        {"freq", required_argument, 0, 'f'},
+        {"limit", required_argument, 0, 'l'},
+        {"rows", required_argument, 0, 'i'},
+        {"results", required_argument, 0, 'o'},
+        {"report", required_argument, 0, 'r'},
+        {"uart-in", required_argument, 0, 'u'},
+        {"quiet", required_argument, 0, 'q'},
         {0, 0, 0, 0},
     };
     struct options o = {.mcu = "atmega328p", .freq = 16000000, .limit = 2000000000};

@@ -1,0 +1,42 @@
+# mcugen: `make` lists what there is. Every target does its own set-up; the second time that is a look at a stamp.
+
+RUN := .venv/bin/python -m
+C_FILES = $(shell find firmware -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.ino')
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test quick lint format bench clean
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## the Debian packages (as root) and the virtual environment .venv, where they are missing
+	@scripts/setup
+
+demo: setup ## a random forest on digits: compiled, proven, built, run and flashed to a simulated Arduino Uno
+	@.venv/bin/mcugen demo --output demo-out
+
+test: setup ## all tests
+	@$(RUN) pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+quick: setup ## the tests that take no more than a few seconds each
+	@$(RUN) pytest -n 2 --dist loadfile -m "not long" $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy and clang-format; changes nothing
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@.venv/bin/clang-format --dry-run -Werror $(C_FILES)
+
+format: setup ## Python and C as lint wants them
+	@$(RUN) ruff check --quiet --fix .
+	@$(RUN) ruff format --quiet .
+	@.venv/bin/clang-format -i $(C_FILES)
+
+bench: ## sizes and cycles beside the peers, on a simulated ATmega2560
+	@scripts/setup all,dev,bench
+	@$(RUN) benchmarks.trees
+
+clean: ## remove the virtual environment and everything that was made here
+	@rm -rf .venv demo-out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
