@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.frontends import pickle_file, skops_file
+from mcugen.frontends.pickle_file import one_line
 
 MAX_FILE = 2**30  # bytes; a model for a microcontroller is a thousand times smaller
 SAVE_HELP = "save the fitted model with `skops.io.dump(model, 'model.skops')` and give that file"
@@ -44,7 +45,9 @@ def read_model(source: Source, *, allow_pickle: bool = False) -> LoadedModel:
 
 
 def _name(source: Source) -> str:
-    return "" if isinstance(source, bytes | bytearray | memoryview) else os.fsdecode(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return ""
+    return one_line(os.fsencode(source).decode("utf-8", "replace"))  # a path may hold bytes that no terminal takes
 
 
 def _content(source: Source, loc: Loc) -> bytes:

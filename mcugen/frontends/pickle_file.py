@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import pickle
 import pickletools
 import warnings
 import zlib
@@ -13,6 +14,7 @@ from typing import Any
 
 from mcugen.diagnostics import Loc, McugenError, error
 
+_JOBLIB = b"joblib.numpy_pickle"  # the module whose class stands before every array that joblib writes
 _HEAD = 64  # bytes of a compressed file that are unpacked to look inside
 _MAX_OPCODES = 200_000  # of a protocol 0 pickle; more need not be read to know it
 
@@ -33,12 +35,12 @@ def _textual(data: bytes) -> bool:
         return False
     named = False
     try:
-        for count, (opcode, _, _) in enumerate(pickletools.genops(data)):
-            named |= opcode.name in ("GLOBAL", "INST")
+        for count, (opcode, name, _) in enumerate(pickletools.genops(data)):
+            named |= opcode.name in ("GLOBAL", "INST") and str(name).replace(" ", "_").replace(".", "_").isidentifier()
             if count > _MAX_OPCODES:
                 break
-    except Exception:  # whatever pickletools makes of bytes that are no pickle
-        return False
+    except Exception:  # whatever pickletools makes of bytes that are no pickle; joblib has raw arrays between commands
+        return named and _JOBLIB in data
     return named
 
 
@@ -93,9 +95,7 @@ def load(data: bytes, loc: Loc) -> tuple[object, tuple[str, ...]]:
 
 
 def _load(data: bytes) -> object:
-    if _compression(data) is None and b"joblib.numpy_pickle" not in data:
-        import pickle
-
+    if _compression(data) is None and _JOBLIB not in data:
         return pickle.loads(data)
     import joblib
 

@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 import numpy as np
 
 MAX_DEPTH = 100  # of the schema; a forest's has 16 levels
 MAX_HEADER = 4096  # bytes of an array's header; scikit-learn's longest, of the nodes, has 400
 MAX_OUTPUTS = 2**16
-MAX_VISITS = 10_000_000  # nodes that skops walks; a forest of 300 trees has 20,000
 
 _BASIC = frozenset(f"builtins.{name}" for name in ("str", "int", "float", "bool"))
 _SCALARS = frozenset(f"numpy.{t.__name__}" for t in (*np.sctypeDict.values(), np.bool_) if issubclass(t, np.generic))
@@ -32,11 +32,32 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "TreeNode": frozenset({_TREE}),
 }
 
-Json = object
+Json = Any  # from a file: every use of it checks first
 
 
 class DamagedError(Exception):
     """The file contradicts itself; the text says how."""
+
+
+@dataclass(frozen=True)
+class TreeSizes:
+    """What a Tree's constructor and `__setstate__` are given: they read the shapes of these arrays without a check."""
+
+    outputs: int
+    classes: str  # the files of its arrays
+    nodes: str
+    values: str
+
+    def agree(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        """Whether the arrays have the dimensions that scikit-learn takes for granted."""
+        nodes, values = shapes[self.nodes], shapes[self.values]
+        return (
+            shapes[self.classes] == (self.outputs,)
+            and len(nodes) == 1
+            and len(values) == 3
+            and values[:2] == (nodes[0], self.outputs)
+            and nodes[0] > 0
+        )
 
 
 @dataclass
@@ -46,38 +67,27 @@ class Audit:
     estimators: frozenset[str]
     untrusted: set[str] = field(default_factory=set)
     files: dict[str, None] = field(default_factory=dict)  # a set that keeps the order
-    tree_sizes: list[tuple[str, int]] = field(default_factory=list)  # (file of n_classes, n_outputs)
-    _visits: dict[int, int] = field(default_factory=dict)  # by id
+    trees: list[TreeSizes] = field(default_factory=list)
 
     @property
     def trusted(self) -> list[str]:
         """The types that skops does not trust by itself, as its `trusted` argument takes them."""
         return sorted(self.estimators | {_TREE})
 
-    def walk(self, node: Json, depth: int = 0) -> int:
-        """Take in a node and all below it; how many nodes skops visits there. Raises DamagedError where the schema is none.
+    def walk(self, node: Json, depth: int = 0) -> None:
+        """Take in a node and all below it, and take their ids away. Raises DamagedError where the schema is none.
 
-        A node whose id came before stands for that earlier node: skops does not look at what it says, but visits the
-        earlier one again. Visits can so be far more than nodes, which is why they are counted before skops begins.
+        To skops a node whose id came before stands for the earlier one, whatever it says itself: a cycle, or a way to
+        make a walk of years in a file of kilobytes. Files from skops repeat nodes in full, so nothing needs the ids.
         """
         if not isinstance(node, dict) or not isinstance(node.get("__loader__"), str):
             raise DamagedError("schema.json holds a node without a loader")
         if depth > MAX_DEPTH:
             raise DamagedError(f"schema.json is nested more than {MAX_DEPTH} levels deep")
-        mark = node.get("__id__") or None
-        if mark is None:
-            return self._counted(node, depth)
-        if type(mark) is not int:
-            raise DamagedError("schema.json holds an id that is not a number")
-        if mark not in self._visits:
-            self._visits[mark] = MAX_VISITS + 1  # until it is known; met again before that, it contains itself
-            self._visits[mark] = self._counted(node, depth)
-        return _bounded(self._visits[mark])
-
-    def _counted(self, node: dict[str, Json], depth: int) -> int:
-        if not self._allowed(node):
-            return 1
-        return _bounded(1 + sum(self.walk(child, depth + 1) for child in self._children(node)))
+        node.pop("__id__", None)
+        if self._allowed(node):
+            for child in self._children(node):
+                self.walk(child, depth + 1)
 
     def _allowed(self, node: dict[str, Json]) -> bool:
         loader, name = str(node["__loader__"]), f"{node.get('__module__')}.{node.get('__class__')}"
@@ -119,25 +129,25 @@ class Audit:
             raise DamagedError("schema.json holds an array without content")
 
     def _tree(self, node: dict[str, Json]) -> Iterator[Json]:
-        # Tree's constructor allocates what its arguments say before anything else is looked at.
         try:
-            args = node["__reduce__"]["args"]  # type: ignore[index]  # anything else is an exception, and caught
-            features, classes, outputs = args["content"]
-            counts = [json.loads(count["content"]) for count in (features, outputs)]
-            file = classes["file"]
+            args, content = node["__reduce__"]["args"], node["content"]
+            sizes = _tree_sizes(args["content"], content["content"])
         except (KeyError, TypeError, ValueError):
             raise DamagedError("schema.json holds a tree without its sizes") from None
-        if any(type(n) is not int or not 0 < n < MAX_OUTPUTS * 2**15 for n in counts) or counts[1] > MAX_OUTPUTS:
-            raise DamagedError("schema.json holds a tree of impossible sizes")
-        self.tree_sizes.append((file, counts[1]))
-        yield node.get("content")  # first, as skops does: which of two nodes with one id comes first decides
+        self.trees.append(sizes)
         yield args
+        yield content
 
 
-def _bounded(visits: int) -> int:
-    if visits > MAX_VISITS:
-        raise DamagedError("schema.json holds an object that contains itself, or others without end")
-    return visits
+def _tree_sizes(args: Json, state: Json) -> TreeSizes:
+    features, classes, outputs = args
+    counts = [json.loads(count["content"]) for count in (features, outputs)]
+    if any(type(n) is not int or not 0 < n < 2**31 for n in counts) or counts[1] > MAX_OUTPUTS:
+        raise ValueError("impossible counts")
+    arrays = [classes, state["nodes"], state["values"]]
+    if any((a["__loader__"], a["__class__"], a["type"]) != ("NdArrayNode", "ndarray", "numpy") for a in arrays):
+        raise ValueError("not arrays")
+    return TreeSizes(counts[1], *(a["file"] for a in arrays))
 
 
 def check_array(name: str, content: bytes) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 skops decides by type names which objects it makes. Three things it leaves to whoever reads a file, and they come first
 here: a zip member or an array header may claim any size; nodes may refer to each other so often that walking them takes
 forever; and a type that is harmless in one place (a scikit-learn class) can be called in another. So the schema is walked
-once, and only the combinations of loader and type that an estimator of ours is made of are let through.
+once, only the combinations of loader and type that an estimator of ours is made of are let through, and skops gets a new
+archive of what was looked at.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mcugen.frontends.pickle_file import notes_of, one_line
 from mcugen.frontends.skops_audit import Audit, DamagedError, Json, check_array
 
 MAX_UNPACKED = 2**29  # bytes of all members together; a forest of 300 trees on digits has 22 MB
-MAX_SCHEMA = 2**26  # bytes of schema.json; the same forest's has 5 MB
+MAX_SCHEMA = 2**25  # bytes of schema.json; the same forest's has 5 MB
 MAX_MEMBERS = 200_000  # the same forest's file has 1,502
 _STEP = 4096  # compressed bytes unpacked at once: of bzip2 they make up to 90 MB, which zipfile does not bound
 _SAVE_AGAIN = "copy the file again, or save the model once more with `skops.io.dump(model, 'model.skops')`"
@@ -64,21 +65,20 @@ def _audited(archive: zipfile.ZipFile, audit: Audit, loc: Loc) -> dict[str, byte
     names = set(archive.namelist())
     if "schema.json" not in names:
         raise _other_zip(names, loc)
-    members = {"schema.json": _member(archive, "schema.json", MAX_SCHEMA, loc)}
-    root = _root(json.loads(members["schema.json"]), audit, loc)
+    root = _root(json.loads(_member(archive, "schema.json", MAX_SCHEMA, loc)), audit, loc)
     audit.walk(root)
     if audit.untrusted:
         raise _untrusted(audit.untrusted, loc)
-    room, shapes = MAX_UNPACKED, {}
+    room, members, shapes = MAX_UNPACKED, {}, {}
     for name in audit.files:
         if name not in names:
             raise DamagedError(f"{name} is missing")
         members[name] = _member(archive, name, room, loc)
         room -= len(members[name])
         shapes[name] = check_array(name, members[name])
-    if any(shapes.get(name) != (outputs,) for name, outputs in audit.tree_sizes):
-        raise DamagedError("a tree's number of outputs differs from its list of class counts")
-    return members
+    if not all(tree.agree(shapes) for tree in audit.trees):
+        raise DamagedError("the arrays of a tree differ in size")
+    return members | {"schema.json": json.dumps(root).encode()}
 
 
 def _member(archive: zipfile.ZipFile, name: str, room: int, loc: Loc) -> bytes:

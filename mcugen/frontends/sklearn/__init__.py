@@ -54,19 +54,15 @@ def read_estimator(estimator: object, name: str, output: str | None = None, loc:
 
 
 def _unsupported(estimator: object, loc: Loc) -> McugenError:
-    cls = estimator if isinstance(estimator, type) else type(estimator)
-    return unsupported_class(cls.__module__, cls.__qualname__, loc, is_class=isinstance(estimator, type))
+    if isinstance(estimator, type):
+        name = f"{estimator.__module__}.{estimator.__qualname__}"
+        way_out = f"make one and fit it: `{estimator.__name__}(...).fit(X, y)`"
+        return error("E0301", f"this is the class {name}, not a fitted estimator", help=way_out, loc=loc)
+    return unsupported_class(type(estimator).__module__, type(estimator).__qualname__, loc)
 
 
-def unsupported_class(module: str, name: str, loc: Loc, *, is_class: bool = False) -> McugenError:
-    """E0301 for an object of the class `module.name`, with what is near. `is_class`: it is the class, not an object."""
-    if is_class:
-        return error(
-            "E0301",
-            f"this is the class {module}.{name}, not a fitted estimator",
-            help=f"pass {name}(...).fit(X, y)",
-            loc=loc,
-        )
+def unsupported_class(module: str, name: str, loc: Loc) -> McugenError:
+    """E0301 for an object of the class `module.name`, with what is near."""
     return error(
         "E0301",
         f"{module}.{name} is not supported",

@@ -19,18 +19,26 @@ Problem = tuple[str, str]  # where inside the estimator, what is wrong
 
 
 def shown(value: object, limit: int = 40) -> str:
-    """A short, printable form of a value from a file; never calls the value's own `__repr__`."""
-    if isinstance(value, bool | int | float | str | bytes | np.generic):
-        text = ascii(value.item() if isinstance(value, np.generic) else value)
-        return text if len(text) <= limit else text[: limit - 1] + "…"
-    return f"a {type(value).__name__}"
+    """A short, printable form of a value from a file; never calls a `__repr__` that the file chose."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if type(value) in (str, bytes):
+        return _cut(ascii(value[: limit + 1]), limit)  # type: ignore[index]  # mypy does not narrow by `in`
+    if type(value) is int:
+        return str(value) if abs(value) < 2**64 else "a number of more than 64 bits"
+    return ascii(value) if type(value) in (bool, float) else f"a {_cut(type(value).__name__, limit)}"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def whole(value: object) -> int | None:
-    """The value as an int where it is a whole number (int or NumPy integer, not bool), else None."""
+    """The value as an int where it is a whole number of 64 bits (int or NumPy integer, not bool), else None."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        return None
+    return int(value) if -(2**63) <= value < 2**63 else None
 
 
 def refuse(problems: Iterable[Problem], loc: Loc) -> None:

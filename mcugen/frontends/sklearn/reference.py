@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc
+from mcugen.frontends.sklearn.trees import HOLDS, kind_of
 from mcugen.ir import Array
 
 Rows = npt.NDArray[np.float32]
@@ -24,6 +24,21 @@ def checked_reference(estimator: object, loc: Loc = Loc()) -> Reference:
     return Reference(estimator)
 
 
+def _fresh(estimator: object) -> Any:
+    """An estimator of scikit-learn's own class that holds what the front-end checked, and nothing else of the file's."""
+    kind, state = kind_of(estimator), vars(estimator)
+    assert kind is not None, "read_estimator has passed it"
+    fresh: Any = kind.base()
+    for name in HOLDS:
+        if name in state and (kind.classifier or "class" not in name):
+            setattr(fresh, name, state[name])
+    if kind.forest:
+        fresh.estimators_ = [_fresh(member) for member in state["estimators_"]]
+        fresh.n_estimators = len(fresh.estimators_)
+        fresh.n_jobs = 1  # with more, trees add up in the order in which threads finish, and the last bits vary
+    return fresh
+
+
 class Reference:
     """A fitted tree or forest that passed `read_estimator`, asked row by row.
 
@@ -32,12 +47,9 @@ class Reference:
     NaN in some) go through each tree's compiled `tree_.predict`, averaged exactly as the forest does.
     """
 
-    def __init__(self, estimator: Any) -> None:
-        self._model = copy.copy(estimator)
+    def __init__(self, estimator: object) -> None:
+        self._model = _fresh(estimator)
         self._trees = [m.tree_ for m in getattr(self._model, "estimators_", [self._model])]
-        if hasattr(self._model, "estimators_"):
-            # One job: with more, trees add up in the order in which threads finish, and the last bits vary by run.
-            self._model.n_jobs, self._model.verbose, self._model.n_estimators = 1, 0, len(self._trees)
 
     @property
     def classifier(self) -> bool:

@@ -127,7 +127,8 @@ def _split_problems(arrays: TreeArrays, wanted: Wanted) -> Iterator[str]:
     split = ~arrays.is_leaf
     outside = split & ((arrays.feature < 0) | (arrays.feature >= wanted.n_features))
     yield from _where(outside, f"splits on a feature outside the model's {wanted.n_features}", arrays.feature)
-    yield from _where(split & ~np.isfinite(arrays.threshold), "has a threshold that is not finite", arrays.threshold)
+    # Infinite is fine: scikit-learn itself splits at +inf where all that counts is whether a value is missing.
+    yield from _where(split & np.isnan(arrays.threshold), "has a threshold that is not a number", arrays.threshold)
 
 
 def _value_problems(arrays: TreeArrays, wanted: Wanted) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -27,27 +28,33 @@ TRUSTED = tuple(f"sklearn.tree._classes.{n}" for n in SINGLE) + tuple(f"sklearn.
 MAX_CLASSES = 32_767  # an index is an int of 16 bits on AVR
 MAX_FEATURES = 65_535
 MAX_NODES = 2**31 - 1
+MIN_VALUE = 1e-30  # the largest leaf of a regressor; much below, a float loses digits
+_FLOAT_MAX = float(np.finfo(np.float32).max)
 # A subclass that has one of these of its own may answer differently from the class whose arrays are read.
 _DECIDES = ("predict", "predict_proba", "_validate_X_predict", "__getattribute__", "__getattr__")
-_HOLDS = ("classes_", "estimators_", "n_classes_", "n_features_in_", "n_outputs_", "tree_")
+# What is read, and so all that a prediction may depend on.
+HOLDS = ("classes_", "estimators_", "n_classes_", "n_features_in_", "n_outputs_", "tree_")
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """Which of the supported classes an estimator is (or derives from)."""
 
     base: type
 
     @property
     def classifier(self) -> bool:
+        """Whether it has classes; else it gives one number."""
         return self.base.__name__.endswith("Classifier")
 
     @property
     def forest(self) -> bool:
+        """Whether it holds `estimators_`; else one `tree_`."""
         return self.base.__name__ in FOREST
 
     @property
     def outputs(self) -> tuple[Output, ...]:
+        """What can be asked of it, the default first."""
         return ("label", "proba") if self.classifier else ("value",)
 
 
@@ -65,12 +72,12 @@ class _Head:
 
 def takes(estimator: object) -> bool:
     """Whether the estimator is a tree or forest of scikit-learn, or of a class derived from one."""
-    return _kind(estimator) is not None
+    return kind_of(estimator) is not None
 
 
 def read(estimator: object, name: str, output: str | None, loc: Loc) -> Module:
     """A fitted tree or forest as a module; see `read_estimator` for what it raises."""
-    kind = _kind(estimator)
+    kind = kind_of(estimator)
     assert kind is not None, "dispatch asks takes() first"
     _check_own_answers(estimator, kind, loc)
     state = vars(estimator)
@@ -78,20 +85,26 @@ def read(estimator: object, name: str, output: str | None, loc: Loc) -> Module:
     wanted = _output(output, kind, loc)
     head = _head(state, kind, loc)
     trees = _joined(_arrays(state, kind, head, loc), head, loc)
+    _check_range(trees, kind, loc)
     return _module(name, TreeEnsemble(trees, wanted), head, loc, kind)
 
 
-def _kind(estimator: object) -> _Kind | None:
+def kind_of(estimator: object) -> Kind | None:
+    """The supported class that an estimator is of or derives from; None where there is none."""
+    return next((Kind(cls) for cls in type(estimator).__mro__ if cls in _known()), None)
+
+
+@cache
+def _known() -> frozenset[type]:
     from sklearn import ensemble, tree
 
-    known = {getattr(tree, n, None) or getattr(ensemble, n) for n in SUPPORTED}
-    return next((_Kind(cls) for cls in type(estimator).__mro__ if cls in known), None)
+    return frozenset([getattr(tree, name) for name in SINGLE] + [getattr(ensemble, name) for name in FOREST])
 
 
-def _check_own_answers(estimator: object, kind: _Kind, loc: Loc) -> None:
+def _check_own_answers(estimator: object, kind: Kind, loc: Loc) -> None:
     cls = type(estimator)
     above = cls.__mro__[: cls.__mro__.index(kind.base)]
-    own = {n for c in above for n in vars(c) if n in _DECIDES + _HOLDS} | (vars(estimator).keys() & set(_DECIDES))
+    own = {n for c in above for n in vars(c) if n in _DECIDES + HOLDS} | (vars(estimator).keys() & set(_DECIDES))
     if own:
         raise error(
             "E0301",
@@ -101,7 +114,7 @@ def _check_own_answers(estimator: object, kind: _Kind, loc: Loc) -> None:
         )
 
 
-def _check_fitted(state: Mapping[str, object], kind: _Kind, loc: Loc) -> None:
+def _check_fitted(state: Mapping[str, object], kind: Kind, loc: Loc) -> None:
     if ("estimators_" if kind.forest else "tree_") not in state:
         raise error(
             "E0106",
@@ -111,7 +124,7 @@ def _check_fitted(state: Mapping[str, object], kind: _Kind, loc: Loc) -> None:
         )
 
 
-def _output(output: str | None, kind: _Kind, loc: Loc) -> Output:
+def _output(output: str | None, kind: Kind, loc: Loc) -> Output:
     wanted = kind.outputs[0] if output is None else output
     if wanted not in kind.outputs:
         raise error(
@@ -123,7 +136,7 @@ def _output(output: str | None, kind: _Kind, loc: Loc) -> Output:
     return wanted
 
 
-def _head(state: Mapping[str, object], kind: _Kind, loc: Loc) -> _Head:
+def _head(state: Mapping[str, object], kind: Kind, loc: Loc) -> _Head:
     outputs = whole(state.get("n_outputs_", 1))
     if outputs is not None and outputs > 1:
         raise error(
@@ -140,7 +153,7 @@ def _head(state: Mapping[str, object], kind: _Kind, loc: Loc) -> _Head:
     return head
 
 
-def _head_problems(state: Mapping[str, object], kind: _Kind) -> Iterator[Problem]:
+def _head_problems(state: Mapping[str, object], kind: Kind) -> Iterator[Problem]:
     for name in ("n_features_in_", "n_outputs_"):
         count = whole(state.get(name))
         if count is None or count < 1:
@@ -165,7 +178,7 @@ def _too_large(message: str, loc: Loc) -> Exception:
     return error("E0303", message, help="fit a smaller model: fewer features, classes, trees or a `max_depth`", loc=loc)
 
 
-def _arrays(state: Mapping[str, object], kind: _Kind, head: _Head, loc: Loc) -> list[TreeArrays]:
+def _arrays(state: Mapping[str, object], kind: Kind, head: _Head, loc: Loc) -> list[TreeArrays]:
     """The arrays of every tree, all of them checked; E0107 with what is wrong in any."""
     found: list[TreeArrays] = []
     problems: list[Problem] = []
@@ -180,7 +193,7 @@ def _arrays(state: Mapping[str, object], kind: _Kind, head: _Head, loc: Loc) -> 
 
 
 def _members(
-    state: Mapping[str, object], kind: _Kind, head: _Head, problems: list[Problem]
+    state: Mapping[str, object], kind: Kind, head: _Head, problems: list[Problem]
 ) -> Iterator[tuple[str, object]]:
     """Each `tree_` with its place; what is wrong with an estimator around it goes to `problems`."""
     if not kind.forest:
@@ -193,14 +206,15 @@ def _members(
             yield f"estimators_[{i}].tree_", vars(member)["tree_"]
 
 
-def _member_problems(member: object, kind: _Kind, head: _Head) -> Iterator[str]:
-    own = _kind(member)
+def _member_problems(member: object, kind: Kind, head: _Head) -> Iterator[str]:
+    own = kind_of(member)
     if own is None or own.base is not type(member) or own.forest or own.classifier != kind.classifier:
         yield f"must be a single tree of scikit-learn, a {'classifier' if kind.classifier else 'regressor'}, not {shown(member)}"
         return
     state = vars(member)
     if "tree_" not in state:
         yield "is not fitted"
+    yield from (f"replaces {name}" for name in _DECIDES if name in state)
     expected = {"n_features_in_": head.n_features, "n_outputs_": 1}
     expected |= {"n_classes_": len(head.labels)} if head.labels else {}
     for name, count in expected.items():
@@ -236,7 +250,19 @@ def _joined(members: Sequence[TreeArrays], head: _Head, loc: Loc) -> Trees:
     )
 
 
-def _module(name: str, op: TreeEnsemble, head: _Head, loc: Loc, kind: _Kind) -> Module:
+def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:
+    """A regressor's answer is a C float, and so is the sum of its leaves on the way there."""
+    largest = float(np.abs(trees.values).max())
+    if not kind.classifier and (largest > _FLOAT_MAX / trees.n_trees or 0 < largest < MIN_VALUE):
+        raise error(
+            "E0303",
+            f"the predicted values reach {largest:.3g}, outside what a C float holds",
+            help="scale the target before `fit` (`y / 1e6`, say), and the prediction back in your sketch",
+            loc=loc,
+        )
+
+
+def _module(name: str, op: TreeEnsemble, head: _Head, loc: Loc, kind: Kind) -> Module:
     names = ("label", "proba") if op.output == "proba" else (op.output,)
     builder = GraphBuilder("predict")
     x = builder.input("x", TensorType((head.n_features,), DType.F32))
