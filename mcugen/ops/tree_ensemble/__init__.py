@@ -68,6 +68,93 @@ class TreeEnsemble(Op):
         return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}{form}"
 
     @cached_property
+    def encodings(self) -> Encodings:
+        """The leaves, the table and the branches, made once for all forms and boards."""
+        return Encodings(self.trees, self.output)
+
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        found = tuple(Form(name, self._cost(name, target)) for name in self._available(target))
+        if not found:
+            help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
+            raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
+        return found
+
+    def with_form(self, form: Form, target: Target) -> Self:
+        decided = replace(self, form=form.name)
+        vars(decided)["encodings"] = self.encodings  # the same trees: nothing is encoded twice
+        return decided
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return self._cost(self.form, target) if self.form else Cost()
+
+    def _available(self, target: Target) -> list[str]:
+        avr = target.board.arch == "avr"
+        tables = self.encodings.leaves.nbytes + (self.encodings.table.nbytes if self.encodings.table else 0)
+        found = ["branches"] if not avr or self.encodings.leaves.nbytes <= AVR_OBJECT else []
+        found += ["branches16"] if avr and found else []
+        return found + (
+            ["table"]
+            if self.encodings.table and (not avr or (self.encodings.leaves.nbytes <= AVR_OBJECT and tables <= AVR_NEAR))
+            else []
+        )
+
+    def _cost(self, form: str, target: Target) -> Cost:
+        return costs.estimate(self, form, target.board)
+
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return (probe_rows(self.trees, limit, rng),)
+
+    def render(self) -> dict[str, Any]:
+        leaves, outputs = self.encodings.leaves, self.trees.n_outputs
+        signed = self.output == "value"
+        common = {
+            "form": self.form,
+            "output": self.output,
+            "leaves": leaves,
+            "outputs": outputs,
+            "n_trees": self.trees.n_trees,
+            "tree_bits": _bits(self.trees.n_trees),
+            "class_bits": _bits(outputs),
+            "code_bits": _bits(leaves.codes - 1),
+            "signed": signed,
+            "sum_ctype": f"{'' if signed else 'u'}int{leaves.total}_t",
+            "scales": _scales(leaves.scale),
+            "returns": "float" if signed else f"uint{_bits(outputs - 1)}_t",
+            "table_ctype": _table_ctype(leaves),
+            "table_values": _table_values(leaves),
+        }
+        return common | (self._render_table() if self.form == "table" else self._render_branches())
+
+    def _render_branches(self) -> dict[str, Any]:
+        named = {
+            self._macro(line) for tree in self.encodings.branches for part in tree for line in part if line.feature >= 0
+        }
+        return {"trees": self.encodings.branches, "macros": sorted(named), "macro": self._macro}
+
+    def _macro(self, line: Line) -> str:
+        low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
+        return f"{'N' if line.negative else ''}{line.missing}{low}"
+
+    def _render_table(self) -> dict[str, Any]:
+        table = self.encodings.table
+        assert table is not None  # with_form is given an available form
+        keys = table.keys >> np.int32(16) if table.halves else table.keys
+        return {
+            "table": table,
+            "keys": keys,
+            "negative": bool((table.keys < 0).any()),
+            "feature_bits": _bits(max(table.features, default=0)),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Encodings:
+    """The trees as each form has them."""
+
+    trees: Trees
+    output: Output
+
+    @cached_property
     def leaves(self) -> Leaves:
         """The leaves as the C holds them."""
         return encode(self.trees, self.output)
@@ -82,75 +169,6 @@ class TreeEnsemble(Op):
         """The trees as bytes; None where a tree has more than the 32,767 bytes that one object may have."""
         return pack(self.trees, self.leaves)
 
-    def forms(self, target: Target) -> tuple[Form, ...]:
-        found = tuple(Form(name, self._cost(name, target)) for name in self._available(target))
-        if not found:
-            help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
-            raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
-        return found
-
-    def with_form(self, form: Form, target: Target) -> Self:
-        return replace(self, form=form.name)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return self._cost(self.form, target) if self.form else Cost()
-
-    def _available(self, target: Target) -> list[str]:
-        avr = target.board.arch == "avr"
-        tables = self.leaves.nbytes + (self.table.nbytes if self.table else 0)
-        found = ["branches"] if not avr or self.leaves.nbytes <= AVR_OBJECT else []
-        found += ["branches16"] if avr and found else []
-        return found + (
-            ["table"] if self.table and (not avr or (self.leaves.nbytes <= AVR_OBJECT and tables <= AVR_NEAR)) else []
-        )
-
-    def _cost(self, form: str, target: Target) -> Cost:
-        return costs.estimate(self, form, target.board)
-
-    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        return (probe_rows(self.trees, limit, rng),)
-
-    def render(self) -> dict[str, Any]:
-        leaves, outputs = self.leaves, self.trees.n_outputs
-        signed = self.output == "value"
-        common = {
-            "form": self.form,
-            "output": self.output,
-            "leaves": leaves,
-            "outputs": outputs,
-            "n_trees": self.trees.n_trees,
-            "tree_bits": _bits(self.trees.n_trees),
-            "class_bits": _bits(outputs),
-            "code_bits": _bits(leaves.codes - 1),
-            "row_bits": 16 if leaves.nbytes < 65536 else 32,
-            "signed": signed,
-            "sum_ctype": f"{'' if signed else 'u'}int{leaves.total}_t",
-            "scales": _scales(leaves.scale),
-            "returns": "float" if signed else f"uint{_bits(outputs - 1)}_t",
-            "table_ctype": _table_ctype(leaves, signed),
-            "table_values": _table_values(leaves),
-        }
-        return common | (self._render_table() if self.form == "table" else self._render_branches())
-
-    def _render_branches(self) -> dict[str, Any]:
-        named = {self._macro(line) for tree in self.branches for part in tree for line in part if line.feature >= 0}
-        return {"trees": self.branches, "macros": sorted(named), "macro": self._macro}
-
-    def _macro(self, line: Line) -> str:
-        low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
-        return f"{'N' if line.negative else ''}{line.missing}{low}"
-
-    def _render_table(self) -> dict[str, Any]:
-        table = self.table
-        assert table is not None  # with_form is given an available form
-        keys = table.keys >> np.int32(16) if table.halves else table.keys
-        return {
-            "table": table,
-            "keys": keys,
-            "negative": bool((table.keys < 0).any()),
-            "feature_bits": _bits(max(table.features, default=0)),
-        }
-
 
 SPLITS_PER_FUNCTION = 32  # at most 80 B each on AVR: far under the 4 KiB that every short jump reaches
 AVR_OBJECT = 32_767  # avr-gcc refuses larger objects
@@ -158,7 +176,8 @@ AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to th
 
 
 def _bits(largest: int) -> int:
-    return 8 if largest < 256 else 16
+    """Bits of the narrowest unsigned type that counts to `largest`."""
+    return 8 if largest < 256 else 16 if largest < 65536 else 32
 
 
 def _scales(scale: float) -> list[str]:
@@ -169,14 +188,14 @@ def _scales(scale: float) -> list[str]:
     return [c_lit(np.float32(p)) for p in parts]
 
 
-def _table_ctype(leaves: Leaves, signed: bool) -> str:
+def _table_ctype(leaves: Leaves) -> str:
     if leaves.kind == "float":
         return "float"
-    return f"{'' if signed else 'u'}int{8 * leaves.width}_t" if leaves.width in (1, 2, 4) else "uint8_t"
+    return f"int{8 * leaves.width}_t" if leaves.kind == "numbers" and leaves.width in (1, 2, 4) else "uint8_t"
 
 
 def _table_values(leaves: Leaves) -> Array:
-    if leaves.kind == "float" or leaves.width in (0, 1, 2, 4):
-        return leaves.table.ravel()
+    if leaves.kind != "numbers" or leaves.width in (1, 2, 4):
+        return leaves.table
     raw = leaves.table.astype("<i8").view(np.uint8).reshape(-1, 8)
     return raw[:, : leaves.width].ravel()

@@ -15,6 +15,6 @@ def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
     """Flash, cycles of one call and stack of the ensemble in this form."""
     splits = int((op.trees.feature >= 0).sum())
     if form == "table":
-        assert op.table is not None
-        return Cost(op.table.nbytes + 250, splits * 60, 30)
+        assert op.encodings.table is not None
+        return Cost(op.encodings.table.nbytes + 250, splits * 60, 30)
     return Cost(splits * (68 if form == "branches16" else 45), splits * 20, 20)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mcugen.ops.tree_ensemble.leaves import Leaves
 from mcugen.ops.tree_ensemble.trees import Trees
 
+LARGEST_TREE = 32_767  # bytes: avr-gcc refuses larger objects
 ESCAPE = 0  # a skip byte of 0 says that two more bytes hold the skip
 
 
@@ -115,7 +116,7 @@ def key(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
 class Table:
     """The trees as bytes in flash, preorder: a split is head, threshold, skip; a leaf is one head.
 
-    head       1 or 2 bytes: 2·slot + missing_left at a split; 2·slots + code at a leaf, or 2·slots and the code behind it
+    head       1 or 2 bytes: 2·slot + missing_left at a split; at a leaf 2·slots + code, or 2·slots + direct and the code behind it
     threshold  key (4 bytes), its upper half (2 bytes, where all lower halves follow from the sign), or a rank (1 or 2 bytes)
                in `keys`, the model's own thresholds, sorted
     skip       bytes from behind the skip to the right side; ESCAPE and two bytes where it is over 255
@@ -124,7 +125,8 @@ class Table:
     head: int
     threshold: int
     ranked: bool
-    leaf: int
+    leaf: int  # bytes of a code behind the head; 0 where all codes are in heads
+    direct: int  # codes that are in heads
     slots: int
     features: tuple[int, ...]  # of each slot; empty where slot and feature are the same
     keys: npt.NDArray[np.int32]
@@ -140,39 +142,72 @@ class Table:
 
 
 def pack(trees: Trees, leaves: Leaves) -> Table | None:
-    """The smallest table of all the variants that can hold the model; None where a tree has more than 32,767 bytes."""
-    return min(_variants(trees, leaves), key=lambda table: table.nbytes, default=None)
+    """The smallest table of all the variants; None where a tree has more than 32,767 bytes in it."""
+    sizes = _Sizes(trees, leaves)
+    writer = min(_variants(trees, leaves), key=sizes.estimate, default=None)
+    if writer is None:
+        return None
+    packed = [writer.tree(int(root)) for root in trees.roots]
+    if any(len(tree) > LARGEST_TREE for tree in packed):
+        return None
+    ranked = writer.ranks is not None
+    return Table(
+        writer.head,
+        writer.threshold,
+        ranked,
+        writer.leaf,
+        writer.direct,
+        writer.slots,
+        writer.features,
+        sizes.keys,
+        tuple(packed),
+        sizes.halves,
+    )
 
 
-def _variants(trees: Trees, leaves: Leaves) -> Iterator[Table]:
-    splits = trees.feature >= 0
-    keys = np.unique(key(trees.threshold)[splits])
-    halves = bool(((keys & 0xFFFF) == np.where(keys < 0, 0xFFFF, 0)).all())
-    used = tuple(np.unique(trees.feature[splits]).tolist())
-    for features in ((), used) if used != tuple(range(len(used))) else ((),):
-        slots = len(features) or (max(used, default=-1) + 1)
-        for leaf in (0, 1, 2):
-            head = 1 if 2 * slots + (leaves.codes if leaf == 0 else 1) <= 256 else 2
-            if (leaf and leaves.codes > 256**leaf) or 2 * slots + leaves.codes > 65536:
+@dataclass(frozen=True, eq=False)
+class _Sizes:
+    """How large a variant is, but for the few skips over 255 bytes."""
+
+    trees: Trees
+    leaves: Leaves
+
+    @cached_property
+    def keys(self) -> npt.NDArray[np.int32]:
+        return np.unique(key(self.trees.threshold)[self.trees.feature >= 0])
+
+    @cached_property
+    def halves(self) -> bool:
+        return bool(((self.keys & 0xFFFF) == np.where(self.keys < 0, 0xFFFF, 0)).all())
+
+    def estimate(self, writer: _Writer) -> int:
+        splits = int((self.trees.feature >= 0).sum())
+        behind = int((self.leaves.code >= writer.direct).sum())
+        leaves = len(self.trees.feature) - splits
+        ranks = len(self.keys) * (2 if self.halves else 4) if writer.ranks is not None else 0
+        slots = len(writer.features) * (1 if max(writer.features, default=0) < 256 else 2)
+        return (
+            splits * (writer.head + writer.threshold + 1) + leaves * writer.head + behind * writer.leaf + ranks + slots
+        )
+
+
+def _variants(trees: Trees, leaves: Leaves) -> Iterator[_Writer]:
+    sizes = _Sizes(trees, leaves)
+    used = tuple(np.unique(trees.feature[trees.feature >= 0]).tolist())
+    plain = max(used, default=-1) + 1
+    for features in ((), used) if len(used) < plain else ((),):
+        slots = len(features) or plain
+        for leaf in (0, 1, 2, 4):
+            direct = leaves.codes if leaf == 0 else leaves.direct
+            heads = 2 * slots + direct + (leaf > 0)
+            if heads > 65536 or (leaf and leaves.codes - direct > 256**leaf):
                 continue
-            for ranked in (False, True):
-                threshold = (1 if len(keys) <= 256 else 2) if ranked else (2 if halves else 4)
-                if ranked and len(keys) > 65536:
-                    continue
-                writer = _Writer(trees, leaves, head, threshold, leaf, slots, features, keys if ranked else None)
-                packed = tuple(writer.tree(int(root)) for root in trees.roots)
-                if None not in packed:
-                    yield Table(
-                        head,
-                        threshold,
-                        ranked,
-                        leaf,
-                        slots,
-                        features,
-                        keys,
-                        tuple(p for p in packed if p is not None),
-                        halves,
-                    )
+            head = 1 if heads <= 256 else 2
+            yield _Writer(trees, leaves, head, 2 if sizes.halves else 4, leaf, direct, slots, features, None)
+            if len(sizes.keys) <= 65536:
+                yield _Writer(
+                    trees, leaves, head, 1 if len(sizes.keys) <= 256 else 2, leaf, direct, slots, features, sizes.keys
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +217,7 @@ class _Writer:
     head: int
     threshold: int
     leaf: int
+    direct: int
     slots: int
     features: tuple[int, ...]
     ranks: npt.NDArray[np.int32] | None
@@ -203,19 +239,23 @@ class _Writer:
         mask = (1 << (8 * self.threshold)) - 1
         return [(int(k) & mask).to_bytes(self.threshold, "little") for k in keys]
 
-    def tree(self, root: int) -> bytes | None:
-        """One tree's bytes, written from its last node to its first so that every skip is known; None past 32,767 bytes."""
+    def tree(self, root: int) -> bytes:
+        """One tree's bytes, written from its last node to its first so that every skip is known; too long where it is over
+        LARGEST_TREE, and then cut off.
+        """
         done: dict[int, bytes] = {}
         for node in reversed(list(preorder(self.trees, root))):
             done[node] = self._leaf(node) if self.trees.feature[node] < 0 else self._split(node, done)
-            if len(done[node]) > 32_767:
-                return None
+            if len(done[node]) > LARGEST_TREE:
+                return done[node]
         return done[root]
 
     def _leaf(self, node: int) -> bytes:
         code = int(self.leaves.code[node])
-        head = 2 * self.slots + (code if self.leaf == 0 else 0)
-        return head.to_bytes(self.head, "little") + (code.to_bytes(self.leaf, "little") if self.leaf else b"")
+        if code < self.direct:
+            return (2 * self.slots + code).to_bytes(self.head, "little")
+        escape = (2 * self.slots + self.direct).to_bytes(self.head, "little")
+        return escape + (code - self.direct).to_bytes(self.leaf, "little")
 
     def _split(self, node: int, done: dict[int, bytes]) -> bytes:
         left, right = done.pop(int(self.trees.left[node])), done.pop(int(self.trees.right[node]))
