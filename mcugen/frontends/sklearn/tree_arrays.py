@@ -25,6 +25,7 @@ class TreeArrays:
     threshold     (nodes,) float64; meaningless at a leaf
     missing_left  (nodes,) bool
     value         (nodes, outputs) float64; what counts is at the leaves
+    samples       (nodes,) float64; training samples by weight: no answer depends on it, so it is not checked
     """
 
     left: npt.NDArray[np.int64]
@@ -33,6 +34,7 @@ class TreeArrays:
     threshold: npt.NDArray[np.float64]
     missing_left: npt.NDArray[np.bool_]
     value: npt.NDArray[np.float64]
+    samples: npt.NDArray[np.float64]
 
     @property
     def is_leaf(self) -> npt.NDArray[np.bool_]:
@@ -81,6 +83,7 @@ def _copied(tree: Any) -> TreeArrays:
         column("threshold").astype(np.float64),
         column("missing_go_to_left").astype(np.bool_),
         column("value")[:, 0, :].astype(np.float64),
+        column("weighted_n_node_samples").astype(np.float64),
     )
 
 

@@ -247,7 +247,14 @@ def _joined(members: Sequence[TreeArrays], head: _Head, loc: Loc) -> Trees:
         leaf=np.where(is_leaf, np.cumsum(is_leaf) - 1, -1).astype(np.int32),
         values=np.concatenate([m.value[m.is_leaf] for m in members]) + 0.0,
         roots=begins.astype(np.int32),
+        visits=np.concatenate([_visits(m.samples) for m in members]),
     )
+
+
+def _visits(samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The share of training samples that passes each node; 0 where a hand-made file says nothing usable."""
+    with np.errstate(all="ignore"):
+        return np.clip(np.nan_to_num(samples / samples[0], nan=0.0), 0.0, 1.0)
 
 
 def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:

@@ -22,6 +22,7 @@ class Trees:
     leaf          (nodes,) int32; the row of `values` at a leaf, -1 at a split
     values        (rows, outputs) float64; class probabilities, or one number
     roots         (trees,) int32
+    visits        (nodes,) float64; the share of rows that is expected to pass the node, for the cost model only
     """
 
     n_features: int
@@ -33,6 +34,7 @@ class Trees:
     leaf: IntArray
     values: npt.NDArray[np.float64]
     roots: IntArray
+    visits: npt.NDArray[np.float64]
 
     @property
     def n_trees(self) -> int:
