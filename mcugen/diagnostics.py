@@ -41,7 +41,8 @@ CODES: dict[str, Code] = {
     ),
     "E0107": Code(
         "model's arrays are not valid",
-        "Child indices, features, classes or thresholds inside the model are out of range, form a cycle or are not finite. "
+        "Child indices, features, thresholds, leaf values or counts inside the model are out of range, form a cycle, contradict "
+        "each other or are no numbers. "
         "scikit-learn would read outside its arrays with such a model, so it is refused before use.",
     ),
     "E0108": Code(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import datasets, ensemble, multioutput, pipeline, preprocessing, svm, tree
 
 from mcugen.diagnostics import Loc, McugenError
-from mcugen.frontends.sklearn import read_estimator, supported, trees
+from mcugen.frontends.sklearn import families, read_estimator, supported, trees
 from mcugen.frontends.sklearn.reference import Reference, checked_reference
 from mcugen.ir import DType, Storage, TensorType
 from mcugen.ops.tree_ensemble.trees import float32_not_above
@@ -151,6 +151,11 @@ def test_parallel_jobs_do_not_change_the_reference():
     model = ensemble.RandomForestClassifier(40, n_jobs=-1, random_state=0).fit(x, y)
     assert np.array_equal(Reference(model).proba(x), op_of(model).scores(x.astype(np.float32)))
     assert model.n_jobs == -1
+
+
+def test_families_are_found_by_place():
+    assert [family.__name__.rpartition(".")[2] for family in families()] == ["trees"]
+    assert len(supported()) == 8
 
 
 def test_the_module_prints():
