@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,8 @@ class Board:
     """One microcontroller board. Sizes in bytes, clock in Hz.
 
     flash and ram are what a sketch may use in all (a bootloader already taken off); framework_flash and framework_ram what
-    an empty sketch with Serial takes of them; `measured` says how these came about.
+    an empty sketch with Serial takes of them; `measured` says how these came about. stack_reserve is the RAM that the
+    sketch's own calls, the framework and interrupts need for their stack, beside the model's.
     """
 
     name: str
@@ -81,16 +83,27 @@ def all_boards() -> tuple[Board, ...]:
     return tuple(load_board(name) for name in board_names())
 
 
-@cache
 def load_board(name: str) -> Board:
-    """A board by its short name, or by the path of a TOML file. E0401 for an unknown name, E0402 for a bad file."""
-    path = Path(name) if name.endswith(".toml") else boards_dir() / f"{name}.toml"
-    if not path.is_file() or (name not in board_names() and not name.endswith(".toml")):
-        names = ", ".join(board_names())
-        raise error(
-            "E0401", f"there is no board '{name}'", help=f"{did_you_mean(name, board_names())}the boards are {names}"
-        )
-    return parse_board(path.stem, path.read_bytes(), str(path.name))
+    """A board by its short name, or by the path of a TOML file. E0401 for an unknown name, E0101 and E0402 for a bad file."""
+    if name in board_names():
+        return _shipped(name)
+    names = ", ".join(board_names())
+    if not name.endswith(".toml"):
+        help = f"{did_you_mean(name, board_names())}the boards are {names}; a path to your own .toml works too"
+        raise error("E0401", f"there is no board '{name}'", help=help)
+    try:
+        content = Path(name).read_bytes()
+    except (OSError, ValueError) as problem:  # ValueError: a path with a NUL in it
+        reason = getattr(problem, "strerror", None) or str(problem)
+        help = f"check the path of your board file; the boards that come with mcugen are {names}"
+        raise error("E0101", f"the board file cannot be read: {reason}", loc=Loc(name), help=help) from problem
+    return parse_board(Path(name).stem, content, name)
+
+
+@cache
+def _shipped(name: str) -> Board:
+    path = boards_dir() / f"{name}.toml"
+    return parse_board(name, path.read_bytes(), path.name)
 
 
 def parse_board(name: str, content: bytes, file: str) -> Board:
@@ -98,12 +111,11 @@ def parse_board(name: str, content: bytes, file: str) -> Board:
     try:
         table = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise error(
-            "E0402", f"not TOML: {problem}", loc=Loc(file), help="see boards/uno.toml for a board file"
-        ) from problem
-    problems = [*_problems(Board, {"name": name, **table}, Loc(file))]
+        raise error("E0402", f"not TOML: {problem}", loc=Loc(file), help=_EXAMPLE) from problem
+    problems = [*_problems(Board, table, Loc(file))]
     if isinstance(table.get("platformio"), dict):
         problems += _problems(PlatformIO, table["platformio"], Loc(file, "platformio"))
+    problems = problems or [*_contradictions(name, table, Loc(file))]
     if problems:
         raise McugenError(problems)
     if "platformio" in table:
@@ -111,8 +123,29 @@ def parse_board(name: str, content: bytes, file: str) -> Board:
     return Board(name=name, **table)
 
 
+_EXAMPLE = "see boards/uno.toml for a board file"
+
+
+def _contradictions(name: str, table: Mapping[str, Any], loc: Loc) -> Iterator[Diagnostic]:
+    """What is wrong although each key for itself is right."""
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        help = "name the file with letters, digits, '_' and '-': the PlatformIO project takes the name over"
+        yield Diagnostic("E0402", f"'{name}' is no name for a board", help, loc)
+    for key in ("clock", "flash", "ram"):
+        if table[key] == 0:
+            yield Diagnostic("E0402", f"'{key}' is 0", "take it from the data sheet", loc.within(key))
+    for memory in ("flash", "ram"):
+        if table[f"framework_{memory}"] > table[memory]:
+            message = f"the framework takes {table[f'framework_{memory}']:,} B of {table[memory]:,} B"
+            help = f"'{memory}' is what a sketch may use in all, its framework among it"
+            yield Diagnostic("E0402", message, help, loc.within(f"framework_{memory}"))
+    if table["arch"] == "avr" and not table.get("progmem"):
+        help = "set it to true: an AVR reads constants from flash by instructions of their own"
+        yield Diagnostic("E0402", "'progmem' is false", help, loc.within("progmem"))
+
+
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {  # by the annotation of a field
-    "str": (lambda value: isinstance(value, str), "a string"),
+    "str": (lambda value: isinstance(value, str) and value.isprintable() and "*/" not in value, "a line of text"),
     "int": (lambda value: type(value) is int and value >= 0, "a whole number, 0 or more"),
     "bool": (lambda value: isinstance(value, bool), "true or false"),
     "Arch": (lambda value: value in get_args(Arch), f"one of {', '.join(get_args(Arch))}"),
@@ -121,7 +154,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {  # by the annotation
 
 
 def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]:
-    known = {f.name: f for f in fields(cls)}
+    known = {f.name: f for f in fields(cls) if f.name != "name"}  # the file's own name is the board's
     found: list[Diagnostic] = []
     for key in table.keys() - known.keys():
         help = f"{did_you_mean(key, known)}the keys are {', '.join(known)}"
@@ -129,9 +162,7 @@ def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]
     for key, one in known.items():
         if key not in table:
             if one.default is MISSING:
-                found.append(
-                    Diagnostic("E0402", f"key '{key}' is missing", "see boards/uno.toml for a board file", loc)
-                )
+                found.append(Diagnostic("E0402", f"key '{key}' is missing", _EXAMPLE, loc))
             continue
         is_valid, text = _KINDS[str(one.type)]
         if not is_valid(table[key]):

@@ -1,11 +1,14 @@
 /* avr_run: runs an AVR firmware under libsimavr, counts its cycles and measures its stack.
  *
  *   avr_run [--mcu atmega328p] [--freq 16000000] [--limit CYCLES] [--rows FILE] [--results FILE]
- *           [--report FILE] [--uart-in FILE] [--quiet CYCLES] ELF
+ *           [--report FILE] [--uart-in FILE] [--quiet CYCLES] [--lines] ELF
  *
  * What the firmware sends through UART0 goes to stdout. The firmware commands this runner by
  * writes to GPIOR0 (see enum command); GPIOR1 and GPIOR2 then hold the low and the high byte of the
  * SRAM address of a request block: struct { uint16_t address, length; }.
+ *
+ * With --lines each line of --uart-in is sent when the one before has been answered by a line, or by
+ * nothing for --quiet cycles: a sketch that prints loses what comes in meanwhile.
  *
  * Exit status: 0 ended by CMD_END, by sleeping with interrupts off, or because all of --uart-in was
  * sent and for --quiet cycles nothing came out; 1 crashed, 2 cycle limit,
@@ -29,6 +32,7 @@ enum { EXIT_CRASH = 1, EXIT_LIMIT = 2, EXIT_BAD_USAGE = 64 };
 enum { GPIOR0 = 0x3E, GPIOR1 = 0x4A, GPIOR2 = 0x4B }; /* data addresses, the same on all ATmegas */
 enum { RAM_OFFSET = 0x800000, EEPROM_OFFSET = 0x810000 }; /* how an AVR ELF tells memories apart */
 enum { PAINT = 0xA5 };
+enum { LINE_GAP = 32000 }; /* cycles of silence behind a line's end before it is an answer */
 
 enum command {
     CMD_START = 1, /* start counting */
@@ -42,6 +46,7 @@ struct options {
     const char *mcu, *rows, *results, *report, *uart_in, *elf;
     uint32_t freq;
     uint64_t limit, quiet;
+    bool lines;
 };
 
 struct bytes {
@@ -75,13 +80,15 @@ struct run {
     struct measured measured;
     struct bytes rows, uart_in;
     avr_cycle_count_t last_byte; /* when a byte last went in or came out */
+    bool line_sent, answered;    /* the last byte in, and since then the last one out, ended a line */
     FILE *results;
     const char *end, *reason;
+    const struct options *options;
 };
 
 static const char USAGE[] =
     "usage: avr_run [--mcu NAME] [--freq HZ] [--limit CYCLES] [--rows FILE] [--results FILE]\n"
-    "               [--report FILE] [--uart-in FILE] [--quiet CYCLES] ELF\n";
+    "               [--report FILE] [--uart-in FILE] [--quiet CYCLES] [--lines] ELF\n";
 
 static void fail(const char *what, const char *why) {
     fprintf(stderr, "avr_run: %s: %s\n", what, why);
@@ -282,16 +289,27 @@ static void on_command(avr_t *avr, avr_io_addr_t register_address, uint8_t value
 static void on_output(void *user, uint8_t byte) {
     struct run *run = user;
     run->last_byte = run->avr->cycle;
+    run->answered = byte == '\n';
     putchar(byte);
+}
+
+static bool must_wait(const struct run *run) {
+    const uint64_t silent = run->avr->cycle - run->last_byte;
+    if (!run->options->lines || !run->line_sent || silent >= run->options->quiet)
+        return false;
+    return !run->answered || silent < LINE_GAP;
 }
 
 static int next_input(void *user) {
     struct run *run = user;
     struct bytes *input = &run->uart_in;
-    if (input->used == input->size)
+    if (input->used == input->size || must_wait(run))
         return -1;
+    const uint8_t byte = input->data[input->used++];
     run->last_byte = run->avr->cycle;
-    return input->data[input->used++];
+    run->line_sent = byte == '\n';
+    run->answered = false;
+    return byte;
 }
 
 /* ---- the run -------------------------------------------------------------------------------- */
@@ -334,11 +352,13 @@ static void step(struct run *run) {
         finish(run, "crash", "a jump outside of the program");
 }
 
-static bool is_quiet(const struct run *run, uint64_t cycles) {
-    return run->uart_in.used == run->uart_in.size && run->avr->cycle - run->last_byte >= cycles;
+static bool is_quiet(const struct run *run) {
+    const uint64_t cycles = run->options->quiet;
+    const bool sent = run->uart_in.used == run->uart_in.size;
+    return cycles && sent && run->avr->cycle - run->last_byte >= cycles;
 }
 
-static void run_to_end(struct run *run, const struct options *options) {
+static void run_to_end(struct run *run) {
     avr_t *avr = run->avr;
     run->measured.lowest_sp = avr->ramend;
     memset(avr->data + run->program.static_end, PAINT, avr->ramend + 1u - run->program.static_end);
@@ -346,9 +366,9 @@ static void run_to_end(struct run *run, const struct options *options) {
     avr->run_cycle_count = 1;
     while (!run->end) {
         step(run);
-        if (avr->cycle >= options->limit)
+        if (avr->cycle >= run->options->limit)
             finish(run, "limit", "");
-        else if (options->quiet && is_quiet(run, options->quiet))
+        else if (is_quiet(run))
             finish(run, "quiet", "");
     }
 }
@@ -403,7 +423,7 @@ static struct options parse(int count, char **arguments) {
         {"report", required_argument, 0, 'r'},
         {"uart-in", required_argument, 0, 'u'},
         {"quiet", required_argument, 0, 'q'},
-        {0, 0, 0, 0},
+        {"lines", no_argument, 0, 'n'},         {0, 0, 0, 0},
     };
     struct options o = {.mcu = "atmega328p", .freq = 16000000, .limit = 2000000000};
     for (int option; (option = getopt_long(count, arguments, "", known, NULL)) != -1;) {
@@ -416,6 +436,7 @@ static struct options parse(int count, char **arguments) {
         case 'r': o.report = optarg; break;
         case 'u': o.uart_in = optarg; break;
         case 'q': o.quiet = number(optarg); break;
+        case 'n': o.lines = true; break;
         default: fputs(USAGE, stderr); exit(EXIT_BAD_USAGE);
         }
     }
@@ -442,6 +463,8 @@ static avr_t *make_mcu(const char *name, uint32_t frequency) {
 int main(int count, char **arguments) {
     static struct run run;
     const struct options options = parse(count, arguments);
+    run.options = &options;
+    run.line_sent = true; /* the first line waits for what the program says at its start */
     run.avr = make_mcu(options.mcu, options.freq);
     run.program = load_program(options.elf, run.avr);
     run.rows = read_file(options.rows);
@@ -452,7 +475,7 @@ int main(int count, char **arguments) {
         uart_link_start(&uart);
     avr_register_io_write(run.avr, GPIOR0, on_command, &run);
 
-    run_to_end(&run, &options);
+    run_to_end(&run);
 
     if (run.results && fclose(run.results))
         fail(options.results, strerror(errno));

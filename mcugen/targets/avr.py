@@ -51,7 +51,9 @@ class Avr:
     def run(self, build: Build, board: Board, rows: bytes = b"") -> Run:
         """The firmware under simavr, from reset until it has answered all of `rows` and is silent. E0702 for a crash."""
         quiet = int(QUIET_SECONDS * board.clock)
-        done = simulate(build.elf, mcu=board.mcu, freq=board.clock, uart_in=rows, quiet=quiet, limit=_ENDLESS)
+        done = simulate(
+            build.elf, mcu=board.mcu, freq=board.clock, uart_in=rows, quiet=quiet, lines=True, limit=_ENDLESS
+        )
         _check_end(done, ("quiet", "sleep", "exit"))
         return Run(done.serial, done.total_cycles, done.sram_peak)
 

@@ -71,12 +71,14 @@ def simulate(
     uart_in: bytes = b"",
     limit: int = 2_000_000_000,
     quiet: int | None = None,
+    lines: bool = False,
     timeout: float = 300,
 ) -> SimResult:
     """Run the ELF on a simulated `mcu` at `freq` Hz until it ends, crashes or has used `limit` cycles.
 
     rows are served to its fill requests, uart_in is sent to UART0. quiet ends the run so many cycles after the last
-    byte in or out. A crash or the limit is no error here: see `end`.
+    byte in or out; lines sends each line when the one before has been answered. A crash or the limit is no error here:
+    see `end`.
     E0701 when the simulator cannot be built, E0702 when it refuses the program or takes over `timeout` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="mcugen-sim-") as folder:
@@ -85,6 +87,7 @@ def simulate(
         (here / "uart").write_bytes(uart_in)
         numbers = [f"--mcu={mcu}", f"--freq={freq}", f"--limit={limit}"]
         numbers += [f"--quiet={quiet}"] if quiet else []
+        numbers += ["--lines"] if lines else []
         files = [f"--{option}={here / name}" for option, name in _FILES.items()]
         done = _run([str(runner("avr_run")), *numbers, *files, str(elf)], timeout)
         if done.returncode < 0 or done.returncode >= EXIT_BAD_USAGE:
