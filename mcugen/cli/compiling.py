@@ -1,0 +1,250 @@
+"""The commands on this computer: fit, compile, report, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from mcugen.cli import options
+from mcugen.cli.frame import Session
+
+if TYPE_CHECKING:
+    from mcugen.boards import Optimize
+    from mcugen.compile import Compiled
+    from mcugen.ir import Array
+    from mcugen.project import As
+    from mcugen.verify import Proof
+
+UNPROVEN = "no C compiler found; `mcugen doctor` says how to get one"
+
+
+@click.command(epilog="Example: mcugen fit digits.skops")
+@options.debug
+@options.json
+@options.allow_pickle
+@options.output
+@options.optimize
+@options.model
+@click.pass_obj
+def fit(session: Session, model: str, optimize: Optimize, output: str | None, allow_pickle: bool) -> None:
+    """Say which boards MODEL fits, before anything is built.
+
+    Flash, RAM and time of every board that comes with mcugen, estimated, beside what the board has free. Ends with 3
+    where it fits none.
+    """
+    from mcugen.fit import fit as judge
+    from mcugen.frontends import read
+    from mcugen.report.json import of_verdict
+    from mcugen.report.show import verdicts
+
+    with session.working(f"reading {model}"):
+        source = read(model, output=output, allow_pickle=allow_pickle)
+    found = judge(source, optimize)
+    session.show(verdicts(found))
+    session.put(model=source.module.name, boards=[of_verdict(one) for one in found])
+    if not any(one.fits for one in found):
+        raise click.exceptions.Exit(3)
+
+
+@click.command(epilog="Example: mcugen compile digits.skops --board uno -o digits --data test.npy")
+@options.reading
+@options.board
+@click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write. Default: ./NAME.")  # fmt: skip
+@click.option(
+    "--as",
+    "as_",
+    type=click.Choice(["arduino", "platformio", "header", "c", "zip"]),
+    default="arduino",
+    show_default=True,
+    help="An Arduino library, a PlatformIO project, one header, plain C, or the library as a zip.",
+)
+@options.data
+@click.option("--dump-ir", is_flag=True, help="Print the graph after every pass.")
+@click.option("--no-check", is_flag=True, help="Do not compare the C with the model.")
+@click.pass_obj
+def compile(
+    session: Session,
+    /,
+    folder: Path | None,
+    as_: As,
+    data: Path | None,
+    dump_ir: bool,
+    no_check: bool,
+    **asked: Any,
+) -> None:
+    """Compile MODEL to C for a board, and prove it.
+
+    Writes a folder that the board's tools take. MODEL is a .skops file (or a pickle, with --allow-pickle) that holds a fitted decision tree, random forest or extra
+    trees. Before anything is written, the C is compiled on this computer and compared with the model at every
+    threshold; with --data on your rows too. Only files that changed are written, and never over a file of yours.
+    """
+    from mcugen.report import require_fit
+
+    compiled = _compiled(session, dump=_dump(session) if dump_ir else None, **asked)
+    rows = _rows(compiled, data)
+    _show_compiled(session, compiled)
+    require_fit(compiled.report, compiled.source.loc)
+    _prove(session, compiled, rows, str(data), no_check)
+    target = folder or Path(compiled.module.name)
+    _write(session, compiled, target, as_, rows)
+
+
+@click.command(epilog="Example: mcugen report digits.skops --board uno --html digits.html")
+@options.reading
+@options.board
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as a page, too.")
+@click.option("--built", is_flag=True, help="Build it, and show the estimate beside what the ELF takes.")
+@click.pass_obj
+def report(session: Session, /, html: Path | None, built: bool, **asked: Any) -> None:
+    """Show what MODEL takes of a board: flash, RAM, cycles.
+
+    Per layer and in all, beside the board's limits, and what other forms would cost. Without --built everything is estimated and nothing is written. Ends with 3 where the board is too small.
+    """
+    from mcugen.report import require_fit
+    from mcugen.report.json import as_dict
+    from mcugen.report.show import report_tables
+
+    compiled = _compiled(session, **asked)
+    board = compiled.target.board
+    build = None
+    if built:
+        from mcugen.deploy import build as build_sketch
+        from mcugen.deploy import project_folder
+
+        with session.working(f"building for {board.title}"), project_folder(None) as folder:
+            build = build_sketch(compiled, folder)
+    session.show(*report_tables(compiled.report, board, build))
+    session.put(report=as_dict(compiled.report, board, build))
+    if html:
+        from mcugen.report.html import write_page
+
+        write_page(html, compiled.report, board, build)
+        session.say(f"wrote {html}")
+    require_fit(compiled.report, compiled.source.loc)
+
+
+@click.command(epilog="Example: mcugen verify digits.skops --board uno --data test.csv --on simulator")
+@options.reading
+@options.board
+@options.data
+@click.option(
+    "--on",
+    type=click.Choice(["host", "simulator"]),
+    default="host",
+    show_default=True,
+    help="Run the C on this computer, or on a simulated board that counts its cycles.",
+)
+@click.pass_obj
+def verify(session: Session, /, data: Path | None, on: str, **asked: Any) -> None:
+    """Compare the C with MODEL, row by row.
+
+    On the rows of --data; without, on rows made at every threshold of the model: just below, at and just above it, with
+    missing values and infinities. Ends with 4 where a single row differs.
+    """
+    compiled = _compiled(session, **asked)
+    rows = _rows(compiled, data)
+    source = f"rows of {data}" if data else ""
+    with session.working(f"comparing on the {on}"):
+        proof = (
+            _simulated(session, compiled, rows, source) if on == "simulator" else compiled.verify(rows, source=source)
+        )
+    _show_proofs(session, compiled, [proof])
+
+
+COMMANDS = (fit, compile, report, verify)
+
+
+def _compiled(session: Session, model: str, dump: Callable[[str, str], None] | None = None, **asked: Any) -> Compiled:
+    """The model compiled for the board; whether it fits and is right is shown and judged by the command."""
+    from mcugen.compile import compile as run
+
+    with session.working(f"compiling {model}"):
+        compiled = run(model, check_fit=False, check_answers=False, dump=dump, **asked)
+    for note in compiled.source.notes:
+        click.echo(f"note: {note}", err=True)
+    return compiled
+
+
+def _dump(session: Session) -> Callable[[str, str], None]:
+    return lambda name, text: session.say(f"; after {name}\n{text}")
+
+
+def _rows(compiled: Compiled, data: Path | None) -> Array | None:
+    if data is None:
+        return None
+    from mcugen.datafile import read_rows
+    from mcugen.ir import Storage
+
+    return read_rows(data, compiled.module.predict.of(Storage.INPUT)[0].type.size)
+
+
+def _show_compiled(session: Session, compiled: Compiled) -> None:
+    from mcugen.report.json import as_dict
+    from mcugen.report.show import budget, forms, read_line
+
+    board = compiled.target.board
+    session.say(read_line(compiled.module, compiled.source.loc))
+    session.show(*(forms(layer, board) for layer in compiled.report.layers if layer.others))
+    session.show(budget(compiled.report, board))
+    session.put(report=as_dict(compiled.report, board))
+
+
+def _prove(session: Session, compiled: Compiled, rows: Array | None, data: str, no_check: bool) -> None:
+    from mcugen.compile import QUICK_ROWS
+    from mcugen.targets.host import find_compiler
+
+    if no_check or find_compiler() is None:
+        reason = "--no-check" if no_check else UNPROVEN
+        session.say(f"not proven: {reason}")
+        session.put(proven=False, proofs=[])
+        return
+    with session.working("comparing with the model"):
+        proofs = [compiled.verify(limit=QUICK_ROWS)]
+        proofs += [compiled.verify(rows, source=f"rows of {data}")] if rows is not None else []
+    _show_proofs(session, compiled, proofs)
+
+
+def _simulated(session: Session, compiled: Compiled, rows: Array | None, source: str) -> Proof:
+    from mcugen.measure import measure
+    from mcugen.report.json import of_measured
+    from mcugen.report.show import measured_line
+
+    measured = measure(compiled, rows, source=source)
+    session.say(measured_line(measured, compiled.target.board))
+    session.put(measured=of_measured(measured))
+    return measured.proof
+
+
+def _show_proofs(session: Session, compiled: Compiled, proofs: list[Proof]) -> None:
+    """Say what was compared; E0801 where something differs."""
+    from mcugen.report.json import of_proof
+    from mcugen.report.show import proof_line, worst_rows
+    from mcugen.verify import require
+
+    for proof in proofs:
+        session.say(proof_line(proof))
+        if proof.wrong:
+            session.show(worst_rows(proof))
+    session.put(proven=all(p.proven for p in proofs), proofs=[of_proof(p) for p in proofs])
+    for proof in proofs:
+        require(proof, compiled.source.loc)
+
+
+def _write(session: Session, compiled: Compiled, folder: Path, as_: As, rows: Array | None) -> None:
+    sample = None if rows is None else cast("list[float]", rows[0].tolist())
+    written = compiled.write(folder, as_, sample)
+    for path in written.changed:
+        session.say(f"wrote {folder / path}")
+    for path in written.removed:
+        session.say(f"removed {folder / path}")
+    if written.unchanged:
+        session.say(f"unchanged: {len(written.unchanged)} of {len(written.changed) + len(written.unchanged)} files")
+    files = {
+        "changed": [*written.changed],
+        "unchanged": [*written.unchanged],
+        "removed": [*written.removed],
+    }
+    session.put(folder=str(folder), files=files)

@@ -1,0 +1,79 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mcugen.cli.frame import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# As text: the front-end says more about a file that is not there than click would.
+model = click.argument("model", metavar="MODEL")
+board = click.option("--board", "-b", required=True, metavar="NAME", help="The board, or the path of a board's TOML file; `mcugen boards` lists them.")  # fmt: skip
+name = click.option(
+    "--name", metavar="NAME", help="Prefix of every C symbol, and the library's name. Default: the file's."
+)
+optimize = click.option(
+    "--optimize",
+    type=click.Choice(["auto", "size", "speed"]),
+    default="auto",
+    show_default=True,
+    help="Least flash, fewest cycles, or the best of both for the board.",
+)
+output = click.option(
+    "--output",
+    type=click.Choice(["label", "proba", "value"]),
+    help="What the C gives: a class, all probabilities, or a number (regression). Default: label or value.",
+)
+data = click.option(
+    "--data",
+    "-d",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Rows of the model's input: .npy, .npz or .csv.",
+)
+allow_pickle = click.option(
+    "--allow-pickle",
+    is_flag=True,
+    help="Open a pickle or joblib file. It can run any code: only from people you trust.",
+)
+port = click.option("--port", "-p", metavar="PORT", help="The serial port. Default: the only one that is there.")
+folder = click.option(
+    "-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Keep the PlatformIO project in this folder."
+)
+
+
+def _set(field: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(context: click.Context, _: click.Parameter, value: bool) -> None:
+        setattr(context.ensure_object(Session), field, value)
+
+    return callback
+
+
+debug = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_set("debug"),
+    help="Show the traceback of an error.",
+)
+json = click.option(
+    "--json",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set("json"),
+    help="One JSON object on standard output; text for people goes to standard error.",
+)
+
+
+def reading(command: F) -> F:
+    """The options of every command that reads a model."""
+    for option in (debug, json, allow_pickle, output, optimize, name, model):
+        command = option(command)
+    return command

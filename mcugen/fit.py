@@ -1,0 +1,45 @@
+"""Which boards a model fits: it is read once, then taken through passes, plan and report for every board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mcugen.boards import Board, Optimize, Target, all_boards
+from mcugen.diagnostics import Diagnostic, McugenError
+from mcugen.frontends import Source
+from mcugen.memory.plan import plan
+from mcugen.passes import run as run_passes
+from mcugen.report import Report, report, require_fit
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A model on one board: its report, or None where the model cannot be emitted for it at all, and what is in the way."""
+
+    board: Board
+    report: Report | None
+    problems: tuple[Diagnostic, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is in the way."""
+        return not self.problems
+
+
+def fit(source: Source, optimize: Optimize = "auto", boards: Iterable[Board] | None = None) -> tuple[Verdict, ...]:
+    """The verdict for every board that comes with mcugen (or for `boards`), by name; `host` is none. Nothing is built."""
+    real = (board for board in all_boards() if board.arch != "host")
+    return tuple(judge(source, Target(board, optimize)) for board in boards or real)
+
+
+def judge(source: Source, target: Target) -> Verdict:
+    """The verdict for one board. What is not about the board was refused when the model was read."""
+    found = None
+    try:
+        module = run_passes(source.module, target)
+        found = report(module, plan(module, target), target)
+        require_fit(found, source.loc)
+    except McugenError as problem:
+        return Verdict(target.board, found, problem.diagnostics)
+    return Verdict(target.board, found)

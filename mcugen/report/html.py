@@ -1,0 +1,59 @@
+"""The report as a page of its own: no script, nothing fetched."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcugen import __version__
+from mcugen.boards import Board
+from mcugen.diagnostics import Loc, error
+from mcugen.report import Report
+from mcugen.report.json import milliseconds
+from mcugen.templating import environment
+
+if TYPE_CHECKING:
+    from mcugen.targets.toolchain import Build
+
+MARK = "<!-- written by mcugen -->"
+
+
+def page(report: Report, board: Board, build: Build | None = None) -> str:
+    """The page; the same report gives the same bytes."""
+    template = environment().get_template("report/report.html.j2")
+    needed = milliseconds(report.cycles, board)
+    return template.render(r=report, board=board, build=build, ms=needed, mark=MARK, version=__version__)
+
+
+def write_page(file: Path, report: Report, board: Board, build: Build | None = None) -> None:
+    """Write the page, whole or not at all. E0603 over a file that is no page of ours, E0604 where the disk refuses."""
+    text, loc = page(report, board, build), Loc(str(file))
+    try:
+        if file.exists() and not _is_ours(file):
+            help = "nothing was written: give the name of a file that is not there yet"
+            raise error("E0603", "mcugen did not write this file", help=help, loc=loc)
+        _replace(file, text)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise error("E0604", f"cannot write: {reason}", help="give another file with --html", loc=loc) from problem
+
+
+def _is_ours(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return MARK.encode() in opened.read(200)
+
+
+def _replace(file: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:60]}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise

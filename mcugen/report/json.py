@@ -1,0 +1,103 @@
+"""The report as the JSON that `--json` prints. Keys are stable: one may come, none goes without a new schema number."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mcugen.boards import Board
+from mcugen.report import Figure, Layer, Report
+
+if TYPE_CHECKING:
+    from mcugen.fit import Verdict
+    from mcugen.measure import Measured
+    from mcugen.op import Form
+    from mcugen.targets.toolchain import Build
+    from mcugen.verify import Proof
+
+
+def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[str, Any]:
+    """A report; `measured` is the ELF's own figures once it was built, else None. Bytes, cycles of one call, ms."""
+    return {
+        "model": report.model,
+        "board": report.board,
+        "optimize": report.optimize,
+        "fits": report.fits,
+        "flash": {**asdict(report.flash), "framework": report.framework_flash, "free": report.flash_free},
+        "ram": {
+            **asdict(report.ram),
+            "static": report.static,
+            "buffers": report.buffers,
+            "stack": report.stack.value,
+            "framework": report.framework_ram,
+            "free": report.ram_free,
+        },
+        "stack": asdict(report.stack),
+        "cycles": asdict(report.cycles),
+        "time": {"value": milliseconds(report.cycles, board), "unit": "ms", "source": report.cycles.source},
+        "memory": {**report.memory, "source": "estimated"},
+        "layers": [_layer(layer) for layer in report.layers],
+        "measured": _measured(build) if build else None,
+    }
+
+
+def milliseconds(cycles: Figure, board: Board) -> float | None:
+    """What the cycles take at the board's clock; None where the board has none (`host`) or they are not known."""
+    return cycles.value / board.clock * 1000 if board.clock and cycles.value else None
+
+
+def of_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A row of `mcugen fit`."""
+    return {
+        "board": verdict.board.name,
+        "fits": verdict.fits,
+        "problems": [d.message for d in verdict.problems],
+        "report": as_dict(verdict.report, verdict.board) if verdict.report else None,
+    }
+
+
+def of_proof(proof: Proof) -> dict[str, Any]:
+    """A comparison of the C with the model. `largest` is None where an answer was not even a number."""
+    finite = proof.largest if proof.largest < float("inf") else None
+    worst = [{"row": r.number, "expected": r.expected, "found": r.found} for r in proof.worst]
+    return {**asdict(proof), "proven": proof.proven, "largest": finite, "worst": worst}
+
+
+def of_measured(measured: Measured) -> dict[str, Any]:
+    """What the simulator counted, per call."""
+    cycles = {"min": measured.least, "mean": measured.mean, "max": measured.most, "unit": "cycles"}
+    return {
+        "cycles": {**cycles, "source": "measured"},
+        "stack": {"value": measured.stack, "unit": "B", "source": "measured"},
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "op": layer.op,
+        "detail": layer.detail,
+        "shape": layer.shape,
+        "macc": layer.macc,
+        "flash": asdict(Figure(layer.flash, "B")),
+        "cycles": asdict(Figure(layer.cycles, "cycles")),
+        "live": layer.live,
+        "form": layer.form,
+        "others": [_form(form) for form in layer.others],
+        "where": layer.loc,
+    }
+
+
+def _form(form: Form) -> dict[str, Any]:
+    cost = form.cost
+    return {"form": form.name, "flash": cost.flash, "cycles": cost.cycles, "stack": cost.stack, "source": "estimated"}
+
+
+def _measured(build: Build) -> dict[str, Any]:
+    figures = {
+        "flash": build.flash,
+        "ram": build.ram,
+        "model_flash": build.model_flash,
+        "model_ram": build.model_ram,
+    }
+    return {"platform": build.platform, **{k: asdict(Figure(v, "B", "measured")) for k, v in figures.items()}}

@@ -1,0 +1,203 @@
+"""The report on a terminal: tables by rich. Bytes, cycles of one call, ms at the board's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from mcugen.boards import Board
+from mcugen.diagnostics import Loc
+from mcugen.ir import Module, Storage
+from mcugen.report import Figure, Layer, Report
+from mcugen.report.json import milliseconds
+
+if TYPE_CHECKING:
+    from mcugen.fit import Verdict
+    from mcugen.measure import Measured
+    from mcugen.targets.toolchain import Build
+    from mcugen.verify import Proof
+
+NONE = "-"
+NO_LIMIT = 2**40  # bytes that no board has: the board `host`
+
+
+def table(*columns: str, title: str = "", caption: str = "") -> Table:
+    """An empty table; a column whose title ends with > is set to the right. Cells are never broken, except the last ones."""
+    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left", caption_justify="left")
+    made.title, made.title_style = Text(title, "bold") if title else None, ""
+    made.caption, made.caption_style = Text(caption, "dim") if caption else None, ""
+    for number, column in enumerate(columns, 1):
+        side: Literal["left", "right"] = "right" if column.endswith(">") else "left"
+        made.add_column(Text(column.rstrip(">")), justify=side, no_wrap=number < len(columns))
+    return made
+
+
+def row(to: Table, *cells: str, style: str | None = None) -> None:
+    """Add a row of plain text: square brackets in it stay what they are."""
+    to.add_row(*(Text(cell) for cell in cells), style=style)
+
+
+def read_line(module: Module, loc: Loc) -> str:
+    """What was read: `digits.skops: tree_ensemble (trees=10 nodes=2,334 output=label), 64 features, 10 classes`."""
+    graph = module.predict
+    ops = ", ".join(
+        f"{node.op.name} ({node.op.describe()})" if node.op.describe() else node.op.name for node in graph.nodes
+    )
+    labels = next((v.labels for v in graph.of(Storage.OUTPUT) if v.labels), ())
+    gives = counted(len(labels), "class") if labels else "a number"
+    return f"read {loc}: {ops}, {counted(graph.of(Storage.INPUT)[0].type.size, 'feature')}, {gives}"
+
+
+def report_tables(report: Report, board: Board, build: Build | None = None) -> Iterator[Table]:
+    """The whole report: what it needs beside what there is, every layer, and every layer's other forms."""
+    yield budget(report, board, build)
+    yield layers(report)
+    yield from (forms(layer, board) for layer in report.layers if layer.others)
+
+
+def budget(report: Report, board: Board, build: Build | None = None) -> Table:
+    """Flash, RAM and time beside the board's limits; with a build, estimate beside the ELF."""
+    columns = ("", "needs>", *(["ELF>"] if build else []), "free>", "")
+    made = table(*columns, title=f"{report.model} on {board.title}", caption=_caption(report, build))
+
+    def add(name: str, figure: Figure, measured: int | None, free: int, detail: str) -> None:
+        built = [_bytes(measured) if measured is not None else NONE] if build else []
+        over = figure.value > free
+        row(made, name, _bytes(figure.value), *built, _bytes(free), detail, style="red" if over else None)
+
+    of = f"of {_bytes(board.flash)}; the framework takes {_bytes(report.framework_flash)}"
+    add("flash", report.flash, build.model_flash if build else None, report.flash_free, of)
+    add("RAM", report.ram, None, report.ram_free, f"of {_bytes(board.ram)}; static + buffers + stack:")
+    add(
+        "  static",
+        Figure(report.static, "B"),
+        build.model_ram if build else None,
+        report.ram_free,
+        "data of the model's own",
+    )
+    row(made, "  buffers", _bytes(report.buffers), *([NONE] if build else []), "", "the caller's row and answers")
+    row(made, "  stack", _bytes(report.stack.value), *([NONE] if build else []), "", "the deepest of a call")
+    if report.cycles.value:
+        spent = time(report.cycles, board)
+        row(
+            made,
+            "time",
+            f"{report.cycles.value:,}",
+            *([NONE] if build else []),
+            "",
+            f"cycles; {spent}" if spent else "cycles",
+        )
+    if build:
+        row(made, "sketch", "", _bytes(build.flash), _bytes(board.flash), "flash of all, the framework included")
+        row(made, "", "", _bytes(build.ram), _bytes(board.ram), "static RAM of all")
+    return made
+
+
+def _caption(report: Report, build: Build | None) -> str:
+    said = f"needs: {report.flash.source}"
+    return f"{said}; ELF: measured, built with PlatformIO's {build.platform} platform" if build else said
+
+
+def time(cycles: Figure, board: Board) -> str:
+    """`0.53 ms at 16 MHz`, or nothing where it is not known."""
+    needed = milliseconds(cycles, board)
+    return f"{needed:.3g} ms at {board.clock / 1e6:g} MHz" if needed else ""
+
+
+def layers(report: Report) -> Table:
+    """Every layer; the one where most RAM is live is marked."""
+    memory = report.memory
+    bound = "the least there can be" if memory["order_proven"] else f"at least {_bytes(memory['lower_bound'])}"
+    columns = ("layer", "op", "output", "MACC>", "flash>", "cycles>", "RAM live>", "")
+    made = table(*columns, title="layers", caption=f"arena {_bytes(memory['arena'])} ({bound})")
+    for layer in report.layers:
+        peak = "peak" if layer.name == memory["peak_at"] and len(report.layers) > 1 else ""
+        numbers = (f"{layer.macc:,}", _bytes(layer.flash), _count(layer.cycles), _bytes(layer.live))
+        row(made, layer.name, layer.op, layer.shape, *numbers, f"{layer.detail} {peak}".strip())
+    return made
+
+
+def forms(layer: Layer, board: Board) -> Table:
+    """The form that a layer has, and what the others would cost."""
+    made = table("form", "flash>", "cycles>", "", title=f"forms of {layer.name}, all exact")
+    costs = [(layer.form, layer.flash, layer.cycles), *((f.name, f.cost.flash, f.cost.cycles) for f in layer.others)]
+    for name, flash, cycles in sorted(costs):
+        chosen = "chosen" if name == layer.form else ""
+        said = ", ".join(part for part in (time(Figure(cycles, "cycles"), board), chosen) if part)
+        row(made, name, _bytes(flash), _count(cycles), said)
+    return made
+
+
+def verdicts(found: Iterable[Verdict]) -> Table:
+    """The table of `mcugen fit`."""
+    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated; needed of free: what the framework leaves")  # fmt: skip
+    for one in found:
+        row(made, one.board.name, *_needs(one), _verdict(one), style=None if one.fits else "red")
+    return made
+
+
+def _needs(one: Verdict) -> tuple[str, ...]:
+    if one.report is None:
+        return (NONE,) * 4
+    report, needed = one.report, milliseconds(one.report.cycles, one.board)
+    flash = f"{report.flash.value:,} of {report.flash_free:,}"
+    ram = f"{report.ram.value:,} of {report.ram_free:,}"
+    return (flash, ram, _count(report.cycles.value), f"{needed:.3g}" if needed else NONE)
+
+
+def _verdict(one: Verdict) -> str:
+    short = {"E0501": "RAM", "E0502": "flash"}
+    return (
+        f"no: {', '.join(dict.fromkeys(short.get(d.code, d.message) for d in one.problems))}"
+        if one.problems
+        else "fits"
+    )
+
+
+def proof_line(proof: Proof) -> str:
+    """`proven: 12,532 threshold rows on the host, 0 disagreements`, or what was found instead."""
+    head = "proven" if proof.proven else "NOT proven"
+    ties = f", {counted(proof.near_ties, 'near tie')} not compared" if proof.near_ties else ""
+    return f"{head}: {proof.rows:,} {proof.source} on the {proof.on}, {counted(proof.wrong, 'disagreement')}{ties}"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 class`, `1,200 features`."""
+    ending = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number:,} {thing}{ending}"
+
+
+def worst_rows(proof: Proof) -> Table:
+    """The rows that differ most."""
+    made = table("row>", "the model says", "the C says", "apart>")
+    for one in proof.worst:
+        row(made, f"{one.number:,}", one.expected, one.found, f"{one.error:.3g}")
+    return made
+
+
+def measured_line(measured: Measured, board: Board) -> str:
+    """`per call: 1,204 to 2,310 cycles, mean 1,803 (0.113 ms at 16 MHz); deepest stack 38 B (measured)`."""
+    mean = time(Figure(round(measured.mean), "cycles"), board)
+    counted = f"{measured.least:,} to {measured.most:,} cycles, mean {measured.mean:,.0f} ({mean})"
+    return f"per call: {counted}; deepest stack {measured.stack:,} B (measured)"
+
+
+def boards_table(found: Iterable[Board]) -> Table:
+    """The table of `mcugen boards`."""
+    made = table("board", "", "MCU", "MHz>", "flash free>", "RAM free>", "simulator", caption="free: what an empty sketch with Serial leaves")  # fmt: skip
+    for board in found:
+        sizes = (_bytes(board.flash_free), _bytes(board.ram_free))
+        row(made, board.name, board.title, board.mcu, f"{board.clock / 1e6:g}", *sizes, board.simulator or NONE)
+    return made
+
+
+def _bytes(count: int) -> str:
+    return f"{count:,} B" if count < NO_LIMIT else "no limit"
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count else NONE
