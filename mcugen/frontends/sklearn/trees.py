@@ -12,6 +12,7 @@ from functools import cache
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
@@ -231,7 +232,7 @@ def _joined(members: Sequence[TreeArrays], head: _Head, loc: Loc) -> Trees:
     is_leaf = np.concatenate([m.is_leaf for m in members])
     itself = np.arange(len(is_leaf))
 
-    def children(side: str) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    def children(side: str) -> npt.NDArray[np.int32]:
         moved = np.concatenate([getattr(m, side) + begin for m, begin in zip(members, begins, strict=True)])
         return np.where(is_leaf, itself, moved).astype(np.int32)
 
@@ -251,10 +252,11 @@ def _joined(members: Sequence[TreeArrays], head: _Head, loc: Loc) -> Trees:
     )
 
 
-def _visits(samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _visits(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The share of training samples that passes each node; 0 where a hand-made file says nothing usable."""
     with np.errstate(all="ignore"):
-        return np.clip(np.nan_to_num(samples / samples[0], nan=0.0), 0.0, 1.0)
+        shares = samples / samples[0]
+    return np.where(np.isnan(shares), 0.0, np.clip(shares, 0.0, 1.0))
 
 
 def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:
