@@ -219,7 +219,7 @@ def run_rows(units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Boar
         for group in _groups([_Size.of(o) for o in objects], board):
             here = folder / f"program{group.start}"
             program = _link(units[group], objects[group], board, here)
-            results += _simulated(program, units[group], rows[group], board)
+            results += run_driver(program, units[group], rows[group], board)
         return results
 
 
@@ -320,9 +320,10 @@ def _groups(sizes: Sequence[_Size], board: Board) -> Iterator[slice]:
     yield slice(start, len(sizes))
 
 
-def _simulated(
+def run_driver(
     program: Path, units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Board
 ) -> Iterator[RowsRun]:
+    """The models of a program that `build_driver` made, each on its own rows. E0702 where it crashes."""
     counts = [len(inputs[0]) for inputs in rows]
     served = b"".join(
         count.to_bytes(4, "little") + pack_rows(unit.module, inputs)
