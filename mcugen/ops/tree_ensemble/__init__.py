@@ -119,7 +119,7 @@ class TreeEnsemble(Op):
             "signed": signed,
             "sum_ctype": f"{'' if signed else 'u'}int{leaves.total}_t",
             "scales": _scales(leaves.scale),
-            "returns": "float" if signed else f"uint{_bits(outputs - 1)}_t",
+            "returns": "float" if signed else "int",
             "table_ctype": _table_ctype(leaves),
             "table_values": _table_values(leaves),
         }
@@ -132,6 +132,8 @@ class TreeEnsemble(Op):
         return {"trees": self.encodings.branches, "macros": sorted(named), "macro": self._macro}
 
     def _macro(self, line: Line) -> str:
+        if line.bits == INFINITY and line.missing == "L":
+            return "A"  # all go on, NaN too
         low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
         return f"{'N' if line.negative else ''}{line.missing}{low}"
 
@@ -170,6 +172,7 @@ class Encodings:
         return pack(self.trees, self.leaves)
 
 
+INFINITY = 0x7F800000
 SPLITS_PER_FUNCTION = 32  # at most 80 B each on AVR: far under the 4 KiB that every short jump reaches
 AVR_OBJECT = 32_767  # avr-gcc refuses larger objects
 AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to the core's and the sketch's own tables

@@ -29,10 +29,11 @@ def probe_rows(trees: Trees, limit: int, rng: np.random.Generator) -> Rows:
         splits if len(splits) * PER_SPLIT <= limit else rng.choice(splits, max(1, limit // PER_SPLIT), replace=False)
     )
     parent, went_left = _parents(trees)
-    rows = _backgrounds(trees, len(chosen), rng)
-    for row, node in zip(rows, chosen.tolist(), strict=True):
-        _lead_to(trees, node, parent, went_left, row, rng)
-    return _tried(trees, chosen, rows)[:limit]
+    with np.errstate(over="ignore"):  # above the largest float32 comes infinity
+        rows = _backgrounds(trees, len(chosen), rng)
+        for row, node in zip(rows, chosen.tolist(), strict=True):
+            _lead_to(trees, node, parent, went_left, row, rng)
+        return _tried(trees, chosen, rows)[:limit]
 
 
 def _tried(trees: Trees, nodes: npt.NDArray[np.intp], rows: Rows) -> Rows:

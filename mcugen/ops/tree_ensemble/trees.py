@@ -16,7 +16,8 @@ class Trees:
     """All trees of an ensemble, their nodes one after another.
 
     feature       (nodes,) int32; -1 at a leaf
-    threshold     (nodes,) float32; a row goes left where `x <= threshold` in float32 (0 at a leaf, never -0.0)
+    threshold     (nodes,) float32; a row goes left where `x <= threshold` in float32 (0 at a leaf; never -0.0 or NaN; +inf where
+                  only missing values go right)
     left, right   (nodes,) int32; children as indices into these arrays (the node itself at a leaf)
     missing_left  (nodes,) bool; where NaN goes
     leaf          (nodes,) int32; the row of `values` at a leaf, -1 at a split
@@ -61,7 +62,8 @@ class Trees:
 
 def float32_not_above(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """The largest float32 not above each threshold: for float32 x, `x <= t` is the same as `x <= t32`. Never -0.0."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         near = thresholds.astype(np.float32)
+        below = np.nextafter(near, np.float32(-np.inf))
     above = near.astype(np.float64) > thresholds
-    return np.where(above, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32) + np.float32(0.0)
+    return np.where(above, below, near).astype(np.float32) + np.float32(0.0)

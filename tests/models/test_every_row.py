@@ -1,0 +1,116 @@
+"""Every row of scikit-learn's own data sets and every threshold's neighbours: the C gives the model's answers, in every form.
+
+Models are compiled in batches, fifty and more to a compiler call. Labels must be equal on every row whose two best classes
+are 1e-12 apart; probabilities within 1e-6; numbers within 1e-6 relative (float32 results of integer sums: see leaves.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mcugen.boards import Target, load_board
+from mcugen.emit import emit
+from mcugen.frontends import read
+from mcugen.memory.plan import plan
+from mcugen.targets.driver import Unit
+from mcugen.targets.host import compile_for_host
+from mcugen.verify import probe, prove
+
+DATA = {
+    "iris": load_iris,
+    "wine": load_wine,
+    "breast_cancer": load_breast_cancer,
+    "digits": load_digits,
+    "diabetes": load_diabetes,
+}
+CLASSIFIERS = (DecisionTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
+REGRESSORS = (DecisionTreeRegressor, RandomForestRegressor, ExtraTreesRegressor)
+FORMS = ("table", "branches", "branches16")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model to train and a form to compile it in."""
+
+    cls: Any
+    depth: int | None
+    trees: int
+    output: str
+    form: str
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> Any:
+        options = {"max_depth": self.depth, "random_state": 0} | (
+            {"n_estimators": self.trees} if self.trees > 1 else {}
+        )
+        return self.cls(**options).fit(x, y)
+
+
+def _cases(data: str) -> Iterator[Case]:
+    families = (
+        ((REGRESSORS, ("value",)),)
+        if data == "diabetes"
+        else ((CLASSIFIERS, ("label", "proba")), (REGRESSORS, ("value",)))
+    )
+    for classes, outputs in families:
+        for cls in classes:
+            for depth in (1, 3, 6, None):
+                for trees in (1,) if cls.__name__.startswith("Decision") else (2, 10, 30):
+                    for output in outputs:
+                        for form in FORMS if trees < 30 else FORMS[:1]:
+                            yield Case(cls, depth, trees, output, form)
+
+
+def unit_in_form(source: Any, form: str) -> Unit:
+    """The source's module with its trees in this form, and its C."""
+    target = Target(load_board("mega2560"))
+    graph = source.module.predict
+    node = graph.nodes[0]
+    decided = replace(graph, nodes=(replace(node, op=replace(node.op, form=form)),))
+    module = replace(source.module, functions=(decided,))
+    return Unit(module, emit(module, plan(module, target), target))
+
+
+def _prove_all(cases: list[Case], x: np.ndarray, y: np.ndarray, probes: int) -> None:
+    fitted = {replace(c, form="", output=""): c for c in cases}
+    models = {key: case.fit(x, y) for key, case in fitted.items()}
+    sources = [read(models[replace(c, form="", output="")], name=f"m{i}", output=c.output) for i, c in enumerate(cases)]
+    units = [unit_in_form(source, case.form) for source, case in zip(sources, cases, strict=True)]
+    library = compile_for_host(units, ("-std=c99", "-O0"))
+    for i, (source, case) in enumerate(zip(sources, cases, strict=True)):
+
+        def run(inputs: Any, model: int = i) -> Any:
+            return library.run(inputs, model)
+
+        for rows, name in ((x, "rows"), (probe(source.module, probes), "threshold rows")):
+            proof = prove(units[i].module, source.reference, rows, run, on="host", source=name)
+            assert proof.proven, f"{case}: {proof} {proof.worst}"
+            assert proof.rows + proof.near_ties == len(rows)
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_every_row(data: str) -> None:
+    x, y = DATA[data](return_X_y=True)
+    cases = [*_cases(data)]
+    assert len(cases) >= 50
+    for start in range(0, len(cases), 80):
+        _prove_all(cases[start : start + 80], x, y, probes=1_500)
+
+
+@pytest.mark.long
+def test_three_hundred_trees() -> None:
+    for data in ("iris", "breast_cancer", "digits"):
+        x, y = DATA[data](return_X_y=True)
+        cases = [Case(cls, depth, 300, "label", "table") for cls in CLASSIFIERS[1:] for depth in (2, None)]
+        _prove_all([*cases, Case(RandomForestClassifier, 4, 300, "proba", "table")], x, y, probes=2_000)
+    x, y = load_diabetes(return_X_y=True)
+    _prove_all(
+        [Case(cls, depth, 300, "value", "table") for cls in REGRESSORS[1:] for depth in (1, None)], x, y, probes=2_000
+    )

@@ -1,0 +1,167 @@
+"""tree_ensemble: NumPy against compiled C in every form, on trees and floats that nobody would make on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from random_trees import random_trees
+from sanitized import check_as_cpp, check_on_avr, hard_floats, run_sanitized
+
+from mcugen.boards import Target, load_board
+from mcugen.diagnostics import McugenError
+from mcugen.emit import emit
+from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
+from mcugen.memory.plan import plan
+from mcugen.ops.tree_ensemble import TreeEnsemble
+from mcugen.ops.tree_ensemble.leaves import encode
+from mcugen.ops.tree_ensemble.probe import probe_rows
+from mcugen.ops.tree_ensemble.trees import Trees
+from mcugen.targets.driver import Unit
+
+FORMS = ("branches", "branches16", "table")
+MEGA = Target(load_board("mega2560"))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A random ensemble to be made."""
+
+    features: int
+    outputs: int
+    trees: int
+    splits: int
+    leaves: str
+    output: str
+
+
+SHAPES = [
+    Shape(1, 2, 1, 0, "pure", "label"),  # one leaf and nothing else
+    Shape(3, 2, 1, 1, "pure", "label"),
+    Shape(4, 3, 1, 40, "counts", "label"),
+    Shape(4, 3, 1, 40, "counts", "proba"),
+    Shape(8, 2, 7, 30, "pure", "label"),
+    Shape(8, 2, 7, 30, "pure", "proba"),
+    Shape(5, 300, 5, 60, "pure", "label"),  # more classes than a byte has
+    Shape(5, 300, 5, 60, "counts", "proba"),
+    Shape(5, 129, 3, 50, "weights", "proba"),  # one more than a row's first byte holds
+    Shape(200, 4, 9, 40, "counts", "label"),  # 1-byte heads do not suffice
+    Shape(15_000, 2, 3, 30, "weights", "label"),  # features are listed
+    Shape(6, 10, 12, 25, "counts", "proba"),
+    Shape(6, 10, 12, 25, "weights", "proba"),
+    Shape(6, 2, 300, 3, "counts", "label"),  # more trees than a byte counts
+    Shape(6, 2, 300, 2, "pure", "label"),
+    Shape(6, 1, 1, 40, "numbers", "value"),
+    Shape(6, 1, 1, 600, "numbers", "value"),  # more leaves than a byte has
+    Shape(6, 1, 9, 40, "integers", "value"),
+    Shape(6, 1, 300, 4, "integers", "value"),
+    Shape(6, 1, 9, 40, "numbers", "value"),
+    Shape(6, 1, 40, 20, "numbers", "value"),
+]
+
+
+def made(shape: Shape, seed: int) -> TreeEnsemble:
+    """The op of a shape."""
+    rng = np.random.default_rng(seed)
+    trees = random_trees(
+        rng, features=shape.features, outputs=shape.outputs, trees=shape.trees, splits=shape.splits, leaves=shape.leaves
+    )
+    return TreeEnsemble(trees, shape.output)
+
+
+def unit(op: TreeEnsemble, form: str, name: str) -> Unit:
+    """The op as a model of its own, in this form."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((op.trees.n_features,), DType.F32))
+    labels = tuple(range(op.trees.n_outputs))
+    names = {"label": ("label",), "proba": ("label", "proba"), "value": ("value",)}[op.output]
+    builder.add(replace(op, form=form), x, names=names)
+    for output in names:
+        builder.output(output, labels if output == "label" else None)
+    module = Module(name, (builder.build(),))
+    return Unit(module, emit(module, plan(module, MEGA), MEGA))
+
+
+def rows_for(trees: Trees, seed: int) -> Array:
+    """Rows at the thresholds, and rows of any bits: every NaN, infinities, subnormal numbers."""
+    rng = np.random.default_rng(seed)
+    probes = probe_rows(trees, 900, rng)
+    hard = hard_floats(rng, 200, (trees.n_features,))
+    nan = hard.view(np.uint32) | np.where(rng.random(hard.shape) < 0.2, np.uint32(0x7F800000), np.uint32(0))
+    return np.concatenate([probes, hard, nan.view(np.float32)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_c_gives_numpys_answers(seed: int) -> None:
+    ops = [made(shape, 100 * seed + i) for i, shape in enumerate(SHAPES)]
+    cases = [(op, form) for op in ops for form in FORMS]
+    units = [unit(op, form, f"m{i}") for i, (op, form) in enumerate(cases)]
+    inputs = [rows_for(op.trees, seed) for op, _ in cases]
+    results = run_sanitized(units, [[x] for x in inputs])
+    for (op, form), x, found in zip(cases, inputs, results, strict=True):
+        assert_answers(op, x, found, f"{op.describe()} {form}")
+
+
+def assert_answers(op: TreeEnsemble, x: Array, found: list[Array], what: str) -> None:
+    """Labels where the best class is 1e-12 ahead; probabilities to 2**-22 absolute; numbers to 1e-6 relative."""
+    scores = op.scores(x)
+    if op.output == "value":
+        np.testing.assert_allclose(found[0], scores[:, 0], rtol=1e-6, atol=1e-37, err_msg=what)
+        return
+    best = np.sort(scores, axis=1)
+    clear = best[:, -1] - best[:, -2] > 1e-12
+    np.testing.assert_array_equal(found[0][clear], scores.argmax(axis=1)[clear], err_msg=what)
+    assert (scores[np.arange(len(x)), found[0]] >= best[:, -1] - 1e-12).all(), what
+    if op.output == "proba":
+        np.testing.assert_allclose(found[1], scores, rtol=0, atol=2.0**-22, err_msg=what)
+
+
+def test_the_c_is_cpp_and_avr_too() -> None:
+    """Where a form is not for AVR at all (tables over 32,767 bytes) `forms` has said so."""
+    ops = {f"m{i}": made(shape, i) for i, shape in enumerate(SHAPES) if shape.features < 999}
+    check_as_cpp([unit(op, form, name + form) for name, op in ops.items() for form in FORMS])
+    check_on_avr([unit(op, form, name + form) for name, op in ops.items() for form in avr_forms(op)])
+
+
+def avr_forms(op: TreeEnsemble) -> list[str]:
+    """The forms in which an ATmega2560 can have the op."""
+    try:
+        return [form.name for form in op.forms(MEGA)]
+    except McugenError as refused:
+        assert refused.diagnostics[0].code == "E0303"
+        return []
+
+
+def test_leaves_take_the_narrowest_form() -> None:
+    def kind(leaves: str, trees: int, output: str) -> str:
+        outputs = 1 if output == "value" else 3
+        rng = np.random.default_rng(0)
+        made = random_trees(rng, features=2, outputs=outputs, trees=trees, splits=9, leaves=leaves)
+        return encode(made, output).kind  # type: ignore[arg-type]
+
+    assert kind("counts", 1, "label") == "class"
+    assert kind("pure", 5, "label") == kind("pure", 1, "proba") == "votes"
+    assert kind("counts", 5, "label") == kind("weights", 5, "proba") == "shares"
+    assert kind("numbers", 1, "value") == "float"
+    assert kind("numbers", 5, "value") == "numbers"
+
+
+def test_select_sees_what_avr_cannot_hold() -> None:
+    rng = np.random.default_rng(0)
+    huge = random_trees(rng, features=4, outputs=200, trees=6, splits=400, leaves="weights")
+    with pytest.raises(McugenError) as caught:
+        TreeEnsemble(huge, "proba").forms(MEGA)
+    assert caught.value.diagnostics[0].code == "E0303"
+
+
+def test_types_are_checked() -> None:
+    op = made(SHAPES[2], 0)
+    assert op.infer(TensorType((4,), DType.F32)) == (TensorType((), DType.I32),)
+    with pytest.raises(McugenError, match="E0201"):
+        op.infer(TensorType((5,), DType.F32))
+
+
+def test_the_graph_prints() -> None:
+    graph = unit(made(SHAPES[1], 0), "table", "m").module.predict
+    assert "%label = tree_ensemble(%x) {trees=1 nodes=3 output=label form=table} : i32" in str(graph)
