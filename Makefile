@@ -14,7 +14,7 @@ setup: ## the Debian packages (as root) and the virtual environment .venv, where
 	@scripts/setup
 
 demo: setup ## a random forest on digits: compiled, proven, built, run and flashed to a simulated Arduino Uno
-	@.venv/bin/mcugen demo --output demo-out
+	@.venv/bin/mcugen demo -o demo-out
 
 test: setup ## all tests
 	@$(RUN) pytest -n 2 --dist loadfile $(PYTEST_ARGS)
@@ -35,7 +35,7 @@ format: setup ## Python and C as lint wants them
 
 bench: ## sizes and cycles beside the peers, on a simulated ATmega2560
 	@scripts/setup all,dev,bench
-	@$(RUN) benchmarks.trees
+	@.venv/bin/python benchmarks/trees.py
 
 clean: ## remove the virtual environment and everything that was made here
 	@rm -rf .venv demo-out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
