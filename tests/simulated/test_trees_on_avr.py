@@ -1,0 +1,224 @@
+"""The C of real tree models on AVR: bit for bit what the host says, scikit-learn's answers, and no byte of RAM or soft float.
+
+Batches: all models of an MCU go through `run_rows` at once, which makes as many programs of them as its flash needs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mcugen.boards import Target, load_board
+from mcugen.diagnostics import McugenError
+from mcugen.emit import emit
+from mcugen.frontends.sklearn import read_estimator
+from mcugen.ir import Array
+from mcugen.memory.plan import plan
+from mcugen.targets import elf
+from mcugen.targets.avr import build_driver, run_rows
+from mcugen.targets.driver import Unit
+from mcugen.targets.host import compile_for_host
+from mcugen.targets.toolchain import RowsRun
+
+BOARDS = ("uno", "mega2560")
+FORMS = {"branches", "branches16", "table"}
+COMPARISONS = ("__lesf2", "__gesf2", "__ltsf2", "__gtsf2", "__eqsf2", "__nesf2", "__cmpsf2", "__unordsf2", "fp_cmp")
+
+SCALING = {"__floatsisf", "__floatunsisf", "__floatdisf", "__floatundisf", "__mulsf3"}  # sums to probabilities, numbers
+
+SPLITS = {"digits": load_digits, "iris": load_iris}
+MODELS: dict[str, Any] = {
+    "tree": DecisionTreeClassifier(random_state=0),
+    "stump": DecisionTreeClassifier(max_depth=1, random_state=0),
+    "forest": RandomForestClassifier(10, random_state=0),
+    "mixed": ExtraTreesClassifier(7, max_depth=4, random_state=0),  # leaves that are not pure
+    "number": DecisionTreeRegressor(max_depth=8, random_state=0),
+    "numbers": RandomForestRegressor(5, max_depth=6, random_state=0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A fitted model in one form for one output, its C, and the rows it is asked."""
+
+    what: str
+    model: Any
+    output: str
+    unit: Unit
+    rows: Array
+
+
+def split(data: str) -> tuple[Array, Array, Array]:
+    """Training rows, test rows (for iris: all rows), training labels."""
+    x, y = SPLITS[data](return_X_y=True)
+    x = x.astype(np.float32)
+    if data == "iris":
+        return x, x, y
+    train, test, labels, _ = train_test_split(x, y, test_size=0.3, stratify=y, random_state=0)
+    return train, test, labels
+
+
+def with_nans(rows: Array) -> Array:
+    """The rows, and again with a fifth of the values missing: first as NaN, then as NaN with its sign set."""
+    holes = np.random.default_rng(0).random(rows.shape) < 0.2
+    missing = [rows.copy(), rows.copy()]
+    missing[0].view(np.uint32)[holes] = 0x7FC00000
+    missing[1].view(np.uint32)[holes] = 0xFFC00001
+    return np.concatenate([rows, *missing])
+
+
+def in_every_form(model: Any, output: str, name: str, board: str) -> Iterator[tuple[str, Unit]]:
+    """The forms there are for the board, each with its C."""
+    target = Target(load_board(board))
+    module = read_estimator(model, name, output)
+    (node,) = module.predict.nodes
+    for form in node.op.forms(target):
+        decided = replace(node, op=node.op.with_form(form, target))
+        one = replace(module, name=f"{name}_{form.name}", functions=(replace(module.predict, nodes=(decided,)),))
+        yield form.name, Unit(one, emit(one, plan(one, target), target))
+
+
+def cases(board: str) -> Iterator[Case]:
+    for data in SPLITS:
+        train, test, labels = split(data)
+        rows = with_nans(test)
+        for kind, unfitted in MODELS.items():
+            model = clone(unfitted).fit(train, labels)
+            for output in ("value",) if kind.startswith("number") else ("label", "proba"):
+                for form, unit in in_every_form(model, output, f"{data}_{kind}_{output}", board):
+                    if not is_too_large(unit, board):
+                        yield Case(f"{data} {kind} {output} {form}", model, output, unit, rows)
+
+
+def is_too_large(unit: Unit, board: str) -> bool:
+    """Branches of a digits forest are for no ATmega328P: about 40 bytes of flash for each line that branches."""
+    splits = unit.files[f"src/{unit.module.name}.c"].count("_SPLIT_")
+    return splits * 40 > load_board(board).flash
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def ran(request, require) -> list[tuple[Case, RowsRun, list[Array]]]:
+    """Every case with its run on the board's simulator and the same C's outputs on the host."""
+    require("avr-gcc", "simavr", "python:elftools")
+    batch = [*cases(request.param)]
+    units = [case.unit for case in batch]
+    runs = run_rows(units, [[case.rows] for case in batch], load_board(request.param))
+    host = compile_for_host(units)
+    return [(case, run, host.run([case.rows], i)) for i, (case, run) in enumerate(zip(batch, runs, strict=True))]
+
+
+def test_every_form_is_among_them(ran):
+    assert {case.what.split()[-1] for case, _, _ in ran} == FORMS
+    assert len(ran) >= 40
+
+
+def test_avr_gives_the_hosts_bits(ran):
+    different = [
+        case.what for case, run, host in ran
+        if [a.tobytes() for a in run.outputs] != [b.tobytes() for b in host]
+    ]  # fmt: skip
+    assert different == []
+
+
+def test_avr_gives_scikit_learns_answers(ran):
+    wrong = {case.what: bad for case, run, _ in ran if (bad := disagreements(case, run.outputs))}
+    assert wrong == {}
+
+
+def disagreements(case: Case, outputs: list[Array]) -> int:
+    """Rows that scikit-learn answers otherwise: another label, unless its two best classes are 1e-12 apart; a probability
+    more than 1e-6 off; a number more than 1e-6 of itself off."""
+    if case.output == "value":
+        wanted = case.model.predict(case.rows)
+        return int((np.abs(outputs[0] - wanted) > 1e-6 * np.abs(wanted)).sum())
+    scores = case.model.predict_proba(case.rows)
+    best = np.sort(scores, axis=1)
+    clear = best[:, -1] - best[:, -2] >= 1e-12
+    wrong = clear & (case.model.classes_[outputs[0]] != case.model.predict(case.rows))
+    if case.output == "proba":
+        wrong |= (np.abs(outputs[1] - scores) > 1e-6).any(axis=1)
+    return int(wrong.sum())
+
+
+def test_every_row_is_counted(ran):
+    for case, run, _ in ran:
+        assert len(run.cycles) == len(run.stacks) == len(case.rows)
+        assert min(run.cycles) > 0
+        assert 2 <= max(run.stacks) < 200, case.what
+
+
+# ---- what it costs beside time --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(require, tmp_path_factory) -> tuple[list[Case], Path, Path]:
+    """Cases that fit one program for the Mega, that program, and the same one with functions that only answer 0."""
+    require("avr-gcc", "python:elftools")
+    batch = [case for case in cases("mega2560") if case.what.startswith("iris")]
+    folder = tmp_path_factory.mktemp("driver")
+    board = load_board("mega2560")
+    units = [case.unit for case in batch]
+    full = build_driver(units, board, folder / "full")
+    return batch, full, build_driver([answering_zero(unit) for unit in units], board, folder / "empty")
+
+
+def answering_zero(unit: Unit) -> Unit:
+    name, text = unit.module.name, unit.files[f"src/{unit.module.name}.h"]
+    (prototype,) = [line for line in text.splitlines() if f" {name}_predict" in line and line.endswith(";")]
+    unused = " ".join(f"(void){parameter};" for parameter in re.findall(r"(\w+)\[", prototype))
+    body = f'#include "{name}.h"\n{prototype[:-1]}\n{{\n    {unused}\n    return 0;\n}}\n'
+    return Unit(unit.module, {**unit.files, f"src/{name}.c": body})
+
+
+def test_models_take_no_ram(small):
+    _, full, empty = small
+    taken, base = elf.sections(full), elf.sections(empty)
+    assert [taken.get(s, 0) - base.get(s, 0) for s in (".data", ".bss", ".noinit")] == [0, 0, 0]
+    assert elf.usage(full).ram == elf.usage(empty).ram
+    assert elf.usage(full).flash > elf.usage(empty).flash
+
+
+def test_trees_compare_without_soft_float(small):
+    batch, full, _ = small
+    linked = {symbol.name for symbol in elf.symbols(full)}
+    assert not linked & set(COMPARISONS)
+    for i, case in enumerate(batch):
+        name = case.unit.module.name
+        found = undefined(full.parent / str(i) / f"{name}.o")
+        assert not found & set(COMPARISONS), case.what
+        floats = {symbol for symbol in found if "sf" in symbol}  # libgcc's arithmetic of single floats
+        assert floats <= (set() if case.output == "label" else SCALING), case.what
+
+
+def undefined(module: Path) -> set[str]:
+    """What an object wants from elsewhere."""
+    done = subprocess.run(["avr-nm", "-u", module], capture_output=True, text=True, check=True)
+    return {line.split()[-1] for line in done.stdout.splitlines()}
+
+
+# ---- more than fits -------------------------------------------------------------------------------------------------
+
+
+def test_more_models_than_fit_one_program(require, tmp_path):
+    require("avr-gcc", "simavr", "python:elftools")
+    train, test, labels = split("digits")
+    model = DecisionTreeClassifier(random_state=0).fit(train, labels)
+    units = [unit for k in range(4) for _, unit in in_every_form(model, "label", f"t{k}", "uno")]  # some 55 KB
+    with pytest.raises(McugenError, match="E0502") as raised:
+        build_driver(units, load_board("uno"), tmp_path)
+    assert "--optimize size" in raised.value.diagnostics[0].help
+    runs = run_rows(units, [[test[i : i + 10 + i]] for i in range(len(units))], load_board("uno"))
+    for i, run in enumerate(runs):
+        assert run.outputs[0].tolist() == model.predict(test[i : i + 10 + i]).tolist()
