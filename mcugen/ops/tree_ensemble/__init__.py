@@ -14,7 +14,7 @@ from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Form, Op
 from mcugen.ops.tree_ensemble import cost as costs
 from mcugen.ops.tree_ensemble.layout import Line, Table, pack, parts
-from mcugen.ops.tree_ensemble.leaves import Leaves, encode
+from mcugen.ops.tree_ensemble.leaves import Leaves, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.trees import Trees
 
@@ -70,7 +70,7 @@ class TreeEnsemble(Op):
     @cached_property
     def encodings(self) -> Encodings:
         """The leaves, the table and the branches, made once for all forms and boards."""
-        return Encodings(self.trees, self.output)
+        return Encodings.of(self.trees, self.output)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         found = tuple(Form(name, self._cost(name, target)) for name in self._available(target))
@@ -151,15 +151,17 @@ class TreeEnsemble(Op):
 
 @dataclass(frozen=True, eq=False)
 class Encodings:
-    """The trees as each form has them."""
+    """The trees as each form has them. `trees` lacks the splits whose two sides give the same code."""
 
     trees: Trees
-    output: Output
+    leaves: Leaves
 
-    @cached_property
-    def leaves(self) -> Leaves:
-        """The leaves as the C holds them."""
-        return encode(self.trees, self.output)
+    @classmethod
+    def of(cls, trees: Trees, output: Output) -> Self:
+        """Encode an ensemble for an output."""
+        leaves = encode(trees, output)
+        fewer, code = merged(trees, leaves.code)
+        return cls(fewer, replace(leaves, code=code))
 
     @cached_property
     def branches(self) -> list[list[list[Line]]]:

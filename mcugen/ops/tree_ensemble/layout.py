@@ -182,8 +182,8 @@ class _Sizes:
 
     def estimate(self, writer: _Writer) -> int:
         splits = int((self.trees.feature >= 0).sum())
-        behind = int((self.leaves.code >= writer.direct).sum())
-        leaves = len(self.trees.feature) - splits
+        leaves = splits + self.trees.n_trees
+        behind = min(leaves, int((self.leaves.code >= writer.direct).sum()))
         ranks = len(self.keys) * (2 if self.halves else 4) if writer.ranks is not None else 0
         slots = len(writer.features) * (1 if max(writer.features, default=0) < 256 else 2)
         return (

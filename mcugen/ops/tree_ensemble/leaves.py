@@ -12,7 +12,7 @@ shares   rows of (class, share): see shares.py
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor, frexp, log2
 from typing import Literal
 
@@ -88,6 +88,17 @@ def encode(trees: Trees, output: Literal["label", "proba", "value"]) -> Leaves:
         shares.total,
         1 / (shares.one * trees.n_trees),
     )
+
+
+def merged(trees: Trees, code: Codes) -> tuple[Trees, Codes]:
+    """The trees without splits whose two sides give the same code; NaN goes to one of the sides too, so that is exact."""
+    feature, code = trees.feature.copy(), code.copy()
+    while True:
+        left, right = code[trees.left], code[trees.right]
+        same = (feature >= 0) & (feature[trees.left] < 0) & (feature[trees.right] < 0) & (left == right)
+        if not same.any():
+            return replace(trees, feature=feature), code
+        feature[same], code[same] = -1, left[same]
 
 
 def _codes(trees: Trees, used: npt.NDArray[np.int32], code_of: npt.NDArray[np.integer]) -> Codes:
