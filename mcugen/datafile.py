@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import stat
+import warnings
 import zipfile
 from array import array
 from collections.abc import Iterator, Sequence
@@ -122,7 +123,9 @@ def _npy(stream: Any, size: int, loc: Loc) -> Array:
         raise _too_large(claimed, loc)
     try:
         stream.seek(0)
-        return np.lib.format.read_array(stream, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.lib.format.read_array(stream, allow_pickle=False)
     except Exception as problem:
         raise _damaged(problem, loc) from problem
 
@@ -130,7 +133,9 @@ def _npy(stream: Any, size: int, loc: Loc) -> Array:
 def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Python's parser has to say about a damaged header
+        shape, _, dtype = read(stream)
     if any(n < 0 for n in shape):
         raise ValueError(f"the shape {shape} cannot be")
     return shape, dtype
@@ -139,10 +144,13 @@ def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _npz(stream: IO[bytes], loc: Loc) -> Array:
     try:
         archive = zipfile.ZipFile(stream)
-        names = [m.removesuffix(".npy") for m in archive.namelist() if m.endswith(".npy")]
+        members = archive.namelist()
     except Exception as problem:  # zipfile, too, raises whatever a damaged directory leads to
         raise _damaged(problem, loc) from problem
+    names = [m.removesuffix(".npy") for m in members if m.endswith(".npy")]
     with archive:
+        if "schema.json" in members:
+            raise error("E0109", "the file is a skops model, not rows", help=HELP, loc=loc)
         if not names:
             help = f"if it is a spreadsheet, export it as CSV; else {HELP}"
             raise error("E0109", "the file is a zip without NumPy arrays", help=help, loc=loc)

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mcugen.compile import Compiled
 from mcugen.diagnostics import McugenError, error
+from mcugen.ir import Array
 from mcugen.targets import toolchain_for
 from mcugen.targets.toolchain import Build
+from mcugen.verify import probe
 
 
 @contextlib.contextmanager
@@ -58,18 +62,32 @@ def ports() -> tuple[Port, ...]:
 
 def choose_port(asked: str | None, found: Iterable[Port] | None = None) -> str:
     """The port that was asked for, else the only one that is there. E0703 where there is none, or more than one."""
-    if asked:
+    if asked and (not asked.startswith("/") or Path(asked).exists()):
         return asked
     there = [*(ports() if found is None else found)]
-    if len(there) != 1:
-        raise _no_choice(there)
+    if asked or len(there) != 1:
+        raise _no_choice(there, asked)
     return there[0].device
 
 
-def _no_choice(there: Sequence[Port]) -> McugenError:
-    if not there:
-        help = "plug the board in, with a cable that carries data, or name its port with --port"
-        return error("E0703", "no board was found: there is no serial port", help=help)
+def _no_choice(there: Sequence[Port], asked: str | None) -> McugenError:
     notes = [f"{port.device}: {port.description}" for port in there]
-    help = f"say which one with --port, for example `--port {there[0].device}`"
-    return error("E0703", f"there are {len(there)} serial ports", help=help, notes=notes)
+    what = f"there are {len(there)} serial ports" if there else "no board was found: there is no serial port"
+    help = "plug the board in, with a cable that carries data, or name its port with --port"
+    if there:
+        help = f"say which one with --port, for example `--port {there[0].device}`"
+    return error("E0703", f"there is no port {asked}" if asked else what, help=help, notes=notes)
+
+
+def sample_row(compiled: Compiled, rows: Array | None) -> list[float]:
+    """A row for the sketch to try when it starts: the first of the user's, else one made from the model's thresholds."""
+    found = rows if rows is not None else probe(compiled.module, 16)
+    finite = found[np.isfinite(found).all(axis=1)]
+    return [float(number) for number in (finite if len(finite) else np.zeros_like(found))[0]]
+
+
+def row_text(rows: Array) -> bytes:
+    """Rows (n, features) as the sketch reads them from its serial port: float32 in text, a line per row."""
+    with np.errstate(over="ignore"):
+        single = rows.astype(np.float32)
+    return "".join(",".join(str(number) for number in row) + "\n" for row in single).encode()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
+from mcugen.diagnostics import EXIT_TOOL
 
 if TYPE_CHECKING:
     from mcugen.boards import Board
@@ -76,4 +78,69 @@ def _nearest(code: str) -> str:
     raise click.UsageError(f"there is no code '{code}'; {hint}")
 
 
-COMMANDS: tuple[click.Command, ...] = (boards, explain)
+@click.command(epilog="Example: mcugen ops")
+@options.debug
+@options.json
+@click.pass_obj
+def ops(session: Session) -> None:
+    """List the ops and what they support.
+
+    An op is what a model becomes before it is C: a forest is one tree_ensemble.
+    """
+    from mcugen.explain import op_pages
+
+    found = op_pages()
+    for op in found:
+        session.say(click.style(op["name"], bold=True))
+        session.say("\n\n".join(part for part in (op["summary"], op["supports"]) if part) + "\n")
+    session.put(ops=found)
+
+
+@click.command(epilog="Example: mcugen doctor")
+@options.debug
+@options.json
+@click.pass_obj
+def doctor(session: Session) -> None:
+    """Say what is installed, and how to get what is missing.
+
+    Ends with 5 where something is missing; `compile` and `fit` need only the first eight.
+    """
+    from dataclasses import asdict
+
+    from mcugen.doctor import examine, python
+    from mcugen.report.show import checks
+
+    with session.working("looking around"):
+        found = [*examine()]
+    session.show(checks(found))
+    missing = [check for check in found if check.found is None]
+    session.say(f"Python {python()}")
+    session.say(f"{len(missing)} of {len(found)} missing" if missing else "everything is there")
+    session.put(python=python(), checks=[asdict(check) for check in found], missing=[check.name for check in missing])
+    if missing:
+        raise click.exceptions.Exit(EXIT_TOOL)
+
+
+@click.command(epilog="Example: mcugen demo -o demo-out")
+@options.debug
+@click.option(
+    "-o",
+    "folder",
+    type=click.Path(path_type=Path),
+    default="demo-out",
+    show_default=True,
+    metavar="DIR",
+    help="The folder to write.",
+)
+@click.pass_obj
+def demo(session: Session, folder: Path) -> None:
+    """Go the whole way once, with a forest trained on digits.
+
+    Train, compile, prove, build, run on a simulated Uno, flash it, read its answers.
+    """
+    from mcugen.demo import demo as run
+
+    run(folder, session.say)
+
+
+COMMANDS: tuple[click.Command, ...] = (boards, ops, explain, doctor, demo)

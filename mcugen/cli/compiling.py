@@ -10,6 +10,8 @@ import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
+from mcugen.cli.steps import compiled_model, prove, rows_of, show_proofs
+from mcugen.diagnostics import EXIT_FIT
 
 if TYPE_CHECKING:
     from mcugen.boards import Optimize
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from mcugen.ir import Array
     from mcugen.project import As
     from mcugen.verify import Proof
-
-UNPROVEN = "no C compiler found; `mcugen doctor` says how to get one"
 
 
 @click.command(epilog="Example: mcugen fit digits.skops")
@@ -46,7 +46,7 @@ def fit(session: Session, model: str, optimize: Optimize, output: str | None, al
     session.show(verdicts(found))
     session.put(model=source.module.name, boards=[of_verdict(one) for one in found])
     if not any(one.fits for one in found):
-        raise click.exceptions.Exit(3)
+        raise click.exceptions.Exit(EXIT_FIT)
 
 
 @click.command(epilog="Example: mcugen compile digits.skops --board uno -o digits --data test.npy")
@@ -83,11 +83,11 @@ def compile(
     """
     from mcugen.report import require_fit
 
-    compiled = _compiled(session, dump=_dump(session) if dump_ir else None, **asked)
-    rows = _rows(compiled, data)
+    compiled = compiled_model(session, dump=_dump(session) if dump_ir else None, **asked)
+    rows = rows_of(compiled, data)
     _show_compiled(session, compiled)
     require_fit(compiled.report, compiled.source.loc)
-    _prove(session, compiled, rows, str(data), no_check)
+    prove(session, compiled, rows, str(data), no_check)
     target = folder or Path(compiled.module.name)
     _write(session, compiled, target, as_, rows)
 
@@ -107,7 +107,7 @@ def report(session: Session, /, html: Path | None, built: bool, **asked: Any) ->
     from mcugen.report.json import as_dict
     from mcugen.report.show import report_tables
 
-    compiled = _compiled(session, **asked)
+    compiled = compiled_model(session, **asked)
     board = compiled.target.board
     build = None
     if built:
@@ -144,41 +144,21 @@ def verify(session: Session, /, data: Path | None, on: str, **asked: Any) -> Non
     On the rows of --data; without, on rows made at every threshold of the model: just below, at and just above it, with
     missing values and infinities. Ends with 4 where a single row differs.
     """
-    compiled = _compiled(session, **asked)
-    rows = _rows(compiled, data)
+    compiled = compiled_model(session, **asked)
+    rows = rows_of(compiled, data)
     source = f"rows of {data}" if data else ""
     with session.working(f"comparing on the {on}"):
         proof = (
             _simulated(session, compiled, rows, source) if on == "simulator" else compiled.verify(rows, source=source)
         )
-    _show_proofs(session, compiled, [proof])
+    show_proofs(session, compiled, [proof])
 
 
 COMMANDS = (fit, compile, report, verify)
 
 
-def _compiled(session: Session, model: str, dump: Callable[[str, str], None] | None = None, **asked: Any) -> Compiled:
-    """The model compiled for the board; whether it fits and is right is shown and judged by the command."""
-    from mcugen.compile import compile as run
-
-    with session.working(f"compiling {model}"):
-        compiled = run(model, check_fit=False, check_answers=False, dump=dump, **asked)
-    for note in compiled.source.notes:
-        click.echo(f"note: {note}", err=True)
-    return compiled
-
-
 def _dump(session: Session) -> Callable[[str, str], None]:
     return lambda name, text: session.say(f"; after {name}\n{text}")
-
-
-def _rows(compiled: Compiled, data: Path | None) -> Array | None:
-    if data is None:
-        return None
-    from mcugen.datafile import read_rows
-    from mcugen.ir import Storage
-
-    return read_rows(data, compiled.module.predict.of(Storage.INPUT)[0].type.size)
 
 
 def _show_compiled(session: Session, compiled: Compiled) -> None:
@@ -192,21 +172,6 @@ def _show_compiled(session: Session, compiled: Compiled) -> None:
     session.put(report=as_dict(compiled.report, board))
 
 
-def _prove(session: Session, compiled: Compiled, rows: Array | None, data: str, no_check: bool) -> None:
-    from mcugen.compile import QUICK_ROWS
-    from mcugen.targets.host import find_compiler
-
-    if no_check or find_compiler() is None:
-        reason = "--no-check" if no_check else UNPROVEN
-        session.say(f"not proven: {reason}")
-        session.put(proven=False, proofs=[])
-        return
-    with session.working("comparing with the model"):
-        proofs = [compiled.verify(limit=QUICK_ROWS)]
-        proofs += [compiled.verify(rows, source=f"rows of {data}")] if rows is not None else []
-    _show_proofs(session, compiled, proofs)
-
-
 def _simulated(session: Session, compiled: Compiled, rows: Array | None, source: str) -> Proof:
     from mcugen.measure import measure
     from mcugen.report.json import of_measured
@@ -216,21 +181,6 @@ def _simulated(session: Session, compiled: Compiled, rows: Array | None, source:
     session.say(measured_line(measured, compiled.target.board))
     session.put(measured=of_measured(measured))
     return measured.proof
-
-
-def _show_proofs(session: Session, compiled: Compiled, proofs: list[Proof]) -> None:
-    """Say what was compared; E0801 where something differs."""
-    from mcugen.report.json import of_proof
-    from mcugen.report.show import proof_line, worst_rows
-    from mcugen.verify import require
-
-    for proof in proofs:
-        session.say(proof_line(proof))
-        if proof.wrong:
-            session.show(worst_rows(proof))
-    session.put(proven=all(p.proven for p in proofs), proofs=[of_proof(p) for p in proofs])
-    for proof in proofs:
-        require(proof, compiled.source.loc)
 
 
 def _write(session: Session, compiled: Compiled, folder: Path, as_: As, rows: Array | None) -> None:

@@ -105,7 +105,7 @@ class Commands(click.Group):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run a command and end the process with its exit code."""
-        name = prog_name or "mcugen"
+        name = "mcugen"  # however it was started
         if "_MCUGEN_COMPLETE" in os.environ:
             super().main(args=args, prog_name=name, complete_var="_MCUGEN_COMPLETE")
         given = [*(sys.argv[1:] if args is None else args)]
@@ -143,7 +143,9 @@ def _ended(session: Session, call: Callable[[], int]) -> int:
         _trace(session)
         session.fail(problem.diagnostics)
         return problem.exit_code
-    except click.exceptions.Exit as done:
+    except click.exceptions.Exit as done:  # --help, and a command that says all and has an exit code of its own
+        if session.answer:
+            session.finish()
         return done.exit_code
     except click.ClickException as problem:
         return _usage(session, problem)

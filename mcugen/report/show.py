@@ -16,6 +16,7 @@ from mcugen.report import Figure, Layer, Report
 from mcugen.report.json import milliseconds
 
 if TYPE_CHECKING:
+    from mcugen.doctor import Check
     from mcugen.fit import Verdict
     from mcugen.measure import Measured
     from mcugen.targets.toolchain import Build
@@ -27,7 +28,7 @@ NO_LIMIT = 2**40  # bytes that no board has: the board `host`
 
 def table(*columns: str, title: str = "", caption: str = "") -> Table:
     """An empty table; a column whose title ends with > is set to the right. Cells are never broken, except the last ones."""
-    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left", caption_justify="left")
+    made = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left", caption_justify="left")
     made.title, made.title_style = Text(title, "bold") if title else None, ""
     made.caption, made.caption_style = Text(caption, "dim") if caption else None, ""
     for number, column in enumerate(columns, 1):
@@ -82,15 +83,7 @@ def budget(report: Report, board: Board, build: Build | None = None) -> Table:
     row(made, "  buffers", _bytes(report.buffers), *([NONE] if build else []), "", "the caller's row and answers")
     row(made, "  stack", _bytes(report.stack.value), *([NONE] if build else []), "", "the deepest of a call")
     if report.cycles.value:
-        spent = time(report.cycles, board)
-        row(
-            made,
-            "time",
-            f"{report.cycles.value:,}",
-            *([NONE] if build else []),
-            "",
-            f"cycles; {spent}" if spent else "cycles",
-        )
+        row(made, "cycles", f"{report.cycles.value:,}", *([NONE] if build else []), "", time(report.cycles, board))
     if build:
         row(made, "sketch", "", _bytes(build.flash), _bytes(board.flash), "flash of all, the framework included")
         row(made, "", "", _bytes(build.ram), _bytes(board.ram), "static RAM of all")
@@ -134,7 +127,7 @@ def forms(layer: Layer, board: Board) -> Table:
 
 def verdicts(found: Iterable[Verdict]) -> Table:
     """The table of `mcugen fit`."""
-    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated; needed of free: what the framework leaves")  # fmt: skip
+    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated: needed / free beside the board's framework")  # fmt: skip
     for one in found:
         row(made, one.board.name, *_needs(one), _verdict(one), style=None if one.fits else "red")
     return made
@@ -144,8 +137,8 @@ def _needs(one: Verdict) -> tuple[str, ...]:
     if one.report is None:
         return (NONE,) * 4
     report, needed = one.report, milliseconds(one.report.cycles, one.board)
-    flash = f"{report.flash.value:,} of {report.flash_free:,}"
-    ram = f"{report.ram.value:,} of {report.ram_free:,}"
+    flash = f"{report.flash.value:,} / {report.flash_free:,}"
+    ram = f"{report.ram.value:,} / {report.ram_free:,}"
     return (flash, ram, _count(report.cycles.value), f"{needed:.3g}" if needed else NONE)
 
 
@@ -188,10 +181,21 @@ def measured_line(measured: Measured, board: Board) -> str:
 
 def boards_table(found: Iterable[Board]) -> Table:
     """The table of `mcugen boards`."""
-    made = table("board", "", "MCU", "MHz>", "flash free>", "RAM free>", "simulator", caption="free: what an empty sketch with Serial leaves")  # fmt: skip
+    caption = "free: what an empty sketch with Serial leaves"
+    made = table("board", "MCU", "MHz>", "flash free>", "RAM free>", "", caption=caption)
     for board in found:
+        title = f"{board.title}, {board.simulator}" if board.simulator else board.title
         sizes = (_bytes(board.flash_free), _bytes(board.ram_free))
-        row(made, board.name, board.title, board.mcu, f"{board.clock / 1e6:g}", *sizes, board.simulator or NONE)
+        row(made, board.name, board.mcu, f"{board.clock / 1e6:g}", *sizes, title)
+    return made
+
+
+def checks(found: Iterable[Check]) -> Table:
+    """The table of `mcugen doctor`: one line each."""
+    made = table("", "for", "found, or how to get it")
+    for check in found:
+        text = check.found if check.found is not None else f"missing: {check.install}"
+        row(made, check.name, check.use, text, style=None if check.found is not None else "red")
     return made
 
 

@@ -1,0 +1,74 @@
+"""The steps that several commands take: compile, read rows, prove, and show each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mcugen.cli.frame import Session
+
+if TYPE_CHECKING:
+    from mcugen.compile import Compiled
+    from mcugen.ir import Array
+    from mcugen.verify import Proof
+
+UNPROVEN = "no C compiler found; `mcugen doctor` says how to get one"
+
+
+def compiled_model(
+    session: Session, model: str, dump: Callable[[str, str], None] | None = None, **asked: Any
+) -> Compiled:
+    """The model compiled for the board; whether it fits and is right is shown and judged by the command."""
+    from mcugen.compile import compile as run
+
+    # a spinner would run through the dump
+    with session.working(f"compiling {model}") if dump is None else contextlib.nullcontext():
+        compiled = run(model, check_fit=False, check_answers=False, dump=dump, **asked)
+    for note in compiled.source.notes:
+        click.echo(f"note: {note}", err=True)
+    return compiled
+
+
+def rows_of(compiled: Compiled, data: Path | None) -> Array | None:
+    """The rows of `--data`, with the model's columns; None without."""
+    if data is None:
+        return None
+    from mcugen.datafile import read_rows
+    from mcugen.ir import Storage
+
+    return read_rows(data, compiled.module.predict.of(Storage.INPUT)[0].type.size)
+
+
+def prove(session: Session, compiled: Compiled, rows: Array | None, data: str, no_check: bool) -> None:
+    """Compare the C on this computer with the model, at its thresholds and on the user's rows; say so, or why not."""
+    from mcugen.compile import QUICK_ROWS
+    from mcugen.targets.host import find_compiler
+
+    if no_check or find_compiler() is None:
+        reason = "--no-check" if no_check else UNPROVEN
+        session.say(f"not proven: {reason}")
+        session.put(proven=False, proofs=[])
+        return
+    with session.working("comparing with the model"):
+        proofs = [compiled.verify(limit=QUICK_ROWS)]
+        proofs += [compiled.verify(rows, source=f"rows of {data}")] if rows is not None else []
+    show_proofs(session, compiled, proofs)
+
+
+def show_proofs(session: Session, compiled: Compiled, proofs: list[Proof]) -> None:
+    """Say what was compared; E0801 where something differs."""
+    from mcugen.report.json import of_proof
+    from mcugen.report.show import proof_line, worst_rows
+    from mcugen.verify import require
+
+    for proof in proofs:
+        session.say(proof_line(proof))
+        if proof.wrong:
+            session.show(worst_rows(proof))
+    session.put(proven=all(p.proven for p in proofs), proofs=[of_proof(p) for p in proofs])
+    for proof in proofs:
+        require(proof, compiled.source.loc)

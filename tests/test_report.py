@@ -1,0 +1,144 @@
+"""The report's other faces: JSON, tables, a page; and the verdict over all boards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from mcugen.boards import Target, board_names, load_board
+from mcugen.compile import Compiled, compile
+from mcugen.diagnostics import McugenError
+from mcugen.fit import fit, judge
+from mcugen.frontends import read
+from mcugen.report.html import MARK, page, write_page
+from mcugen.report.json import as_dict
+from mcugen.report.show import budget, counted, report_tables
+from mcugen.targets.toolchain import Build
+
+
+@pytest.fixture(scope="module")
+def forest() -> RandomForestClassifier:
+    rng = np.random.default_rng(0)
+    return RandomForestClassifier(5, random_state=0).fit(rng.random((200, 4)), rng.integers(0, 3, 200))
+
+
+@pytest.fixture(scope="module")
+def compiled(forest: RandomForestClassifier) -> Compiled:
+    return compile(forest, board="uno", name="forest", check_answers=False)
+
+
+BUILD = Build(Path("firmware.elf"), "system", 9_000, 400, 4_321, 7, "")
+
+
+def figures(found: Any) -> list[dict[str, Any]]:
+    """Every object in JSON that has a value."""
+    below = found.values() if isinstance(found, dict) else found if isinstance(found, list) else []
+    return [*([found] if isinstance(found, dict) and "value" in found else []), *(f for b in below for f in figures(b))]
+
+
+def test_json_keys(compiled: Compiled) -> None:
+    found = as_dict(compiled.report, compiled.target.board)
+    assert {"memory", "flash", "ram", "layers", "stack", "cycles", "fits"} <= found.keys()
+    assert {"arena", "exported_live", "lower_bound", "order_proven", "peak_at", "source"} == found["memory"].keys()
+    assert found["layers"][0]["op"] == "tree_ensemble"
+    assert found["measured"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_every_figure_has_a_source(compiled: Compiled) -> None:
+    found = figures(as_dict(compiled.report, compiled.target.board, BUILD))
+    assert len(found) > 8
+    assert {figure["source"] for figure in found} == {"estimated", "measured"}
+    assert {figure["unit"] for figure in found} == {"B", "cycles", "ms"}
+
+
+def test_estimate_beside_the_elf(compiled: Compiled) -> None:
+    text = rendered(budget(compiled.report, compiled.target.board, BUILD))
+    assert "4,321 B" in text
+    assert f"{compiled.report.flash.value:,} B" in text
+    assert "PlatformIO's system platform" in text
+
+
+def rendered(*tables: Any, width: int = 120) -> str:
+    from rich.console import Console
+
+    console = Console(width=width, no_color=True)
+    with console.capture() as caught:
+        console.print(*tables)
+    return caught.get()
+
+
+def test_tables(compiled: Compiled) -> None:
+    text = rendered(*report_tables(compiled.report, compiled.target.board))
+    assert "forest on Arduino Uno R3" in text
+    assert "forms of label, all exact" in text
+    assert "chosen" in text
+
+
+def test_counted() -> None:
+    assert [counted(1, "class"), counted(2_000, "class"), counted(0, "near tie")] == [
+        "1 class",
+        "2,000 classes",
+        "0 near ties",
+    ]
+
+
+# --- the page
+
+
+def test_the_page_stands_alone_and_is_the_same_twice(compiled: Compiled) -> None:
+    text = page(compiled.report, compiled.target.board, BUILD)
+    assert text == page(compiled.report, compiled.target.board, BUILD)
+    assert text.startswith(f"<!doctype html>\n{MARK}\n")
+    assert "4,321 B" in text
+    assert not any(word in text for word in ("<script", "http:", "https:", "src="))
+
+
+def test_the_page_escapes(compiled: Compiled) -> None:
+    from dataclasses import replace
+
+    board = replace(compiled.target.board, title="<b>Uno & more</b>")
+    assert "&lt;b&gt;Uno &amp; more" in page(compiled.report, board)
+
+
+def test_the_page_is_written_over_itself_only(compiled: Compiled, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    write_page(file, compiled.report, compiled.target.board)
+    write_page(file, compiled.report, compiled.target.board, BUILD)
+    assert "4,321 B" in file.read_text()
+    assert file.stat().st_mode & 0o600 == 0o600
+    file.write_text("mine")
+    with pytest.raises(McugenError, match="E0603"):
+        write_page(file, compiled.report, compiled.target.board)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["mine"]
+
+
+# --- fit
+
+
+def test_fit_judges_every_board(forest: RandomForestClassifier) -> None:
+    found = fit(read(forest))
+    assert [one.board.name for one in found] == [name for name in board_names() if name != "host"]
+    assert all(one.report for one in found)
+
+
+def test_fit_says_the_same_as_compile(forest: RandomForestClassifier, compiled: Compiled) -> None:
+    (verdict,) = fit(read(forest, name="forest"), boards=[load_board("uno")])
+    assert verdict.report == compiled.report
+    assert verdict.fits
+
+
+def test_a_model_that_no_table_of_the_board_can_hold(
+    forest: RandomForestClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mcugen.ops.tree_ensemble import TreeEnsemble
+
+    monkeypatch.setattr(TreeEnsemble, "_available", lambda self, target: [])
+    verdict = judge(read(forest), Target(load_board("uno")))
+    assert verdict.report is None
+    assert [d.code for d in verdict.problems] == ["E0303"]
