@@ -382,9 +382,10 @@ def broken(*_: object, **__: object) -> Any:
 def test_a_bug_is_no_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcugen.fit.fit", broken)
     assert "error[E7001]: ZeroDivisionError: a [red]bug[/red]" in mcugen("fit", "../m/iris.skops", exit=70).stderr
-    shown = CliRunner().invoke(cli, ["fit", "../m/iris.skops", "--debug"])
-    assert shown.exit_code == 70
-    assert "Traceback" in shown.stderr
+    for args in (["fit", "../m/iris.skops", "--debug"], ["--debug", "fit", "../m/iris.skops"]):
+        shown = CliRunner().invoke(cli, args)
+        assert shown.exit_code == 70
+        assert "Traceback" in shown.stderr
 
 
 def test_ctrl_c_is_quiet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from mcugen.cli.about import COMMANDS as ABOUT
 from mcugen.cli.compiling import COMMANDS as COMPILING
 from mcugen.cli.devices import COMMANDS as DEVICES
 from mcugen.cli.frame import Commands
+from mcugen.cli.options import debug
 
 EPILOG = """
 \b
@@ -27,6 +28,7 @@ Begin with:
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mcugen")
+@debug
 def cli() -> None:
     """Compile a fitted scikit-learn model to C for a microcontroller, and prove that the C gives the same answers."""
 

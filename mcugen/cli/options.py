@@ -50,7 +50,8 @@ folder = click.option(
 
 def _set(field: str) -> Callable[[click.Context, click.Parameter, bool], None]:
     def callback(context: click.Context, _: click.Parameter, value: bool) -> None:
-        setattr(context.ensure_object(Session), field, value)
+        if value:  # the group's own flag holds for its commands
+            setattr(context.ensure_object(Session), field, value)
 
     return callback
 
