@@ -103,7 +103,7 @@ def test_everything_travels_in_the_wheel(wheel):
     for name in TRAVELLING:
         missing = {f"mcugen/_data/{name}/{path}" for path in files_below(ROOT / name)} - inside
         assert not missing
-    assert {f"mcugen/{path}" for path in files_below(ROOT / "mcugen") if path.endswith(".py")} <= inside
+    assert {f"mcugen/{path}" for path in files_below(ROOT / "mcugen")} <= inside
     assert any(path.endswith("LICENSE") for path in inside)
     assert not any(path.startswith("tests/") or "__pycache__" in path for path in inside)
 

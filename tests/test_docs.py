@@ -1,0 +1,173 @@
+"""The words hold: commands in ```console blocks run and print what stands there, tables match their sources, links lead somewhere.
+
+A document's blocks run in order in one empty folder. A ```python block whose first line is `# name.py` becomes that file.
+`pytest tests/test_docs.py --update-golden` writes outputs and tables anew; read the diff before you keep it.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from mcugen.boards import all_boards
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = ("README.md", "docs/tutorial.md")  # documents whose commands are run
+TEXTS = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+BLOCK = re.compile(r"^```(?P<language>console|python)(?P<needs>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+TABLE = re.compile(r"(?P<head><!-- table: (?P<name>\w+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+
+
+class Shell:
+    """Runs the blocks of a document in a folder; `missing` are the tools that a block wanted and that are not there.
+
+    A block that needs tools is taken as it stands when only its numbers differ, unless `exact`: compilers differ.
+    """
+
+    def __init__(self, folder: Path, exact: bool) -> None:
+        self.exact = exact
+        self.folder = folder / "work"
+        self.folder.mkdir()
+        self.missing: list[str] = []
+        self._programs = folder / "bin"
+        self._programs.mkdir()
+        self._program("python", f'exec {shlex.quote(sys.executable)} "$@"')
+        self._program("mcugen", f'exec {shlex.quote(sys.executable)} -m mcugen "$@"')
+
+    def block(self, found: re.Match[str]) -> str:
+        """The block as it should stand in the document."""
+        body = found["body"]
+        if found["language"] == "python":
+            if name := re.match(r"# (\S+\.py)\n", body):
+                (self.folder / name[1]).write_text(body)
+            return found[0]
+        missing = [tool for tool in found["needs"].replace("needs", "").split() if not _is_there(tool)]
+        self.missing += missing
+        if missing:
+            return found[0]
+        output = "".join(self._session(body))
+        masked = found["needs"] and not self.exact and _without_numbers(output) == _without_numbers(body)
+        return f"```{found['language']}{found['needs']}\n{body if masked else output}```"
+
+    def _session(self, body: str) -> Iterator[str]:
+        for command in re.findall(r"^\$ (.*)$", body, re.MULTILINE):
+            yield f"$ {command}\n"
+            yield self._output(command)
+
+    def _output(self, command: str) -> str:
+        path = os.pathsep.join([str(self._programs), os.environ["PATH"]])
+        env = {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, env={**os.environ, **env}, text=True, timeout=120, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+
+    def _program(self, name: str, text: str) -> None:
+        file = self._programs / name
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+
+
+def _is_there(tool: str) -> bool:
+    return bool(importlib.util.find_spec(tool.removeprefix("python:")) if ":" in tool else shutil.which(tool))
+
+
+def _without_numbers(text: str) -> str:
+    """What is the same whatever the compiler: other numbers make other widths of columns, too."""
+    return re.sub(r"[\d.,]+|─+|\s+", "#", text).replace("##", "#")
+
+
+@pytest.mark.parametrize("document", RUN)
+def test_commands_print_what_the_document_says(document, request, tmp_path):
+    shell = Shell(tmp_path, exact=request.config.getoption("--update-golden"))
+    _compare(document, lambda text: BLOCK.sub(shell.block, text), request)
+    if shell.missing:
+        missing = f"missing: {', '.join(dict.fromkeys(shell.missing))} (mcugen doctor)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+
+
+def _compare(document: str, renew: Callable[[str], str], request: pytest.FixtureRequest) -> None:
+    file = ROOT / document
+    text = file.read_text(encoding="utf-8")
+    renewed = renew(text)
+    if request.config.getoption("--update-golden"):
+        file.write_text(renewed, encoding="utf-8")
+        return
+    assert text == renewed, f"{document}: see `pytest tests/test_docs.py --update-golden`"
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _rows(*rows: tuple[str, ...], right: str) -> str:
+    """A Markdown table; `right` has an r for every column that is set to the right."""
+    rules = ("---:" if side == "r" else "---" for side in right)
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "| " + " | ".join(rules) + " |", *body]) + "\n"
+
+
+def boards_table() -> str:
+    """Every board that comes with mcugen, but `host`."""
+    head = ("`--board`", "board", "MCU", "clock", "flash free", "RAM free", "C, proof, fit", "build, simulate, flash")
+    rows = [
+        (
+            f"`{b.name}`", b.title, b.mcu, f"{b.clock / 1e6:g} MHz", f"{b.flash_free:,} B", f"{b.ram_free:,} B",
+            "yes", "yes" if b.simulator else "not yet",
+        )
+        for b in all_boards() if b.arch != "host"
+    ]  # fmt: skip
+    return _rows(head, *rows, right="   rrr  ")
+
+
+def benchmark_table() -> str:
+    """The figures that benchmarks/trees.py keeps."""
+    with (ROOT / "benchmarks" / "results" / "trees.csv").open() as file:
+        results = list(csv.DictReader(file))
+    head = ("model", "by", "form", "cycles, mean", "worst", "flash", "RAM", "stack", "wrong")
+    rows = [
+        (
+            r["model"], r["tool"], r["form"], f"{float(r['cycles']):,.0f}", f"{int(r['worst']):,}",
+            *(f"{int(r[key]):,} B" for key in ("flash", "ram", "stack")), f"{r['wrong']} of {r['rows']}",
+        )
+        for r in results
+    ]  # fmt: skip
+    return _rows(head, *rows, right="   rrrrrr")
+
+
+TABLES: Mapping[str, Callable[[], str]] = {"boards": boards_table, "benchmark": benchmark_table}
+
+
+def test_tables_match_their_sources(request):
+    _compare("README.md", lambda text: TABLE.sub(lambda m: m["head"] + TABLES[m["name"]]() + m["tail"], text), request)
+
+
+# ---- links ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", TEXTS)
+def test_links_lead_somewhere(document):
+    file = ROOT / document
+    dead = [link for link in LINK.findall(file.read_text(encoding="utf-8")) if not (file.parent / link).exists()]
+    assert not dead
+
+
+@pytest.mark.parametrize("document", [*RUN, "CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_named_in_the_text_are_there(document):
+    named = re.findall(
+        r"`((?:mcugen|templates|firmware|boards|tests|benchmarks|docs|scripts)/[\w./-]*\w/?)`",
+        (ROOT / document).read_text(),
+    )
+    assert not [name for name in named if not (ROOT / name).exists()]
