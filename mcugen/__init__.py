@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
@@ -20,3 +22,15 @@ def __getattr__(name: str) -> Any:
 
         return getattr(importlib.import_module("mcugen.compile"), name)
     raise AttributeError(f"module 'mcugen' has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """Importing the module mcugen.compile binds its name here; the function of that name is what a user means."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "compile" and isinstance(value, ModuleType):
+            value = value.compile
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -16,14 +16,14 @@ def select(module: Module, target: Target) -> Module:
 
 
 def choose(forms: Sequence[Form], target: Target) -> Form:
-    """The form that the target asks for: `size` the least flash, `speed` the fewest cycles, `auto` the least product of both
-    among the forms that fit the board's free flash, or the least flash where none does. Ties go by name.
+    """The form that the target asks for, of those that fit the board's free flash: `size` the least flash, `speed` the fewest
+    cycles, `auto` the least product of both. Where none fits, the least flash. Ties go by name.
     """
-    if target.optimize == "speed":
-        return min(forms, key=lambda f: (f.cost.cycles, f.name))
     fitting = [f for f in forms if f.cost.flash <= target.board.flash_free]
     if target.optimize == "size" or not fitting:
         return min(forms, key=lambda f: (f.cost.flash, f.name))
+    if target.optimize == "speed":
+        return min(fitting, key=lambda f: (f.cost.cycles, f.name))
     return min(fitting, key=lambda f: (f.cost.flash * f.cost.cycles, f.name))
 
 

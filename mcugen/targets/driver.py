@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,7 +72,7 @@ def row_sizes(module: Module) -> tuple[int, int]:
 
 
 def _bytes_per_row(data: Array, value: Value) -> npt.NDArray[np.uint8]:
-    rows = np.ascontiguousarray(data, value.type.dtype.numpy).reshape(len(data), -1)
+    rows = np.ascontiguousarray(data, value.type.dtype.numpy).reshape(len(data), prod(data.shape[1:]))
     if rows.shape[1] != value.type.size:
         wanted = "x".join(map(str, value.type.shape))
         raise error(
@@ -79,7 +80,7 @@ def _bytes_per_row(data: Array, value: Value) -> npt.NDArray[np.uint8]:
             f"a row has {rows.shape[1]} values, the model takes {wanted}",
             help="give every feature, in the model's order",
         )
-    return rows.view(np.uint8).reshape(len(data), -1)
+    return rows.view(np.uint8).reshape(len(data), value.type.nbytes)
 
 
 def _model(unit: Unit, header: str) -> SimpleNamespace:
