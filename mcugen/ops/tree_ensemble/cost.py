@@ -67,7 +67,7 @@ def code_features(op: TreeEnsemble, form: str) -> Counter[str]:
 def stack_features(op: TreeEnsemble, form: str) -> Features:
     """What the deepest stack depends on: the sums are the only array there."""
     leaves = op.encodings.leaves
-    found = Counter(_common(op))
+    found = {"base": 1.0} | _common(op)
     if leaves.kind in ("votes", "shares"):
         found["sums"] = op.trees.n_outputs * leaves.total // 8
     return found
@@ -77,7 +77,7 @@ def cycle_features(op: TreeEnsemble, form: str) -> Features:
     """What the cycles of a call depend on: the splits and leaves that a row is expected to pass."""
     trees, leaves = op.encodings.trees, op.encodings.leaves
     found: dict[str, float] = {f"base {name}": value for name, value in _common(op).items()}
-    found[f"tree {leaves.kind} {leaves.total}"] = trees.n_trees
+    found["tree"] = found[f"tree {leaves.kind} {leaves.total}"] = trees.n_trees
     found[f"outputs {op.output}"] = trees.n_outputs
     split = trees.feature >= 0
     seen = np.where(split, trees.visits, 0.0)
