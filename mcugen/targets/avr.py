@@ -86,9 +86,10 @@ def _pio(project: Path, board: Board, *args: str) -> PioResult:
 
 def model_part(program: Path, model: str) -> tuple[int, int]:
     """Flash and static RAM, in bytes, of all that a linked program has of a model: the symbols that begin with its name."""
+    own = re.compile(rf"(_ZL?\d+)?{re.escape(model)}_")  # with C++'s mangling where a header was included by C++
     flash = ram = 0
     for symbol in elf.symbols(program):
-        if symbol.name.startswith(f"{model}_"):
+        if own.match(symbol.name):
             flash += symbol.size if symbol.section not in (".bss", ".noinit") else 0
             ram += symbol.size if symbol.section in (".data", ".bss", ".noinit") else 0
     return flash, ram
@@ -105,7 +106,7 @@ def _build_failed(output: str) -> McugenError:
 
 
 _ERROR = re.compile(r"error|undefined reference|Unknown|not found|No such file", re.IGNORECASE)
-_OVERFLOW = re.compile(r"is greater than maximum allowed|will not fit in region|overflowed by")
+_OVERFLOW = re.compile(r"is greater than maximum allowed|not fit in region|overflowed by|is not within region")
 
 
 def _lines(output: str, pattern: re.Pattern[str]) -> list[str]:
@@ -120,6 +121,8 @@ def _too_large(output: str, board: Board) -> McugenError | None:
     said = _lines(output, _OVERFLOW)
     if not said:
         return None
+    if any("region `data'" in line for line in said):
+        return error("E0501", f"the program does not fit the RAM of the {board.title}", help=_MORE_RAM, notes=said[:3])
     return error("E0502", f"the program does not fit the flash of the {board.title}", help=_SMALLER, notes=said[:3])
 
 
@@ -133,7 +136,7 @@ def _check_fit(program: Path, board: Board) -> None:
             error(
                 "E0501",
                 f"the program needs {used.ram:,} B of RAM{stack}; {board.title} has {board.ram:,} B",
-                help="choose a board with more RAM: `mcugen fit` says which",
+                help=_MORE_RAM,
             )
         )
     if used.flash > board.flash:
@@ -148,31 +151,32 @@ def _check_fit(program: Path, board: Board) -> None:
         raise McugenError(d for one in found for d in one.diagnostics)
 
 
+_MORE_RAM = "choose a board with more RAM: `mcugen fit` says which"
 _SMALLER = "compile with `--optimize size`, train a smaller model, or choose a larger board: `mcugen fit` says which"
 
 # ---- serial ---------------------------------------------------------------------------------------------------------
 
 
 def _upload_failed(output: str, board: Board, port: str) -> McugenError:
-    if "avrdude" not in output:
-        return _no_port(port, _lines(output, _PORT)) if _PORT.search(output) else _build_failed(output)
-    said = [line.strip() for line in output.splitlines() if _AVRDUDE.search(line) and line.strip() != "avrdude:"]
-    if any(_PORT.search(line) for line in said):
-        return _no_port(port, said)
+    """E0703 or E0704 with the uploader's words; E0602 where it did not come to uploading."""
+    uploading = output.partition("\nUploading ")[2]
+    if _PORT.search(uploading or output):
+        return _no_port(port, _lines(output, _PORT))
+    if not uploading:
+        return _build_failed(output)
     return error(
         "E0704",
         f"{board.title} on {port} did not take the firmware",
         help="check that the board is the one you named and that its cable carries data; press its reset button and try again",
-        notes=said[-8:],
+        notes=[line for line in _lines(uploading, _AVRDUDE) if line != "avrdude:" and "Thank you" not in line][-8:],
     )
 
 
 _PORT = re.compile(
-    r"can't open device|cannot open port|unable to open (?:serial )?port|could not open port|No such file or directory|"
-    r"Permission denied|Device or resource busy|specify `upload_port`",
-    re.IGNORECASE,
+    r"can't open device|cannot open port|unable to open .*port|could not open port|Device or resource busy|"
+    r"[Pp]lease specify `upload_port`"
 )
-_AVRDUDE = re.compile(r"avrdude:|signature|Double check", re.IGNORECASE)
+_AVRDUDE = re.compile(r"avrdude|signature|[Dd]ouble.check")
 
 
 def _no_port(port: str, said: Sequence[str]) -> McugenError:
@@ -272,7 +276,7 @@ def _gcc(board: Board, *args: str) -> None:
 
 def _check_near(program: Path, board: Board) -> None:
     """Tables are read through 16-bit addresses: one that lies beyond them would be read from elsewhere, silently."""
-    tables = [s for s in elf.symbols(program) if s.is_object and s.section == ".text"]
+    tables = [s for s in elf.symbols(program) if s.is_object and s.section == ".text" and "_far_" not in s.name]
     last = max((s.address + s.size for s in tables), default=0)
     if last > NEAR:
         raise error(
