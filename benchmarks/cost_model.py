@@ -35,6 +35,7 @@ from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
 from mcugen.memory.plan import plan
+from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble, cost
 from mcugen.targets.avr import build_driver, model_part, run_rows
 from mcugen.targets.driver import Unit, write_driver
@@ -42,15 +43,33 @@ from mcugen.targets.elf import symbols
 
 ARM = "cortex-m" in sys.argv
 BOARD = load_board("feather_nrf52840" if ARM else "mega2560")
-FORMS = ("branches", "table") if ARM else ("branches", "branches16", "table")
+FORMS = ("branches", "table") if ARM else ("branches", "branches16", "table", "table_far")
 ROWS = 150
 OUT = Path(cost.__file__).parent / ("cost_cortex-m.json" if ARM else "cost_avr.json")
 # Cortex-M by hand, from the timings of its instructions: a split loads, compares and jumps; a walk also decodes.
 BY_HAND = {
-    "branches": {"cycles": {"split L": 9.0, "split R": 9.0, "split N": 9.0, "tree": 14.0}, "stack": {"sums": 1.0, "base": 40.0}},
-    "table": {"cycles": {"split L": 24.0, "split R": 24.0, "split N": 24.0, "tree": 30.0}, "stack": {"sums": 1.0, "base": 48.0}},
+    "branches": {
+        "cycles": {"split L": 9.0, "split R": 9.0, "split N": 9.0, "tree": 14.0},
+        "stack": {"sums": 1.0, "base": 40.0},
+    },
+    "table": {
+        "cycles": {"split L": 24.0, "split R": 24.0, "split N": 24.0, "tree": 30.0},
+        "stack": {"sums": 1.0, "base": 48.0},
+    },
 }
-SIZES = ((1, None, 1), (1, 4, 1), (1, None, 5), (2, 8, 1), (3, None, 1), (3, 5, 2), (10, None, 1), (10, 3, 1), (10, 6, 3), (25, None, 3), (25, 4, 1))
+SIZES = (
+    (1, None, 1),
+    (1, 4, 1),
+    (1, None, 5),
+    (2, 8, 1),
+    (3, None, 1),
+    (3, 5, 2),
+    (10, None, 1),
+    (10, 3, 1),
+    (10, 6, 3),
+    (25, None, 3),
+    (25, 4, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,15 @@ def data() -> Iterator[tuple[str, Any, Any]]:
         yield load.__name__[5:], x, y
     for i, (features, classes) in enumerate(((4, 2), (9, 4), (12, 3), (20, 5), (40, 2), (100, 4), (200, 7))):
         informative = max(3, features // 2)
-        x, y = make_classification(600, features, n_informative=informative, n_redundant=0, n_classes=classes, n_clusters_per_class=1, random_state=i)
+        x, y = make_classification(
+            600,
+            features,
+            n_informative=informative,
+            n_redundant=0,
+            n_classes=classes,
+            n_clusters_per_class=1,
+            random_state=i,
+        )
         yield f"made_{features}x{classes}", x, y
     x, y = make_regression(500, 15, random_state=0)
     yield "made_regression", x, y
@@ -91,7 +118,11 @@ def models(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[tuple[str, 
         number = name in ("diabetes", "made_regression")
         for trees, depth, least in sizes:
             options: dict[str, Any] = {"max_depth": depth, "min_samples_leaf": least, "random_state": 0}
-            single, several = (DecisionTreeRegressor, RandomForestRegressor) if number else (DecisionTreeClassifier, RandomForestClassifier)
+            single, several = (
+                (DecisionTreeRegressor, RandomForestRegressor)
+                if number
+                else (DecisionTreeClassifier, RandomForestClassifier)
+            )
             if trees == 2 and not number:
                 several = ExtraTreesClassifier
             model = single(**options) if trees == 1 else several(n_estimators=trees, **options)
@@ -105,14 +136,14 @@ def samples(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[Sample]:
         for output in ("label", "proba") if hasattr(model, "classes_") else ("value",):
             module = read(model, name="m", output=output).module
             node = module.predict.nodes[0]
-            for form in node.op.forms(target):
-                op = node.op.with_form(form, target)
+            for form in FORMS:
+                op = node.op.with_form(Form(form, Cost()), target)
                 decided = replace(module, functions=(replace(module.predict, nodes=(replace(node, op=op),)),))
                 unit = Unit(decided, emit(decided, plan(decided, target), target))
                 try:
-                    yield _measured(f"{what} {output} {form.name}", op, unit, rows)
+                    yield _measured(f"{what} {output} {form}", op, unit, rows)
                 except McugenError as problem:
-                    print(f"left out: {what} {output} {form.name}: {problem.diagnostics[0].message}", file=sys.stderr)
+                    print(f"left out: {what} {output} {form}: {problem.diagnostics[0].message}", file=sys.stderr)
 
 
 def _measured(what: str, op: TreeEnsemble, unit: Unit, rows: Any) -> Sample:
@@ -138,11 +169,15 @@ def fitted(chosen: Sequence[Sample], figure: str) -> dict[str, float]:
     features, floor = FIGURES[figure]
     rows = [features(s.op, s.op.form) for s in chosen]
     names = sorted({name for row in rows for name in row})
-    known = np.array([getattr(s, figure) - (cost.table_bytes(s.op, s.op.form) if figure == "flash" else 0) for s in chosen])
+    known = np.array(
+        [getattr(s, figure) - (cost.table_bytes(s.op, s.op.form) if figure == "flash" else 0) for s in chosen]
+    )
     weight = 1 / np.maximum([getattr(s, figure) for s in chosen], floor)
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * weight[:, np.newaxis]
     ridge = 1e-4 * np.eye(len(names)) * weight.mean()
-    found, *_ = np.linalg.lstsq(np.concatenate([matrix, ridge]), np.concatenate([known * weight, np.zeros(len(names))]), rcond=None)
+    found, *_ = np.linalg.lstsq(
+        np.concatenate([matrix, ridge]), np.concatenate([known * weight, np.zeros(len(names))]), rcond=None
+    )
     return {name: round(float(w), 3) for name, w in zip(names, found, strict=True) if abs(w) >= 0.0005}
 
 
@@ -154,13 +189,21 @@ def judge(weights: cost.Weights, judged: Sequence[Sample], title: str) -> None:
             if not chosen:
                 continue
             tables = [cost.table_bytes(s.op, form) if figure == "flash" else 0 for s in chosen]
-            guesses = np.array([cost.dot(weights[form][figure], features(s.op, form)) + t for s, t in zip(chosen, tables, strict=True)])
+            guesses = np.array(
+                [cost.dot(weights[form][figure], features(s.op, form)) + t for s, t in zip(chosen, tables, strict=True)]
+            )
             truth = np.array([getattr(s, figure) for s in chosen])
             off, percent = np.abs(guesses - truth), 100 * np.abs(guesses - truth) / truth
-            print(f"{title:9} {form:10} {figure:6} {len(chosen):4} models: mean {percent.mean():5.1f} %, worst {percent.max():5.1f} %, {off.max():7.0f}", end="")
+            print(
+                f"{title:9} {form:10} {figure:6} {len(chosen):4} models: mean {percent.mean():5.1f} %, worst {percent.max():5.1f} %, {off.max():7.0f}",
+                end="",
+            )
             if figure == "flash":
                 bad = (percent > 5) & (off > 100)
-                print(f"; over both 5 % and 100 B: {int(bad.sum())} {[chosen[i].what for i in np.flatnonzero(bad)[:3]]}", end="")
+                print(
+                    f"; over both 5 % and 100 B: {int(bad.sum())} {[chosen[i].what for i in np.flatnonzero(bad)[:3]]}",
+                    end="",
+                )
             print()
 
 
@@ -173,7 +216,9 @@ def main() -> None:
             print(f"{i + 1} models measured", file=sys.stderr)
     held = found[::5]
     known = [s for s in found if s not in held]
-    weights = {form: {figure: fitted([s for s in known if s.op.form == form], figure) for figure in FIGURES} for form in FORMS}
+    weights = {
+        form: {figure: fitted([s for s in known if s.op.form == form], figure) for figure in FIGURES} for form in FORMS
+    }
     judge(weights, known, "fitted")
     judge(weights, held, "held out")
     if "--quick" not in sys.argv:

@@ -20,7 +20,7 @@ from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.targets.driver import Unit
 
-FORMS = ("branches", "branches16", "table")
+FORMS = ("branches", "branches16", "table", "table_far")
 MEGA = Target(load_board("mega2560"))
 
 

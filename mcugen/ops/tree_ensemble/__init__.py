@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
@@ -88,15 +89,14 @@ class TreeEnsemble(Op):
         return self._cost(self.form, target) if self.form else Cost()
 
     def _available(self, target: Target) -> list[str]:
-        avr = target.board.arch == "avr"
-        tables = self.encodings.leaves.nbytes + (self.encodings.table.nbytes if self.encodings.table else 0)
-        found = ["branches"] if not avr or self.encodings.leaves.nbytes <= AVR_OBJECT else []
-        found += ["branches16"] if avr and found else []
-        return found + (
-            ["table"]
-            if self.encodings.table and (not avr or (self.encodings.leaves.nbytes <= AVR_OBJECT and tables <= AVR_NEAR))
-            else []
-        )
+        table, leaves = self.encodings.table, self.encodings.leaves
+        if target.board.arch != "avr":
+            return ["branches", *(["table"] if table else [])]
+        if leaves.nbytes > AVR_OBJECT:
+            return []
+        near = leaves.nbytes + (table.nbytes if table else 0) <= AVR_NEAR
+        walked = ["table"] if near else ["table_far"] if target.board.flash > 1 << 16 else []
+        return ["branches", "branches16", *(walked if table else [])]
 
     def _cost(self, form: str, target: Target) -> Cost:
         return costs.estimate(self, form, target.board)
@@ -123,7 +123,7 @@ class TreeEnsemble(Op):
             "table_ctype": _table_ctype(leaves),
             "table_values": _table_values(leaves),
         }
-        return common | (self._render_table() if self.form == "table" else self._render_branches())
+        return common | (self._render_table() if self.form.startswith("table") else self._render_branches())
 
     def _render_branches(self) -> dict[str, Any]:
         named = {
@@ -155,6 +155,7 @@ class Encodings:
 
     trees: Trees
     leaves: Leaves
+    counted: dict[str, Counter[str]] = field(default_factory=dict)  # by form, what cost.py counts: many boards ask
 
     @classmethod
     def of(cls, trees: Trees, output: Output) -> Self:

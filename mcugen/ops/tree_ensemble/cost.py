@@ -45,16 +45,22 @@ def dot(weights: Mapping[str, float], features: Features) -> float:
 
 def table_bytes(op: TreeEnsemble, form: str) -> int:
     """Bytes of the tables in flash, exactly."""
-    table = op.encodings.table if form == "table" else None
+    table = op.encodings.table if form.startswith("table") else None
     return op.encodings.leaves.nbytes + (table.nbytes if table else 0)
 
 
 def code_features(op: TreeEnsemble, form: str) -> Counter[str]:
-    """What the size of the code depends on."""
+    """What the size of the code depends on, counted once per form."""
+    if form not in op.encodings.counted:
+        op.encodings.counted[form] = _code_features(op, form)
+    return op.encodings.counted[form]
+
+
+def _code_features(op: TreeEnsemble, form: str) -> Counter[str]:
     found = Counter(_common(op))
-    if form == "table":
+    if form.startswith("table"):
         assert op.encodings.table is not None
-        found["pointers"] = op.trees.n_trees  # beyond the two bytes that are counted
+        found["pointers"] = op.trees.n_trees  # in `table`, beyond the two bytes that are counted
         return found + Counter(_table_kind(op.encodings.table))
     wide = "16" if op.encodings.leaves.codes > 256 else ""
     found["tree" + wide] += op.trees.n_trees
@@ -82,7 +88,11 @@ def cycle_features(op: TreeEnsemble, form: str) -> Features:
     split = trees.feature >= 0
     seen = np.where(split, trees.visits, 0.0)
     negative = np.signbit(trees.threshold)
-    for name, chosen in (("L", trees.missing_left & ~negative), ("R", ~trees.missing_left & ~negative), ("N", negative)):
+    for name, chosen in (
+        ("L", trees.missing_left & ~negative),
+        ("R", ~trees.missing_left & ~negative),
+        ("N", negative),
+    ):
         found[f"split {name}"] = float(seen[chosen & split].sum())
         found[f"right {name}"] = float(trees.visits[trees.right[chosen & split]].sum())
     found["far"] = float(seen[split & (trees.feature >= NEAR_FEATURE)].sum())
