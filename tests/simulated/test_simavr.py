@@ -83,6 +83,25 @@ def test_deepest_stack_is_exact(compile_avr):
     assert done.stack == 300 + 2 + 2  # the locals, Y saved, the return address
 
 
+def test_every_pair_has_its_own_stack(compile_avr):
+    done = run(
+        compile_avr(PREAMBLE + "int main(void) { START(); deep(); STOP(); START(); STOP(); END(); for (;;) {} }")
+    )
+    assert (done.stacks, done.stack) == ((304, 0), 304)
+
+
+def test_no_pair_is_lost(compile_avr):
+    loop = "for (uint32_t i = 0; i < 150000; i++) { START(); STOP(); }"
+    assert len(run(compile_avr(PREAMBLE + f"int main(void) {{ {loop} END(); for (;;) {{}} }}")).cycles) == 150_000
+
+
+def test_a_silent_program_ends_when_it_is_asked_to(compile_avr):
+    text = PREAMBLE + "int main(void) { UCSR0B = _BV(TXEN0); put('a'); for (;;) {} }"
+    done = run(compile_avr(text), quiet=500_000)
+    assert (done.end, done.serial) == ("quiet", b"a")
+    assert 500_000 <= done.total_cycles < 600_000
+
+
 def test_a_half_written_stack_pointer_is_not_depth(compile_avr):
     # The inner frame crosses a page of 256 bytes: between its two writes SP is some 150 bytes below where it will be.
     text = PREAMBLE + """
