@@ -95,7 +95,7 @@ class TreeEnsemble(Op):
         if leaves.nbytes > AVR_OBJECT:
             return []
         near = leaves.nbytes + (table.nbytes if table else 0) <= AVR_NEAR
-        walked = ["table"] if near else ["table_far"] if target.board.flash > 1 << 16 else []
+        walked = ["table"] if near else ["table_far"]
         return ["branches", "branches16", *(walked if table else [])]
 
     def _cost(self, form: str, target: Target) -> Cost:
