@@ -7,6 +7,7 @@ A document's blocks run in order in one empty folder. A ```python block whose fi
 from __future__ import annotations
 
 import csv
+import difflib
 import importlib.util
 import os
 import re
@@ -106,7 +107,10 @@ def _compare(document: str, renew: Callable[[str], str], request: pytest.Fixture
     if request.config.getoption("--update-golden"):
         file.write_text(renewed, encoding="utf-8")
         return
-    assert text == renewed, f"{document}: see `pytest tests/test_docs.py --update-golden`"
+    changes = difflib.unified_diff(
+        text.splitlines(), renewed.splitlines(), "as it stands", "as it is", lineterm="", n=1
+    )
+    assert text == renewed, f"{document}: `pytest tests/test_docs.py --update-golden` makes it\n" + "\n".join(changes)
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ import hashlib, json
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 import mcugen
-from mcugen.compile import compile
 from mcugen.data import data_dir
 
 rng = np.random.default_rng(0)
@@ -39,7 +38,7 @@ hashes, answers = {}, {}
 for name, (model, output) in models.items():
     for board in ("uno", "feather_nrf52840"):
         for optimize in ("size", "speed"):
-            compiled = compile(model, board, name=name, output=output, optimize=optimize, check_answers=False)
+            compiled = mcugen.compile(model, board, name=name, output=output, optimize=optimize, check_answers=False)
             for form in ("arduino", "platformio", "header", "c", "zip"):
                 for path, content in compiled.layout(form, sample=[*map(float, X[0])]).items():
                     data = content if isinstance(content, bytes) else content.encode()
