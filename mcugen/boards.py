@@ -61,8 +61,8 @@ class Board:
 
     @property
     def ram_free(self) -> int:
-        """RAM left for the model's data, the sketch's buffers and the stack, in bytes."""
-        return self.ram - self.framework_ram
+        """RAM left for the model's data, its caller's buffers and its own stack, in bytes."""
+        return self.ram - self.framework_ram - self.stack_reserve
 
 
 @dataclass(frozen=True)

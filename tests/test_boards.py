@@ -41,7 +41,7 @@ def test_every_board_has_facts_that_can_be(name):
     assert 0 <= board.framework_ram + board.stack_reserve < board.ram
     assert board.clock >= 1_000_000
     assert board.flash_free == board.flash - board.framework_flash
-    assert board.ram_free == board.ram - board.framework_ram
+    assert board.ram_free == board.ram - board.framework_ram - board.stack_reserve
     assert board.title
     assert board.source
     assert board.progmem == (board.arch == "avr")

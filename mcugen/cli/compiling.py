@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mcugen.boards import Optimize
     from mcugen.compile import Compiled
     from mcugen.ir import Array
+    from mcugen.measure import Measured
     from mcugen.project import As
+    from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
 
 
@@ -109,14 +111,8 @@ def report(session: Session, /, html: Path | None, built: bool, **asked: Any) ->
 
     compiled = compiled_model(session, **asked)
     board = compiled.target.board
-    build = None
-    if built:
-        from mcugen.deploy import build as build_sketch
-        from mcugen.deploy import project_folder
-
-        with session.working(f"building for {board.title}"), project_folder(None) as folder:
-            build = build_sketch(compiled, folder)
-    session.show(*report_tables(compiled.report, board, build))
+    build, measured = _reality(session, compiled) if built else (None, None)
+    session.show(*report_tables(compiled.report, board, build, measured))
     session.put(report=as_dict(compiled.report, board, build))
     if html:
         from mcugen.report.html import write_page
@@ -170,6 +166,25 @@ def _show_compiled(session: Session, compiled: Compiled) -> None:
     session.show(*(forms(layer, board) for layer in compiled.report.layers if layer.others))
     session.show(budget(compiled.report, board))
     session.put(report=as_dict(compiled.report, board))
+
+
+def _reality(session: Session, compiled: Compiled) -> tuple[Build, Measured | None]:
+    """What the sketch's ELF says and, where the board has a simulator, what a call takes in it."""
+    from mcugen.deploy import build, project_folder
+    from mcugen.measure import measure
+    from mcugen.report.json import of_measured
+    from mcugen.report.show import measured_line
+
+    board = compiled.target.board
+    with session.working(f"building for {board.title}"), project_folder(None) as folder:
+        built = build(compiled, folder)
+    if not board.simulator:
+        return built, None
+    with session.working("counting in the simulator"):
+        measured = measure(compiled)
+    session.say(measured_line(measured, board))
+    session.put(measured=of_measured(measured))
+    return built, measured
 
 
 def _simulated(session: Session, compiled: Compiled, rows: Array | None, source: str) -> Proof:

@@ -48,6 +48,7 @@ class Report:
 
     model: str
     board: str
+    title: str
     optimize: str
     flash: Figure
     ram: Figure
@@ -95,6 +96,7 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
     return Report(
         model=module.name,
         board=board.name,
+        title=board.title,
         optimize=target.optimize,
         flash=Figure(sum(c.flash for c in costs) + constants, "B"),
         ram=Figure(static + buffers + stack, "B"),
@@ -123,12 +125,12 @@ def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
         notes = (
             f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, stack {found.stack.value:,} B",
         )
-        message = f"needs {found.ram.value:,} B of RAM; {found.board} has {found.ram_free:,} B free"
+        message = f"needs {found.ram.value:,} B of RAM; {found.title} has {found.ram_free:,} B free"
         yield Diagnostic(
             "E0501", message, "use a board with more RAM: `mcugen fit MODEL` lists those it fits", loc, notes
         )
     if found.flash.value > found.flash_free:
-        message = f"needs {found.flash.value:,} B of flash; {found.board} has {found.flash_free:,} B free"
+        message = f"needs {found.flash.value:,} B of flash; {found.title} has {found.flash_free:,} B free"
         yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc)
 
 

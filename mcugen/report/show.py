@@ -53,35 +53,35 @@ def read_line(module: Module, loc: Loc) -> str:
     return f"read {loc}: {ops}, {counted(graph.of(Storage.INPUT)[0].type.size, 'feature')}, {gives}"
 
 
-def report_tables(report: Report, board: Board, build: Build | None = None) -> Iterator[Table]:
+def report_tables(
+    report: Report, board: Board, build: Build | None = None, measured: Measured | None = None
+) -> Iterator[Table]:
     """The whole report: what it needs beside what there is, every layer, and every layer's other forms."""
-    yield budget(report, board, build)
+    yield budget(report, board, build, measured)
     yield layers(report)
     yield from (forms(layer, board) for layer in report.layers if layer.others)
 
 
-def budget(report: Report, board: Board, build: Build | None = None) -> Table:
-    """Flash, RAM and time beside the board's limits; with a build, estimate beside the ELF."""
-    columns = ("", "needs>", *(["ELF>"] if build else []), "free>", "")
+def budget(report: Report, board: Board, build: Build | None = None, measured: Measured | None = None) -> Table:
+    """Flash, RAM and time beside the board's limits; with a build, the estimate beside what the ELF and simulator say."""
+    columns = ("", "needs>", *(["measured>"] if build else []), "free>", "")
     made = table(*columns, title=f"{report.model} on {board.title}", caption=_caption(report, build))
 
-    def add(name: str, figure: Figure, measured: int | None, free: int, detail: str) -> None:
-        built = [_bytes(measured) if measured is not None else NONE] if build else []
-        over = figure.value > free
-        row(made, name, _bytes(figure.value), *built, _bytes(free), detail, style="red" if over else None)
+    def add(name: str, value: str, found: int | None, free: str, detail: str, over: bool = False) -> None:
+        cell = [] if not build else [NONE if found is None else _bytes(found)]
+        row(made, name, value, *cell, free, detail, style="red" if over else None)
 
+    def limited(name: str, needed: int, found: int | None, free: int, detail: str) -> None:
+        add(name, _bytes(needed), found, _bytes(free), detail, needed > free)
+
+    stack = measured.stack if measured else None
+    ram = build.model_ram + report.buffers + stack if build and stack is not None else None
     of = f"of {_bytes(board.flash)}; the framework takes {_bytes(report.framework_flash)}"
-    add("flash", report.flash, build.model_flash if build else None, report.flash_free, of)
-    add("RAM", report.ram, None, report.ram_free, f"of {_bytes(board.ram)}; static + buffers + stack:")
-    add(
-        "  static",
-        Figure(report.static, "B"),
-        build.model_ram if build else None,
-        report.ram_free,
-        "data of the model's own",
-    )
-    row(made, "  buffers", _bytes(report.buffers), *([NONE] if build else []), "", "the caller's row and answers")
-    row(made, "  stack", _bytes(report.stack.value), *([NONE] if build else []), "", "the deepest of a call")
+    limited("flash", report.flash.value, build.model_flash if build else None, report.flash_free, of)
+    limited("RAM", report.ram.value, ram, report.ram_free, f"of {_bytes(board.ram)}; static + buffers + stack:")
+    add("  static", _bytes(report.static), build.model_ram if build else None, "", "data of the model's own")
+    add("  buffers", _bytes(report.buffers), report.buffers, "", "the caller's row and answers")
+    add("  stack", _bytes(report.stack.value), stack, "", "the deepest of a call")
     if report.cycles.value:
         row(made, "cycles", f"{report.cycles.value:,}", *([NONE] if build else []), "", time(report.cycles, board))
     if build:
@@ -92,7 +92,11 @@ def budget(report: Report, board: Board, build: Build | None = None) -> Table:
 
 def _caption(report: Report, build: Build | None) -> str:
     said = f"needs: {report.flash.source}"
-    return f"{said}; ELF: measured, built with PlatformIO's {build.platform} platform" if build else said
+    return (
+        f"{said}; measured: the ELF built with PlatformIO's {build.platform} platform, and the simulator"
+        if build
+        else said
+    )
 
 
 def time(cycles: Figure, board: Board) -> str:
