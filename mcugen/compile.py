@@ -75,7 +75,7 @@ class Compiled:
     @cached_property
     def files(self) -> Files:
         """The C as {path: text}: `src/<name>.h` and `src/<name>.c`."""
-        return emit(self.module, self.memory, self.target)
+        return emit(self.module, self.memory, self.target, facts=self.report.facts())
 
     @property
     def fits(self) -> bool:
@@ -131,8 +131,9 @@ class Compiled:
         """The complete output folder as {path: content}."""
         from mcugen.project import layout
 
-        files = emit(self.module, self.memory, self.target, header=True) if as_ == "header" else self.files
-        return layout(self.module, files, self.target.board, as_, sample, self.report.facts())
+        facts = self.report.facts()
+        files = emit(self.module, self.memory, self.target, header=True, facts=facts) if as_ == "header" else self.files
+        return layout(self.module, files, self.target.board, as_, sample, facts)
 
     def write(self, folder: str | Path, as_: As = "arduino", sample: Sequence[float] | None = None) -> Written:
         """Write the output folder: only files that changed, all or none, and never over a file of the user's (E0603)."""

@@ -2,36 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
 from mcugen import __version__
 from mcugen.boards import Target
 from mcugen.data import templates_dir
-from mcugen.ir import DType, Graph, Module, Node, Storage, TensorType, Value
-from mcugen.memory.plan import MemoryPlan
+from mcugen.diagnostics import Diagnostic, McugenError
+from mcugen.interface import Signature, interface_macros, label_function, local_names, signature, summary
+from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
+from mcugen.memory.plan import ARENA, MemoryPlan
 from mcugen.op import same
+from mcugen.symbols import remark, rests_of
+
+__all__ = ["Files", "emit", "interface_macros", "label_function", "signature"]
 
 Files = Mapping[str, str]
+AVR_OBJECT = 32_767  # bytes of the largest object that avr-gcc takes
 
 
-def emit(module: Module, plan: MemoryPlan, target: Target, *, header: bool = False) -> Files:
-    """The C of a module: `src/<name>.h` and `src/<name>.c`, or one `<name>.h` with everything static where `header` is set."""
-    from mcugen.templating import environment
+def emit(
+    module: Module,
+    plan: MemoryPlan,
+    target: Target,
+    *,
+    header: bool = False,
+    facts: Mapping[str, str] | None = None,
+) -> Files:
+    """The C of a module: `src/<name>.h` and `src/<name>.c`, or one `<name>.h` with everything static where `header` is set.
 
-    page = _Page(module, plan, target, header).data()
-    body = environment().get_template("body.c.j2").render(m=page)
-    page.reads_flash = f"{module.name}_flash" in body or f"{page.NAME}_FLASH" in body
-    page.flash_widths = [width for width in (8, 16, 32) if f"{module.name}_u{width}(" in body]
+    facts  what the comment at the top says the model costs, in order: {"flash": "4,096 B"}
+    E0303 where a table is larger than the board's compiler takes.
+    """
+    page = _Page(module, plan, target).data()
+    page.header = header
+    page.facts = {remark(name): remark(fact) for name, fact in (facts or {}).items()}
+    _check_tables(page)
+    body = _render("body.c.j2", m=page)
+    page.uses = set(re.findall(rf"\b(?:{page.name}|{page.NAME})_(\w+)", body))
+    page.includes = _includes(module, page.uses, body)
     wanted = (
         {f"{module.name}.h": "header.h"} if header else {f"src/{module.name}.{k}": f"model.{k}" for k in ("h", "c")}
     )
-    return {
-        path: environment().get_template(f"{template}.j2").render(m=page, body=body, version=__version__)
-        for path, template in wanted.items()
-    }
+    return {path: _tidy(_render(f"{name}.j2", m=page, body=body, version=__version__)) for path, name in wanted.items()}
+
+
+def _render(template: str, **data: object) -> str:
+    from mcugen.templating import environment
+
+    return environment().get_template(template).render(data)
+
+
+def _tidy(text: str) -> str:
+    """No blanks at the ends of lines, and one blank line where templates leave several."""
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)).strip("\n") + "\n"
+
+
+def _includes(module: Module, uses: set[str], body: str) -> list[str]:
+    found = {"stdint.h"}.union(*(node.op.includes for node in module.nodes))
+    found |= {"string.h"} if uses & {"u16", "u32", "float"} else set()  # the readers copy
+    found |= {"math.h"} if re.search(r"\b(NAN|INFINITY)\b", body) else set()
+    return sorted(found)
+
+
+def _check_tables(page: SimpleNamespace) -> None:
+    """E0303 for what avr-gcc would refuse in words that help nobody."""
+    sizes = {f"%{c['name']}": c["nbytes"] for c in page.constants}
+    sizes |= {"the table of labels": page.labels.nbytes} if page.labels else {}
+    large = {what: size for what, size in sizes.items() if page.progmem and size > AVR_OBJECT}
+    if large:
+        help = "choose a board with a 32-bit processor: `mcugen fit` says which"
+        limit = f"an 8-bit AVR takes {AVR_OBJECT:,} B at most"
+        raise McugenError(Diagnostic("E0303", f"{what} has {size:,} B; {limit}", help) for what, size in large.items())
+
+
+def template_of(node: Node) -> str:
+    """The template of a node's op: a file, or the kernel file of a folder where the op has variants."""
+    folder = templates_dir() / "ops" / node.op.name
+    return f"ops/{node.op.name}/kernel.c.j2" if folder.is_dir() else f"ops/{node.op.name}.c.j2"
+
+
+@dataclass(frozen=True, eq=False)
+class _Kernel:
+    """A C function that one or several nodes share, with the first of them."""
+
+    fn: str
+    graph: Graph
+    node: Node
+
+    def serves(self, graph: Graph, node: Node) -> bool:
+        """Whether it does another node's work too: the same op on the same types, in flash or not."""
+        return same(self.node.op, node.op) and _types(self.graph, self.node) == _types(graph, node)
+
+
+def _types(graph: Graph, node: Node) -> list[tuple[TensorType, bool]]:
+    values = [graph.values[n] for n in (*node.inputs, *node.outputs)]
+    return [(v.type, v.storage is Storage.CONST) for v in values]
 
 
 @dataclass(frozen=True)
@@ -41,194 +112,172 @@ class _Page:
     module: Module
     plan: MemoryPlan
     target: Target
-    header: bool
 
     def data(self) -> SimpleNamespace:
-        name, board = self.module.name, self.target.board
-        kernels, functions = self._kernels(), [self._function(graph) for graph in self.module.functions]
-        labels = label_function(self.module)
+        module = self.module
+        functions = {graph.name: _Function(self, graph) for graph in module.functions}
         return SimpleNamespace(
-            name=name,
-            NAME=name.upper(),
-            guard=f"{name.upper()}_H",
-            header=self.header,
-            linkage="static inline " if self.header else "",
-            progmem=board.progmem,
-            summary=summary(self.module),
-            board=board.title,
-            cost=f"{self.plan.arena:,} B of static RAM",
-            macros=[*interface_macros(self.module)],
-            includes=sorted({inc for node in self.module.nodes for inc in node.op.includes} | {"stdint.h"}),
-            constants=[self._constant(v) for v in self.module.predict.of(Storage.CONST)],
-            arena=self.plan.arena,
-            arena_type="uint32_t",
-            arena_words=(self.plan.arena + 3) // 4,
-            kernels=kernels,
-            functions=functions,
-            labels=labels,
+            name=module.name,
+            NAME=module.name.upper(),
+            progmem=self.target.board.progmem,
+            summary=summary(module),
+            board=remark(self.target.board.title),
+            macros=interface_macros(module),
+            constants=[self._static(v) for v in self._used(Storage.CONST)],
+            states=[self._static(v) for v in self._used(Storage.STATE)],
+            arena=self.plan.memory(ARENA) if any(f.tensors for f in functions.values()) else None,
+            kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
+            functions=[f.data() for f in functions.values()],
+            labels=label_function(module),
         )
 
-    def _fn(self, node: Node) -> str:
-        """The C function of a node: nodes of the same kernel share one, named after the op, numbered where there are more."""
-        distinct: list[Node] = []
-        for other in self.module.nodes:
-            if other.op.name == node.op.name and not any(self._shared(other, d) for d in distinct):
-                distinct.append(other)
-        number = next(i for i, d in enumerate(distinct) if self._shared(node, d))
-        return f"{self.module.name}_{node.op.name}{number or ''}"
+    @cached_property
+    def kernels(self) -> Mapping[tuple[str, str], _Kernel]:
+        """The kernel of each node, by function and node: named after the op, and numbered where the op has several."""
+        found: dict[tuple[str, str], _Kernel] = {}
+        distinct: dict[str, list[_Kernel]] = {}
+        for graph in self.module.functions:
+            for node in graph.nodes:
+                peers = distinct.setdefault(node.op.name, [])
+                kernel = next((k for k in peers if k.serves(graph, node)), None)
+                if kernel is None:
+                    kernel = _Kernel(f"{self.module.name}_op_{node.op.name}{len(peers) or ''}", graph, node)
+                    peers.append(kernel)
+                found[graph.name, node.name] = kernel
+        return found
 
-    def _shared(self, left: Node, right: Node) -> bool:
-        def types(node: Node) -> list[tuple[TensorType, bool]]:
-            values = [self._value(n) for n in (*node.inputs, *node.outputs)]
-            return [(v.type, v.storage is Storage.CONST) for v in values]
+    @cached_property
+    def symbols(self) -> Mapping[str, str]:
+        """The C symbol of each CONST and STATE value in use; a new STATE value is its old one, overwritten."""
+        found: dict[str, str] = {}
+        for storage in (Storage.CONST, Storage.STATE):
+            rests = rests_of(v.name for v in self._used(storage))
+            found |= {name: f"{self.module.name}_{storage.value}_{rest}" for name, rest in rests.items()}
+        return found | {new: found[old] for graph in self.module.functions for old, new in graph.state}
 
-        return same(left.op, right.op) and types(left) == types(right)
-
-    def _value(self, name: str) -> Value:
-        return next(graph.values[name] for graph in self.module.functions if name in graph.values)
-
-    def _kernels(self) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        for node in self.module.nodes:
-            found.setdefault(self._fn(node), self._node(node))
+    def _used(self, storage: Storage) -> list[Value]:
+        """The CONST or STATE values that nodes of any function take or replace, each once."""
+        found: dict[str, Value] = {}
+        for graph in self.module.functions:
+            named = {n for node in graph.nodes for n in node.inputs} | {old for old, _ in graph.state}
+            found |= {v.name: v for v in graph.of(storage) if v.name in named and v.name not in graph.producer}
         return [*found.values()]
 
-    def _node(self, node: Node) -> dict[str, Any]:
+    def _static(self, value: Value) -> dict[str, Any]:
+        symbol, data = self.symbols[value.name], value.data
+        initial = data is not None and (value.storage is Storage.CONST or any(data.tobytes()))
         return {
-            "fn": self._fn(node),
-            "name": self.module.name,
-            "progmem": self.target.board.progmem,
-            "template": template_of(node),
-            "op": SimpleNamespace(**node.op.render()),
-            "in_types": [self._value(n).type for n in node.inputs],
-            "out_types": [self._value(n).type for n in node.outputs],
-            "in_flash": [self._value(n).storage is Storage.CONST for n in node.inputs],
-            "ins": [self._expression(self._value(n)) for n in node.inputs],
-            "outs": [self._expression(self._value(n)) for n in node.outputs],
-        }
-
-    def _expression(self, value: Value) -> str:
-        """How the C names a value: a parameter, a local (declared here), a table in flash, or a place in the arena."""
-        if value.storage is Storage.CONST:
-            return f"(const {self.module.name}_flash *){self.module.name}_{value.name}"
-        if value.storage is Storage.TEMP:
-            offset = self.plan.places[value.name].offset
-            return f"({value.type.dtype.c} *)({self.module.name}_arena + {offset // 4})"
-        scalar = value.storage is Storage.OUTPUT and value.type.shape == ()
-        returned = scalar and signature(self.module, self._graph_of(value)).result == value.name
-        return f"const {'int' if value.labels else value.type.dtype.c} {value.name}" if returned else value.name
-
-    def _graph_of(self, value: Value) -> Graph:
-        return next(graph for graph in self.module.functions if value.name in graph.values)
-
-    def _constant(self, value: Value) -> dict[str, Any]:
-        return {
+            "name": value.name,
+            "c": symbol,
+            "says": "" if symbol.endswith(f"_{value.name}") else remark(value.name),
             "ctype": value.type.dtype.c,
-            "c": f"{self.module.name}_{value.name}",
             "size": value.type.size,
-            "data": value.data,
-        }
-
-    def _function(self, graph: Graph) -> dict[str, Any]:
-        interface = signature(self.module, graph)
-        return {
-            "comment": interface.comment,
-            "prototype": interface.prototype,
-            "steps": [self._node(graph.nodes[step.node]) for step in self.plan.calls(graph)],
-            "result": interface.result,
+            "nbytes": value.type.nbytes,
+            "scalar": value.type.shape == (),
+            "data": _elements(data) if initial and data is not None else None,  # static memory begins as 0
         }
 
 
-def template_of(node: Node) -> str:
-    """The template of a node's op: a file, or the kernel file of a folder where the op has variants."""
-    folder = templates_dir() / "ops" / node.op.name
-    return f"ops/{node.op.name}/kernel.c.j2" if folder.is_dir() else f"ops/{node.op.name}.c.j2"
+def _elements(data: Array) -> Array | list[object]:
+    """The data, with names in the places of what C has no literals for."""
+    if data.dtype.kind != "f" or bool(abs(data).max() < math.inf):
+        return data
+    return [v if math.isfinite(v) else _NOT_FINITE.get(v, "NAN") for v in data.ravel().tolist()]
+
+
+_NOT_FINITE = {math.inf: "INFINITY", -math.inf: "-INFINITY"}  # of math.h
 
 
 @dataclass(frozen=True)
-class Signature:
-    """A function of the generated C: its prototype, what its comment says and what it returns."""
+class _Spelt:
+    """How the C names a value: a number as it is read and written, a tensor as its first element's address; and any as that."""
 
-    prototype: str
-    comment: str
-    result: str
-
-
-def signature(module: Module, graph: Graph) -> Signature:
-    """The public C function of a graph: `predict` for a class or a number, `predict_proba`, or `run` for tensors."""
-    name = module.name
-    outputs = graph.of(Storage.OUTPUT)
-    scalars = [v for v in outputs if v.type.shape == ()]
-    tensors = [v for v in outputs if v.type.shape != ()]
-    arguments = [f"const {_declare(v)}" for v in graph.of(Storage.INPUT)] + [_declare(v) for v in tensors]
-    if len(scalars) == 1 and scalars[0].labels is not None:
-        index = scalars[0].name
-        verb = "predict_proba" if tensors else "predict"
-        says = "The class's index; " + (
-            "fills the probabilities of all classes." if tensors else f"the label: {name}_label."
-        )
-        return Signature(f"int {name}_{verb}({', '.join(arguments)})", says, index)
-    if len(scalars) == 1 and not tensors and scalars[0].type.dtype is DType.F32:
-        value = scalars[0].name
-        return Signature(f"float {name}_{graph.name}({', '.join(arguments)})", "The predicted number.", value)
-    arguments += [f"{v.type.dtype.c} *{v.name}" for v in scalars]
-    return Signature(f"int {name}_run({', '.join(arguments)})", "Always 0.", "0")
+    value: str
+    pointer: str
 
 
-def _declare(value: Value) -> str:
-    return f"{value.type.dtype.c} {value.name}[{value.type.size}]"
+@dataclass(frozen=True)
+class _Function:
+    """A graph as its C function needs it."""
+
+    page: _Page
+    graph: Graph
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """What its parameters and variables are called."""
+        return local_names(self.graph)
+
+    @cached_property
+    def interface(self) -> Signature:
+        """Its prototype."""
+        return signature(self.page.module, self.graph)
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """The values that some node takes."""
+        return frozenset(n for node in self.graph.nodes for n in node.inputs)
+
+    @property
+    def tensors(self) -> list[Value]:
+        """What it has in the arena; numbers are variables."""
+        return [v for v in self.graph.of(Storage.TEMP) if v.type.shape != ()]
+
+    def data(self) -> dict[str, Any]:
+        """What its template needs."""
+        nodes = [self.graph.nodes[step.node] for step in self.page.plan.calls(self.graph)]
+        return {
+            "interface": self.interface,
+            "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
+            "tensors": [self._placed(v) for v in self.tensors],
+            "steps": [self.node(node) | {"variables": [*self._variables(node)]} for node in nodes],
+            "result": self.names[self.interface.result] if self.interface.result else "0",
+            "narrows": self.interface.result in self.taken,  # the variable has the value's type
+        }
+
+    def node(self, node: Node) -> dict[str, Any]:
+        """What a node's template needs."""
+        ins, outs = ([self.graph.values[n] for n in side] for side in (node.inputs, node.outputs))
+        spelt_ins, spelt_outs = ([self._spelt(v) for v in side] for side in (ins, outs))
+        return {
+            "fn": self.page.kernels[self.graph.name, node.name].fn,
+            "name": self.page.module.name,
+            "progmem": self.page.target.board.progmem,
+            "template": template_of(node),
+            "op": SimpleNamespace(**node.op.render()),
+            "in_types": [v.type for v in ins],
+            "out_types": [v.type for v in outs],
+            "in_flash": [v.storage is Storage.CONST for v in ins],
+            "ins": [s.value for s in spelt_ins],
+            "outs": [s.value for s in spelt_outs],
+            "in_pointers": [s.pointer for s in spelt_ins],
+            "out_pointers": [s.pointer for s in spelt_outs],
+        }
+
+    def _placed(self, value: Value) -> dict[str, Any]:
+        offset = self.page.plan.places[value.name].offset
+        return {"c": self.names[value.name], "ctype": value.type.dtype.c, "offset": offset}
+
+    def _variables(self, node: Node) -> Iterator[dict[str, Any]]:
+        """The numbers that a node makes, but for those that the caller gives a place to."""
+        for value in (self.graph.values[n] for n in node.outputs):
+            returned, taken = value.name == self.interface.result, value.name in self.taken
+            if value.type.shape == () and (returned or value.storage is Storage.TEMP):
+                ctype = "int" if value.labels is not None and not taken else value.type.dtype.c
+                yield {"c": self.names[value.name], "ctype": ctype, "unread": not returned and not taken}
+
+    def _spelt(self, value: Value) -> _Spelt:
+        if value.storage is Storage.CONST:
+            return _spelling("table", self.page.symbols[value.name], self.page.module.name)
+        if value.storage is Storage.STATE:
+            return _spelling("scalar" if value.type.shape == () else "tensor", self.page.symbols[value.name])
+        given = value.storage is Storage.OUTPUT and value.name != self.interface.result
+        kind = "tensor" if value.type.shape != () else "given" if given else "scalar"
+        return _spelling(kind, self.names[value.name])
 
 
-def interface_macros(module: Module) -> list[tuple[str, int, str]]:
-    """The macros of the public header: counts that a caller sizes buffers with."""
-    prefix, graph = module.name.upper(), module.predict
-    rows = [(f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]]
-    rows += [(f"{prefix}_CLASSES", len(v.labels), "") for v in graph.of(Storage.OUTPUT) if v.labels is not None]
-    labels = label_function(module)
-    if labels and labels.kind == "strings":
-        rows.append((f"{prefix}_LABEL_SIZE", labels.size, "bytes of the longest label with its end"))
-    return rows
+def _spelling(kind: str, c: str, model: str = "") -> _Spelt:
+    from mcugen.templating import environment
 
-
-def label_function(module: Module) -> SimpleNamespace | None:
-    """What turns a class's index into the user's label; None where nothing is labelled."""
-    labels = next((v.labels for v in module.predict.of(Storage.OUTPUT) if v.labels is not None), None)
-    if labels is None:
-        return None
-    name = module.name
-    if any(isinstance(label, str) for label in labels):
-        size = max(len(str(label).encode()) for label in labels) + 1
-        comment = f"The label of class i, copied to buf of at least {name.upper()}_LABEL_SIZE bytes; returns buf."
-        prototype = f"const char *{name}_label(int i, char *buf)"
-        return SimpleNamespace(
-            kind="strings", prototype=prototype, comment=comment, values=[str(v) for v in labels], size=size
-        )
-    values = [int(v) for v in labels]
-    return _integer_labels(name, values)
-
-
-def _integer_labels(name: str, values: list[int]) -> SimpleNamespace:
-    bits = next(b for b in (8, 16, 32, 64) if all(-(1 << (b - 1)) <= v < 1 << (b - 1) for v in values))
-    returns = "int64_t" if bits == 64 else "int32_t"
-    kind = "index" if values == [*range(len(values))] else "integers"
-    prototype = f"{returns} {name}_label(int i)"
-    return SimpleNamespace(
-        kind=kind,
-        prototype=prototype,
-        comment="The label of class i.",
-        values=values,
-        ctype=f"int{bits}_t",
-        bits=bits,
-        returns=returns,
-    )
-
-
-def summary(module: Module) -> str:
-    """One line on what the model is."""
-    graph = module.predict
-    takes = ", ".join(str(v.type) for v in graph.of(Storage.INPUT))
-    gives = ", ".join(str(v.type) for v in graph.of(Storage.OUTPUT))
-    ops = ", ".join(
-        f"{node.op.name} ({node.op.describe()})" if node.op.describe() else node.op.name for node in graph.nodes
-    )
-    return f"{ops}; {takes} -> {gives}"
+    macros: Any = environment().get_template("values.c.j2").module
+    return _Spelt(macros.value(kind, c, model).strip(), macros.pointer(kind, c, model).strip())

@@ -249,7 +249,7 @@ class GraphBuilder:
         if len(outputs) != len(types):
             raise _broken(f"{op.name} gives {len(types)} values and {len(outputs)} names")
         for out, type in zip(outputs, types, strict=True):
-            self._declare(Value(out, type, Storage.TEMP))
+            self._declare(Value(out, type, Storage.TEMP), loc)
         self._nodes.append(Node(op, inputs, outputs, loc))
         return outputs
 
@@ -270,9 +270,12 @@ class GraphBuilder:
         verify(graph)
         return graph
 
-    def _declare(self, value: Value) -> str:
+    def _declare(self, value: Value, loc: Loc = Loc()) -> str:
         if value.name in self._values:
             raise _broken(f"value %{value.name} is declared twice")
+        if any(axis < 1 for axis in value.type.shape):
+            help = "give every axis at least one element: C has no arrays without any"
+            raise error("E0201", f"%{value.name} is {value.type}, which holds nothing", help=help, loc=loc)
         self._values[value.name] = value
         return value.name
 

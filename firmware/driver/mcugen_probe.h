@@ -7,8 +7,8 @@
 
 typedef struct {
     void (*row)(const unsigned char *in, unsigned char *out);
-    uint16_t in_bytes;
-    uint16_t out_bytes;
+    unsigned in_bytes; /* as many as the memory of the place has */
+    unsigned out_bytes;
 } mcugen_model;
 
 extern const mcugen_model mcugen_models[];

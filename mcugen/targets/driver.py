@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mcugen import __version__
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import error
-from mcugen.emit import signature
+from mcugen.interface import signature
 from mcugen.ir import Array, Module, Storage, Value
 
 
@@ -47,28 +47,41 @@ def driver_sources() -> Path:
 
 
 def pack_rows(module: Module, inputs: Sequence[Array]) -> bytes:
-    """Rows as the driver takes them: per row, all inputs one after the other. Each input has shape (rows, *its own)."""
+    """Rows as the driver takes them: all inputs one after the other, each aligned. Each input has shape (rows, *its own)."""
     values = module.predict.of(Storage.INPUT)
     parts = [_bytes_per_row(a, v) for a, v in zip(inputs, values, strict=True)]
-    return np.concatenate(parts, axis=1).tobytes()
+    offsets, size = _row(values)
+    rows = np.zeros((len(parts[0]), size), np.uint8)
+    for part, offset in zip(parts, offsets, strict=True):
+        rows[:, offset : offset + part.shape[1]] = part
+    return rows.tobytes()
 
 
 def unpack_results(module: Module, raw: bytes) -> list[Array]:
     """The outputs of the rows, each of shape (rows, *its own)."""
     values = module.predict.of(Storage.OUTPUT)
-    sizes = [v.type.nbytes for v in values]
-    table = np.frombuffer(raw, np.uint8).reshape(-1, sum(sizes))
-    columns = np.split(table, np.cumsum(sizes)[:-1], axis=1)
-    return [
-        np.ascontiguousarray(c).view(v.type.dtype.numpy).reshape(-1, *v.type.shape)
-        for c, v in zip(columns, values, strict=True)
-    ]
+    offsets, size = _row(values)
+    table = np.frombuffer(raw, np.uint8).reshape(-1, size)
+    return [_column(table[:, at : at + v.type.nbytes], v) for at, v in zip(offsets, values, strict=True)]
 
 
 def row_sizes(module: Module) -> tuple[int, int]:
     """Bytes of one row's inputs and of one row's outputs."""
     graph = module.predict
-    return sum(v.type.nbytes for v in graph.of(Storage.INPUT)), sum(v.type.nbytes for v in graph.of(Storage.OUTPUT))
+    return _row(graph.of(Storage.INPUT))[1], _row(graph.of(Storage.OUTPUT))[1]
+
+
+def _row(values: Sequence[Value]) -> tuple[list[int], int]:
+    """Where each value of a row begins, and the row's bytes: all are aligned, in the rows that follow too."""
+    offsets, at = [], 0
+    for value in values:
+        offsets.append(_aligned(at, value))
+        at = offsets[-1] + value.type.nbytes
+    return offsets, max((_aligned(at, v) for v in values), default=0)
+
+
+def _aligned(at: int, value: Value) -> int:
+    return -(-at // value.type.dtype.nbytes) * value.type.dtype.nbytes
 
 
 def _bytes_per_row(data: Array, value: Value) -> npt.NDArray[np.uint8]:
@@ -83,29 +96,36 @@ def _bytes_per_row(data: Array, value: Value) -> npt.NDArray[np.uint8]:
     return rows.view(np.uint8).reshape(len(data), value.type.nbytes)
 
 
+def _column(data: npt.NDArray[np.uint8], value: Value) -> Array:
+    return np.ascontiguousarray(data).view(value.type.dtype.numpy).reshape(-1, *value.type.shape)
+
+
 def _model(unit: Unit, header: str) -> SimpleNamespace:
-    module = unit.module
-    graph = module.predict
-    interface = signature(module, graph)
-    outputs = [*_tensors(graph.of(Storage.OUTPUT))]
-    call = interface.prototype.split("(")[0].split()[-1]
-    arguments = [v.name for v in graph.of(Storage.INPUT)]
-    returned = next((t for t in outputs if t.name == interface.result), None)
-    arguments += [t.name if not t.scalar else f"&{t.name}" for t in outputs if t is not returned]
-    text = f"{call}({', '.join(arguments)})"
-    in_bytes, out_bytes = row_sizes(module)
+    """A model as the driver's template has it; its parameters and its result by their places in a row."""
+    graph = unit.module.predict
+    interface = signature(unit.module, graph)
+    ins, outs = (_places(graph.of(storage)) for storage in (Storage.INPUT, Storage.OUTPUT))
+    in_bytes, out_bytes = row_sizes(unit.module)
     return SimpleNamespace(
         header=header,
-        inputs=[*_tensors(graph.of(Storage.INPUT))],
-        outputs=outputs,
-        call=f"{returned.name} = {text}" if returned else text,
+        function=interface.symbol,
+        inputs=[*ins.values()],
+        outputs=[*outs.values()],
+        arguments=[(outs if p.out else ins)[p.value] for p in interface.parameters],
+        result=outs.get(interface.result),
         in_bytes=in_bytes,
         out_bytes=out_bytes,
     )
 
 
-def _tensors(values: Iterable[Value]) -> Iterator[SimpleNamespace]:
-    offset = 0
-    for value in values:
-        yield SimpleNamespace(name=value.name, c=value.type.dtype.c, offset=offset, scalar=value.type.shape == ())
-        offset += value.type.nbytes
+def _places(values: Sequence[Value]) -> dict[str, SimpleNamespace]:
+    return {
+        v.name: SimpleNamespace(
+            name=f"{v.storage.value}{i}",
+            c=v.type.dtype.c,
+            offset=offset,
+            scalar=v.type.shape == (),
+            out=v.storage is Storage.OUTPUT,
+        )
+        for i, (v, offset) in enumerate(zip(values, _row(values)[0], strict=True))
+    }

@@ -1,0 +1,217 @@
+"""What a caller of the generated C sees: its functions, the macros to size buffers with, and the labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mcugen.ir import DType, Graph, Label, Module, Storage, Value
+from mcugen.symbols import locals_of, remark, rests_of
+
+Does = Literal["label", "proba", "value", "run"]
+LITERAL = 4_095  # characters of the longest string literal that C99 promises
+LISTED = 6  # nodes that the summary names one by one
+INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a C function: the value it stands for, its name and element type, its number of elements."""
+
+    value: str
+    name: str
+    ctype: str
+    size: int
+    scalar: bool
+    out: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function of the generated C: what it does and returns (a value of the graph, or 0) and what it takes."""
+
+    symbol: str
+    does: Does
+    returns: str
+    result: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def prototype(self) -> str:
+        """The C prototype, without its semicolon."""
+        return _prototypes("function", self)
+
+
+def signature(module: Module, graph: Graph) -> Signature:
+    """The public C function of a graph: `predict` for a class or a number, `predict_proba`, or `run` for tensors."""
+    outputs = graph.of(Storage.OUTPUT)
+    scalars = [v for v in outputs if v.type.shape == ()]
+    tensors = [v for v in outputs if v.type.shape != ()]
+    result = _returned(scalars, tensors)
+    names = local_names(graph)
+    taken = [_parameter(v, names, out=False) for v in graph.of(Storage.INPUT)]
+    given = [_parameter(v, names, out=True) for v in (*tensors, *scalars) if v is not result]
+    does = _does(result, tensors)
+    returns = "float" if does == "value" else "int"
+    symbol = f"{module.name}_{_verb(module, graph, does)}"
+    return Signature(symbol, does, returns, result.name if result else "", (*taken, *given))
+
+
+def local_names(graph: Graph) -> dict[str, str]:
+    """What the C calls each value of a function: parameters keep their names before temporaries do."""
+    order = (Storage.INPUT, Storage.OUTPUT, Storage.TEMP)
+    return locals_of(v.name for storage in order for v in graph.of(storage))
+
+
+def _returned(scalars: Sequence[Value], tensors: Sequence[Value]) -> Value | None:
+    """The one number that a function can return; a class's index even beside tensors."""
+    if len(scalars) != 1:
+        return None
+    labelled = scalars[0].labels is not None
+    return scalars[0] if labelled or (not tensors and scalars[0].type.dtype is DType.F32) else None
+
+
+def _does(result: Value | None, tensors: Sequence[Value]) -> Does:
+    if result is None:
+        return "run"
+    if result.labels is None:
+        return "value"
+    return "proba" if tensors else "label"
+
+
+def _verb(module: Module, graph: Graph, does: Does) -> str:
+    if graph is not module.predict:
+        return "learn" if graph.name == "learn" else f"run_{rests_of([graph.name])[graph.name]}"
+    return {"label": "predict", "proba": "predict_proba", "value": "predict", "run": "run"}[does]
+
+
+def _parameter(value: Value, names: dict[str, str], *, out: bool) -> Parameter:
+    kind = value.type
+    return Parameter(value.name, names[value.name], kind.dtype.c, kind.size, kind.shape == (), out)
+
+
+def interface_macros(module: Module) -> list[tuple[str, int, str]]:
+    """The macros of the public header: counts that a caller sizes buffers with."""
+    prefix, graph = module.name.upper(), module.predict
+    rows = [(f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]]
+    labels = label_function(module)
+    if labels:
+        rows.append((f"{prefix}_CLASSES", len(labels.values), ""))
+    if labels and labels.kind == "strings":
+        rows.append((f"{prefix}_LABEL_SIZE", labels.size, "bytes of the longest label with its end"))
+    return rows
+
+
+@dataclass(frozen=True)
+class LabelFunction:
+    """What turns a class's index into the user's label.
+
+    kind     "index": label i is i; "integers": from a table; "strings": copied from flash to the caller's buffer
+    values   the labels as the C gives them, int or str
+    returns  the C type that comes back
+    bits     of an entry of the table of integers; 8 for strings
+    size     bytes of the longest string with its end; 0 for integers
+    numbers  whether the strings are numbers that no integer type holds
+    """
+
+    name: str
+    kind: Literal["index", "integers", "strings"]
+    values: tuple[int, ...] | tuple[str, ...]
+    returns: str
+    bits: int
+    size: int = 0
+    numbers: bool = False
+
+    @property
+    def prototype(self) -> str:
+        """The C prototype, without its semicolon."""
+        return _prototypes("label", self)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the table in flash."""
+        if self.kind == "strings":
+            return sum(len(str(v).encode()) + 1 for v in self.values) + 1  # the empty one for what is no class
+        return len(self.values) * self.bits // 8 if self.kind == "integers" else 0
+
+    @property
+    def pieces(self) -> tuple[tuple[str, ...], ...] | None:
+        """The strings, each as literals of a line; None where all of them are longer than a literal may be."""
+        return tuple(_pieces(str(v)) for v in self.values) if self.nbytes <= LITERAL else None
+
+    @property
+    def characters(self) -> Iterator[list[int]]:
+        """The strings as the bytes of each, its end included."""
+        return ([*str(v).encode(), 0] for v in self.values)
+
+
+def label_function(module: Module) -> LabelFunction | None:
+    """The label function of a module; None where nothing is labelled.
+
+    Labels that are whole numbers are integers, True and False 1 and 0. Where one is not (1.5, 1e30), all are text.
+    """
+    labels = next((v.labels for v in module.predict.of(Storage.OUTPUT) if v.labels is not None), None)
+    if labels is None:
+        return None
+    if all(_is_whole(label) for label in labels):
+        return _integers(module.name, tuple(int(label) for label in labels))
+    texts = tuple(_text(label) for label in labels)
+    longest = max(len(text.encode()) for text in texts)
+    numbers = not any(isinstance(label, str) for label in labels)
+    return LabelFunction(module.name, "strings", texts, "const char *", 8, longest + 1, numbers)
+
+
+def _integers(name: str, values: tuple[int, ...]) -> LabelFunction:
+    bits = next(b for b in (8, 16, 32, 64) if all(-(1 << (b - 1)) <= v < 1 << (b - 1) for v in values))
+    kind: Literal["index", "integers"] = "index" if values == (*range(len(values)),) else "integers"
+    return LabelFunction(name, kind, values, "int64_t" if bits == 64 else "int32_t", bits)
+
+
+def _is_whole(label: Label) -> bool:
+    if isinstance(label, float):
+        return label.is_integer() and int(label) in INT64
+    return not isinstance(label, str) and int(label) in INT64
+
+
+def _text(label: Label) -> str:
+    """A label as C can hold it: UTF-8 has no lone surrogates, and a NUL would end it; its picture stands for it."""
+    text = repr(float(label)) if isinstance(label, float) else str(label)
+    return text.encode(errors="replace").decode().replace("\0", "␀")
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    """The parts of a text that each fit a line as a literal of C."""
+    from mcugen.templating import COLUMNS, c_str
+
+    parts, width = [""], 0
+    for letter in text:
+        width += len(c_str(letter)) - 2
+        if width > COLUMNS - 12:  # the margin, the quotes, and "\0" behind the last
+            parts.append("")
+            width = len(c_str(letter)) - 2
+        parts[-1] += letter
+    return tuple(parts)
+
+
+def summary(module: Module) -> str:
+    """One line on what the model is, fit for a comment."""
+    graph = module.predict
+    takes = ", ".join(str(v.type) for v in graph.of(Storage.INPUT))
+    gives = ", ".join(str(v.type) for v in graph.of(Storage.OUTPUT))
+    return remark(f"{_ops(graph)}; {takes} -> {gives}")
+
+
+def _ops(graph: Graph) -> str:
+    if len(graph.nodes) > LISTED:
+        counts = Counter(node.op.name for node in graph.nodes)
+        return f"{len(graph.nodes)} nodes: {', '.join(f'{n} {name}' for name, n in counts.items())}"
+    details = ((node.op.name, node.op.describe()) for node in graph.nodes)
+    return ", ".join(f"{name} ({detail})" if detail else name for name, detail in details)
+
+
+def _prototypes(macro: str, of: Signature | LabelFunction) -> str:
+    from mcugen.templating import environment
+
+    return str(getattr(environment().get_template("prototypes.c.j2").module, macro)(of)).strip()
