@@ -54,9 +54,9 @@ def mix(
 
 @st.composite
 def types(draw: st.DrawFn, most: int = 9) -> TensorType:
-    """A vector of up to `most` elements; empty ones occur."""
-    return TensorType((draw(st.integers(1, most)),), draw(st.sampled_from(DTYPES)))
     """A vector of one to `most` elements."""
+    return TensorType((draw(st.integers(1, most)),), draw(st.sampled_from(DTYPES)))
+
 
 @st.composite
 def modules(draw: st.DrawFn, functions: int = 2, nodes: int = 10) -> Module:
