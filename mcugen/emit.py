@@ -231,8 +231,8 @@ class _Function:
             "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
             "tensors": [self._placed(v) for v in self.tensors],
             "steps": [self.node(node) | {"variables": [*self._variables(node)]} for node in nodes],
-            "result": self.names[self.interface.result] if self.interface.result else "0",
-            "narrows": self.interface.result in self.taken,  # the variable has the value's type
+            "result": "0" if self.interface.result is None else self.names[self.interface.result],
+            "taken": self.interface.result in self.taken,
         }
 
     def node(self, node: Node) -> dict[str, Any]:
@@ -263,8 +263,12 @@ class _Function:
         for value in (self.graph.values[n] for n in node.outputs):
             returned, taken = value.name == self.interface.result, value.name in self.taken
             if value.type.shape == () and (returned or value.storage is Storage.TEMP):
-                ctype = "int" if value.labels is not None and not taken else value.type.dtype.c
-                yield {"c": self.names[value.name], "ctype": ctype, "unread": not returned and not taken}
+                yield {
+                    "c": self.names[value.name],
+                    "ctype": value.type.dtype.c,
+                    "index": returned and value.labels is not None,  # an int to the caller
+                    "unread": not returned and not taken,
+                }
 
     def _spelt(self, value: Value) -> _Spelt:
         if value.storage is Storage.CONST:

@@ -30,12 +30,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """A function of the generated C: what it does and returns (a value of the graph, or 0) and what it takes."""
+    """A function of the generated C: what it does and returns (a value of the graph; None for 0) and what it takes."""
 
     symbol: str
     does: Does
     returns: str
-    result: str
+    result: str | None
     parameters: tuple[Parameter, ...]
 
     @property
@@ -56,7 +56,7 @@ def signature(module: Module, graph: Graph) -> Signature:
     does = _does(result, tensors)
     returns = "float" if does == "value" else "int"
     symbol = f"{module.name}_{_verb(module, graph, does)}"
-    return Signature(symbol, does, returns, result.name if result else "", (*taken, *given))
+    return Signature(symbol, does, returns, result.name if result else None, (*taken, *given))
 
 
 def local_names(graph: Graph) -> dict[str, str]:

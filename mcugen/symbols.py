@@ -15,7 +15,10 @@ from itertools import chain, count
 from mcugen.names import CORE, KEYWORDS, MACROS
 
 FUNCTIONS = frozenset({"predict", "run", "learn", "label"})  # what a caller sees; predict_proba is a `predict`
-KINDS = FUNCTIONS | {"const", "state", "arena", "op", "labels", "flash", "u8", "u16", "u32", "float", "f32"}
+ELEMENTS = frozenset(
+    {"f32", "i8", "u8", "i16", "u16", "i32", "u32", "i64"}
+)  # types that may alias, and reads from flash
+KINDS = FUNCTIONS | ELEMENTS | {"const", "state", "arena", "op", "labels", "flash", "float"}
 TAKEN = KEYWORDS | CORE | MACROS | {"linux", "unix", "i386"}  # the last three are macros of GNU C
 LONGEST = 40  # characters of a value's name that are kept
 
@@ -52,7 +55,7 @@ def _distinct(names: Iterable[str], spell: Callable[[Sequence[str]], str]) -> di
 
 def _words(name: str) -> list[str]:
     """The ASCII words of a name. Capitals alone become small letters: macros are written so, registers of AVR among them."""
-    bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     words = re.sub("[^A-Za-z0-9]+", "_", bare)[:LONGEST].strip("_") or "value"
     return (words if re.search("[a-z]", words) else words.lower()).split("_")
 

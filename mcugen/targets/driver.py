@@ -112,7 +112,7 @@ def _model(unit: Unit, header: str) -> SimpleNamespace:
         inputs=[*ins.values()],
         outputs=[*outs.values()],
         arguments=[(outs if p.out else ins)[p.value] for p in interface.parameters],
-        result=outs.get(interface.result),
+        result=None if interface.result is None else outs[interface.result],
         in_bytes=in_bytes,
         out_bytes=out_bytes,
     )

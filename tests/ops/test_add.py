@@ -46,7 +46,7 @@ def added(x: Array, y: Array) -> Array:
 
 def test_two_inputs_from_memory() -> None:
     rng = np.random.default_rng(0)
-    units = [compiled(two_inputs(x, y), f"m{i}") for i, (x, y) in enumerate(PAIRS)]
+    units = [compiled(two_inputs(x, y), name=f"m{i}") for i, (x, y) in enumerate(PAIRS)]
     inputs = [[hard_floats(rng, rows_of(x), x), hard_floats(rng, rows_of(x), y)] for x, y in PAIRS]
     for pair, (x, y), (z,) in zip(PAIRS, inputs, run_sanitized(units, inputs), strict=True):
         for row in range(len(x)):
@@ -56,7 +56,9 @@ def test_two_inputs_from_memory() -> None:
 def test_a_constant_from_flash() -> None:
     rng = np.random.default_rng(1)
     constants = [rng.normal(size=y).astype(np.float32) for _, y in PAIRS]
-    units = [compiled(one_constant(x, c), f"m{i}") for i, ((x, _), c) in enumerate(zip(PAIRS, constants, strict=True))]
+    units = [
+        compiled(one_constant(x, c), name=f"m{i}") for i, ((x, _), c) in enumerate(zip(PAIRS, constants, strict=True))
+    ]
     inputs = [[hard_floats(rng, rows_of(x), x)] for x, _ in PAIRS]
     for pair, c, (x,), (z,) in zip(PAIRS, constants, inputs, run_sanitized(units, inputs), strict=True):
         assert_same_floats(z, added(x, c), str(pair))
@@ -98,7 +100,7 @@ def evaluated(graph: Graph, given: dict[str, Array]) -> dict[str, Array]:
 def test_graphs_through_the_arena() -> None:
     rng = np.random.default_rng(2)
     graphs = [random_graph(rng) for _ in range(60)]
-    units = [compiled(g, f"m{i}") for i, g in enumerate(graphs)]
+    units = [compiled(g, name=f"m{i}") for i, g in enumerate(graphs)]
     inputs = [[hard_floats(rng, 5, v.type.shape) for v in g.of(Storage.INPUT)] for g in graphs]
     for graph, given, results in zip(graphs, inputs, run_sanitized(units, inputs), strict=True):
         for row in range(5):
@@ -109,7 +111,7 @@ def test_graphs_through_the_arena() -> None:
 
 def test_the_c_is_cpp_too_and_compiles_for_avr() -> None:
     rng = np.random.default_rng(3)
-    units = [compiled(random_graph(rng), f"m{i}") for i in range(20)]
+    units = [compiled(random_graph(rng), name=f"m{i}") for i in range(20)]
     check_as_cpp(units)
     check_on_avr(units)
 

@@ -25,7 +25,7 @@ def graph(shape: tuple[int, ...], times: int = 1) -> Graph:
 def test_the_c_gives_numpys_numbers() -> None:
     """Shapes around the widths of the index, then a chain through the arena, where relu writes over its input."""
     graphs = [*(graph(shape) for shape in SHAPES), graph((5,), times=3)]
-    units = [compiled(g, f"m{i}") for i, g in enumerate(graphs)]
+    units = [compiled(g, name=f"m{i}") for i, g in enumerate(graphs)]
     rng = np.random.default_rng(0)
     inputs = [hard_floats(rng, 3 if g.values["x"].type.size > 999 else 50, g.values["x"].type.shape) for g in graphs]
     for unit, x, (y,) in zip(units, inputs, run_sanitized(units, [[x] for x in inputs]), strict=True):
@@ -34,7 +34,7 @@ def test_the_c_gives_numpys_numbers() -> None:
 
 def test_the_c_is_cpp_too() -> None:
     """One of them too long for a 16-bit index, and for the driver's rows."""
-    check_as_cpp([compiled(graph((5,), times=2), "m"), compiled(graph((70_000,)), "long_one")])
+    check_as_cpp([compiled(graph((5,), times=2), name="m"), compiled(graph((70_000,)), name="long_one")])
 
 
 def test_what_relu_means() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,40 +18,70 @@ from mcugen.emit import emit
 from mcugen.ir import Array, Graph, Module
 from mcugen.memory.plan import plan
 from mcugen.passes import run
+from mcugen.targets import host
 from mcugen.targets.driver import Unit, driver_sources, pack_rows, row_sizes, unpack_results, write_driver
-from mcugen.targets.host import STRICT
 
+STRICT = (*host.STRICT, "-Wcast-align")
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off")
+OPTIMIZE = ("-O2", "-fstrict-aliasing", "-ffp-contract=off")
 TARGET = Target(load_board("uno"))
 
 
-def compiled(graph: Graph, name: str) -> Unit:
-    """A graph's C for the Uno, through the passes and the planner."""
-    module = run(Module(name, (graph,)), TARGET)
-    return Unit(module, emit(module, plan(module, TARGET), TARGET))
+def compiled(*graphs: Graph, name: str = "m", header: bool = False) -> Unit:
+    """The C of a module's functions for the Uno, through the passes and the planner."""
+    module = run(Module(name, graphs), TARGET)
+    return Unit(module, emit(module, plan(module, TARGET), TARGET, header=header))
 
 
-def run_sanitized(units: Sequence[Unit], inputs: Sequence[Sequence[Array]]) -> list[list[Array]]:
+def run_sanitized(
+    units: Sequence[Unit], inputs: Sequence[Sequence[Array]], flags: Sequence[str] = SANITIZE
+) -> list[list[Array]]:
     """Per unit its outputs, each (rows, *its shape), for its inputs; fails on a warning or on anything a sanitizer finds."""
     gcc = _needs("gcc")
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
-        sources = [*write_driver(here, units), Path(__file__).with_name("run_rows.c")]
+        sources = [*write_driver(here, units), Path(__file__).parent / "ops" / "run_rows.c"]
         program = here / "rows"
-        _call([gcc, *STRICT, *SANITIZE, f"-I{driver_sources()}", *map(str, sources), "-o", str(program)])
+        _call([gcc, *STRICT, *flags, f"-I{driver_sources()}", *map(str, sources), "-o", str(program)])
         counts = [str(len(arrays[0])) for arrays in inputs]
         rows = b"".join(pack_rows(unit.module, arrays) for unit, arrays in zip(units, inputs, strict=True))
         raw = _call([str(program), *counts], rows)
     return _results(units, [int(c) for c in counts], raw)
 
 
+def run_main(units: Sequence[Unit], main: str) -> str:
+    """What a program prints that is this text of C and the units' C; as C99 and as C++11 it must be the same."""
+    printed = {_printed(units, main, compiler) for compiler in (C99, CPP)}
+    assert len(printed) == 1
+    return printed.pop()
+
+
+C99 = ("gcc", *STRICT)
+CPP = ("g++", "-x", "c++", "-std=c++11", *STRICT[1:])
+
+
+def _printed(units: Sequence[Unit], main: str, compiler: Sequence[str]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        here, program = Path(folder), Path(folder) / "main"
+        sources = write_files(here, units, main)
+        _call([_needs(compiler[0]), *compiler[1:], *SANITIZE, *map(str, sources), "-o", str(program)])
+        return _call([str(program)]).decode()
+
+
+def write_files(folder: Path, units: Sequence[Unit], main: str) -> list[Path]:
+    """The units' C and main.c, all in one folder; returns the C files."""
+    (folder / "main.c").write_text(main)
+    for path, text in (item for unit in units for item in unit.files.items()):
+        (folder / Path(path).name).write_text(text)
+    return sorted(folder.glob("*.c"))
+
+
 def check_as_cpp(units: Sequence[Unit]) -> None:
     """The same files are C++11, under the same warnings."""
-    flags = [flag for flag in STRICT if not flag.startswith("-std")]
     with tempfile.TemporaryDirectory() as folder:
         write_driver(Path(folder), units)
         files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
-        _call([_needs("g++"), "-x", "c++", "-std=c++11", *flags, "-fsyntax-only", *files])
+        _call([_needs("g++"), *CPP[1:], "-fsyntax-only", *files])
 
 
 def check_on_avr(units: Sequence[Unit]) -> None:
@@ -57,7 +89,20 @@ def check_on_avr(units: Sequence[Unit]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_driver(Path(folder), units)
         files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
-        _call([_needs("avr-gcc"), "-mmcu=atmega328p", "-Os", *STRICT, "-fsyntax-only", *files])
+        for language in (C99, CPP):
+            _call([_needs("avr-gcc"), "-mmcu=atmega328p", "-Os", *language[1:], "-fsyntax-only", *files])
+
+
+def check_with_clang(files: Sequence[Path]) -> None:
+    """clang takes the files, with what it alone warns of; skipped where it is not installed."""
+    for language in (C99, CPP):
+        _call([*_clang(), *language[1:], "-Wunused", "-Wunused-function", "-fsyntax-only", *map(str, files)])
+
+
+def _clang() -> list[str]:
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc"]
+    return [_needs("clang")]
 
 
 def assert_same_floats(found: Array, wanted: Array, what: str) -> None:
