@@ -14,6 +14,7 @@ from mcugen.data import boards_dir
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
 
 Optimize = Literal["auto", "size", "speed"]
+Numeric = Literal["auto", "float32", "int16", "int8"]
 Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
 
 
@@ -71,6 +72,17 @@ class Target:
 
     board: Board
     optimize: Optimize = "auto"
+    numeric: Numeric = "auto"
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("optimize", Optimize), ("numeric", Numeric)):
+            if (value := getattr(self, name)) not in get_args(kinds):
+                known = ", ".join(get_args(kinds))
+                raise error(
+                    "E0112",
+                    f"{name} is {value!r}",
+                    help=f"{did_you_mean(str(value), get_args(kinds))}it is one of {known}",
+                )
 
 
 def board_names() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcugen.boards import Optimize, Target, load_board
+from mcugen.boards import Numeric, Optimize, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
 from mcugen.frontends import Source, read
@@ -35,6 +35,7 @@ def compile(
     *,
     name: str | None = None,
     optimize: Optimize = "auto",
+    numeric: Numeric = "auto",
     output: str | None = None,
     check_fit: bool = True,
     check_answers: bool = True,
@@ -45,12 +46,13 @@ def compile(
 
     name           prefix of every C symbol; by default made from the file's name
     optimize       "size" (least flash), "speed" (fewest cycles) or "auto" (the board's cost model decides)
+    numeric        number format of weights; trees are exact in every one, so it changes nothing for them
     output         "label" or "proba" for a classifier, "value" for a regressor
     check_fit      raise E0501 or E0502 where the board is too small
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
-    target = Target(load_board(board), optimize)
+    target = Target(load_board(board), optimize, numeric)
     source = read(model, name=name, output=output, allow_pickle=allow_pickle)
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)

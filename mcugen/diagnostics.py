@@ -62,6 +62,7 @@ CODES: dict[str, Code] = {
         "The model's name becomes the prefix of every C symbol: ASCII letters, digits and underscores, not starting with a "
         "digit, no C or C++ keyword and no name the Arduino core takes.",
     ),
+    "E0112": Code("not a value of the option", "The option takes one of a few words; the message lists them."),
     "E0201": Code("types do not match", "An op was given tensors of a shape or type that it does not take."),
     "E0202": Code(
         "graph is not well formed",

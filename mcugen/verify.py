@@ -16,6 +16,7 @@ from mcugen.ir import Array, Module, Storage
 NEAR_TIE = 1e-12  # a class ahead by less is ahead by the rounding of a float64 sum, not by the model
 TOLERANCE = 1e-6  # of probabilities, absolute; of numbers, relative
 SEED = 0
+MOST_VALUES = 50_000_000  # of made rows: 200 MB
 Where = Literal["host", "simulator", "board"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
 
@@ -61,8 +62,10 @@ class Proof:
 def probe(module: Module, limit: int) -> Array:
     """Rows (n, features) for a module without data, made by its first op from its own constants; the same at every call."""
     rng = np.random.default_rng(SEED)
+    features = module.predict.of(Storage.INPUT)[0].type.size
+    limit = max(1, min(limit, MOST_VALUES // features))
     rows = module.predict.nodes[0].op.probe(limit, rng)
-    return rows[0] if rows else rng.standard_normal((min(limit, 256), module.predict.of(Storage.INPUT)[0].type.size))
+    return rows[0] if rows else rng.standard_normal((min(limit, 256), features))
 
 
 def prove(module: Module, reference: Reference, rows: Array, run: Run, *, on: Where, source: str) -> Proof:

@@ -25,6 +25,13 @@ optimize = click.option(
     show_default=True,
     help="Least flash, fewest cycles, or the best of both for the board.",
 )
+numeric = click.option(
+    "--numeric",
+    type=click.Choice(["auto", "float32", "int16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Number format of weights. Trees are exact in every one: it changes nothing for them.",
+)
 output = click.option(
     "--output",
     type=click.Choice(["label", "proba", "value"]),
@@ -75,6 +82,6 @@ json = click.option(
 
 def reading(command: F) -> F:
     """The options of every command that reads a model."""
-    for option in (debug, json, allow_pickle, output, optimize, name, model):
+    for option in (debug, json, allow_pickle, output, numeric, optimize, name, model):
         command = option(command)
     return command

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mcugen.boards import Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
+from mcugen.interface import LabelFunction, label_function
 from mcugen.ir import Module, Storage
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Form
@@ -92,13 +93,15 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
     )
     stack = max((c.stack for c in costs), default=0)
-    constants = sum(v.type.nbytes for v in graph.of(Storage.CONST))
+    labels = label_function(module)
+    buffers += labels.size if labels else 0
+    tables = sum(v.type.nbytes for v in graph.of(Storage.CONST)) + (_label_bytes(labels) if labels else 0)
     return Report(
         model=module.name,
         board=board.name,
         title=board.title,
         optimize=target.optimize,
-        flash=Figure(sum(c.flash for c in costs) + constants, "B"),
+        flash=Figure(sum(c.flash for c in costs) + tables, "B"),
         ram=Figure(static + buffers + stack, "B"),
         stack=Figure(stack, "B"),
         cycles=Figure(sum(c.cycles for c in costs), "cycles"),
@@ -111,6 +114,12 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         memory=_memory(memory, module),
         layers=tuple(_layers(module, memory, target)),
     )
+
+
+def _label_bytes(labels: LabelFunction) -> int:
+    """Flash of the function that gives labels and of its table; the code as avr-gcc -Os has it, other compilers need less."""
+    code = {"index": 10, "strings": 46}.get(labels.kind) or {8: 36, 16: 40, 32: 50, 64: 136}[labels.bits]
+    return code + labels.nbytes
 
 
 def require_fit(found: Report, loc: Loc) -> None:

@@ -18,6 +18,7 @@ from mcugen.diagnostics import error
 from mcugen.ir import Array
 from mcugen.targets.driver import Unit, driver_sources, pack_rows, row_sizes, unpack_results, write_driver
 
+OPTIMIZED_BELOW = 500_000  # characters of C
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 
 
@@ -65,9 +66,14 @@ def compiler() -> tuple[str, ...]:
     return found
 
 
-def compile_for_host(units: Sequence[Unit], flags: Sequence[str] = ("-std=c99", "-O1")) -> HostLibrary:
-    """All units in one shared library, one compiler call. E0601 without a compiler, E0602 where it refuses the C."""
+def compile_for_host(units: Sequence[Unit], flags: Sequence[str] | None = None) -> HostLibrary:
+    """All units in one shared library, one compiler call. E0601 without a compiler, E0602 where it refuses the C.
+
+    Without flags it is C99 and lightly optimised; where there is much C, which is run few times, not at all.
+    """
     command = compiler()
+    size = sum(len(text) for unit in units for text in unit.files.values())
+    flags = flags or ("-std=c99", "-O1" if size < OPTIMIZED_BELOW else "-O0")
     folder = tempfile.TemporaryDirectory(prefix="mcugen-host-")
     here = Path(folder.name)
     sources = [*write_driver(here, units), driver_sources() / "host.c"]
