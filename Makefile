@@ -3,6 +3,8 @@
 RUN := .venv/bin/python -m
 C_FILES = $(shell find firmware -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.ino')
 PYTEST_ARGS ?=
+# ci: Hypothesis takes the same examples every time, and no deadline, which a busy machine would miss.
+PYTEST = $(RUN) pytest -n 2 --dist loadfile --hypothesis-profile ci
 
 .PHONY: help setup demo test quick lint format bench clean
 
@@ -17,10 +19,10 @@ demo: setup ## a random forest on digits: compiled, proven, built, run and flash
 	@.venv/bin/mcugen demo -o demo-out
 
 test: setup ## all tests
-	@$(RUN) pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 quick: setup ## the tests that take no more than a few seconds each
-	@$(RUN) pytest -n 2 --dist loadfile -m "not long" $(PYTEST_ARGS)
+	@$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy and clang-format; changes nothing
 	@$(RUN) ruff check .
