@@ -94,9 +94,10 @@ def check_on_avr(units: Sequence[Unit]) -> None:
 
 
 def check_with_clang(files: Sequence[Path]) -> None:
-    """clang takes the files, with what it alone warns of; skipped where it is not installed."""
+    """clang links the files, with what it alone warns of; skipped where it is not installed."""
     for language in (C99, CPP):
-        _call([*_clang(), *language[1:], "-Wunused", "-Wunused-function", "-fsyntax-only", *map(str, files)])
+        program = files[0].with_suffix("")
+        _call([*_clang(), *language[1:], "-Wunused", "-Wcast-align", *map(str, files), "-o", str(program)])
 
 
 def _clang() -> list[str]:

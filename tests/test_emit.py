@@ -17,7 +17,7 @@ from sanitized import (
     run_main,
     run_sanitized,
 )
-from toy_ops import Argmax, Cast, Scale, Total, toys
+from toy_ops import Argmax, Cast, Scale, Total, casts, toys
 
 from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
@@ -186,23 +186,6 @@ def test_a_folded_constant_has_the_name_of_a_kernel() -> None:
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
-
-TYPES = (DType.I8, DType.I64, DType.U8, DType.F32, DType.I16, DType.U16, DType.I32, DType.U32, DType.BOOL, DType.I64)
-
-
-def casts(sizes: tuple[int, ...]) -> Graph:
-    """From float through every element type and back, for tensors of several sizes that live at once."""
-    builder = GraphBuilder("run")
-    ends = []
-    for i, size in enumerate(sizes):
-        last = builder.input(f"x{i}", TensorType((size,), TYPES[i]))
-        for dtype in (*TYPES[i:], *TYPES[: i + 1]):
-            if dtype is not DType.BOOL:
-                (last,) = builder.add(Cast(dtype), last)
-        ends.append(last)
-    for i, end in enumerate(ends):
-        builder.output(*builder.add(Cast(TYPES[i]), end, names=(f"y{i}",)))
-    return builder.build()
 
 
 @pytest.mark.parametrize("flags", [SANITIZE, OPTIMIZE])

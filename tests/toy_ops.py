@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 import pytest
 
-from mcugen.ir import Array, DType, TensorType
+from mcugen.ir import Array, DType, Graph, GraphBuilder, TensorType
 from mcugen.op import Op
 from mcugen.templating import environment
 
@@ -77,3 +77,21 @@ class Argmax(Op):
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.asarray(np.argmax(inputs[0]), np.int32),)
+
+
+TYPES = (DType.I8, DType.I64, DType.U8, DType.F32, DType.I16, DType.U16, DType.I32, DType.U32, DType.BOOL, DType.I64)
+
+
+def casts(sizes: tuple[int, ...]) -> Graph:
+    """From float through every element type and back, for tensors of several sizes that live at once."""
+    builder = GraphBuilder("run")
+    ends = []
+    for i, size in enumerate(sizes):
+        last = builder.input(f"x{i}", TensorType((size,), TYPES[i]))
+        for dtype in (*TYPES[i:], *TYPES[: i + 1]):
+            if dtype is not DType.BOOL:
+                (last,) = builder.add(Cast(dtype), last)
+        ends.append(last)
+    for i, end in enumerate(ends):
+        builder.output(*builder.add(Cast(TYPES[i]), end, names=(f"y{i}",)))
+    return builder.build()
