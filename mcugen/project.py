@@ -15,13 +15,10 @@ from typing import Any, Literal
 from mcugen import __version__
 from mcugen.boards import Board
 from mcugen.diagnostics import error
-from mcugen.emit import interface_macros, label_function, signature
-from mcugen.folder import Written, write
-from mcugen.ir import Graph, Label, Module, Storage
+from mcugen.interface import Does, Parameter, Signature, interface_macros, label_function, signature
+from mcugen.ir import Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
 from mcugen.templating import c_lit, environment
-
-__all__ = ["FLAGS", "As", "Content", "Written", "check_name", "layout", "write"]
 
 As = Literal["arduino", "platformio", "header", "c", "zip"]
 Content = Mapping[str, str | bytes]
@@ -53,16 +50,36 @@ _LISTED = 64  # labels that a README lists before it says how many more there ar
 
 @dataclass(frozen=True)
 class Api:
-    """What a caller of the generated C sees. `labels` is what `<name>_label` gives: text, int32_t or int64_t; empty for a value."""
+    """What a caller of the generated C sees.
+
+    index   the C variable that holds the class's index; empty where there is none to give to `<name>_label`
+    labels  what `<name>_label` gives: text, int32_t or int64_t; empty for a value
+    """
 
     name: str
-    kind: Literal["label", "proba", "value"]
+    function: Signature
+    index: str
     features: int
     classes: int  # 0 for a value
     labels: str
     label_lines: tuple[str, ...]
     functions: tuple[str, ...]
     macros: tuple[str, ...]
+
+    @property
+    def kind(self) -> Does:
+        """What the function does."""
+        return self.function.does
+
+    @property
+    def inputs(self) -> list[Parameter]:
+        """The parameters that the model reads; the first is the row of features."""
+        return [p for p in self.function.parameters if not p.out]
+
+    @property
+    def outputs(self) -> list[Parameter]:
+        """The parameters that the model fills in."""
+        return [p for p in self.function.parameters if p.out]
 
     @property
     def macro(self) -> str:
@@ -77,9 +94,17 @@ class Api:
     @property
     def summary(self) -> str:
         """The model in a few words, without a final full stop."""
-        gives = {"label": "one of {} classes", "proba": "the probabilities of {} classes", "value": "a value"}
-        numbers = "1 number" if self.features == 1 else f"{self.features} numbers"
-        return f"A model that takes {numbers} and gives {gives[self.kind].format(self.classes)}"
+        gives = {
+            "label": f"one of {self.classes} classes",
+            "proba": f"the probabilities of {self.classes} classes",
+            "value": "a value",
+            "run": _numbers(sum(p.size for p in self.outputs)),
+        }
+        return f"A model that takes {_numbers(sum(p.size for p in self.inputs))} and gives {gives[self.kind]}"
+
+
+def _numbers(count: int) -> str:
+    return "1 number" if count == 1 else f"{count} numbers"
 
 
 def layout(
@@ -174,12 +199,14 @@ def _zipped(folder: str, content: Content) -> bytes:
 
 def _api(module: Module) -> Api:
     graph = module.predict
-    labelled = label_function(module)
-    labels = next((v.labels for v in graph.of(Storage.OUTPUT) if v.labels), ())
-    prototypes = [signature(module, graph).prototype, *([labelled.prototype] if labelled else [])]
+    labelled, function = label_function(module), signature(module, graph)
+    index = next((v for v in graph.of(Storage.OUTPUT) if v.labels), None)
+    labels = index.labels or () if index else ()
+    prototypes = [function.prototype, *([labelled.prototype] if labelled else [])]
     return Api(
         name=module.name,
-        kind="value" if not labels else "proba" if len(graph.of(Storage.OUTPUT)) > 1 else "label",
+        function=function,
+        index=_index(function, index),
         features=graph.of(Storage.INPUT)[0].type.size,
         classes=len(labels),
         labels="" if labelled is None else "text" if labelled.kind == "strings" else labelled.returns,
@@ -187,6 +214,15 @@ def _api(module: Module) -> Api:
         functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))),
         macros=tuple(macro for macro, *_ in interface_macros(module)),
     )
+
+
+def _index(function: Signature, index: Value | None) -> str:
+    """What a caller gives to `<name>_label`: what the function returned, or one of the numbers that it filled in."""
+    if index is None:
+        return ""
+    if function.result == index.name:
+        return "i"
+    return next((p.name for p in function.parameters if p.value == index.name and p.scalar), "")
 
 
 def _label_lines(labels: Sequence[Label]) -> Iterator[str]:
@@ -207,7 +243,7 @@ def _keywords(api: Api) -> list[tuple[str, str]]:
 
 
 def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:
-    if sample is None:
+    if sample is None or api.inputs[0].ctype != "float":
         return None
     if len(sample) != api.features:
         raise error(

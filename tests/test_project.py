@@ -20,15 +20,19 @@ from typing import ClassVar, get_args
 import numpy as np
 import pytest
 
-from mcugen.boards import Arch, Board, PlatformIO, load_board
+from mcugen.boards import Arch, Board, PlatformIO, Target, load_board
 from mcugen.diagnostics import McugenError
+from mcugen.emit import emit
+from mcugen.folder import write
 from mcugen.ir import DType, GraphBuilder, Label, Module, TensorType
+from mcugen.memory.plan import plan
 from mcugen.op import Op
-from mcugen.project import FLAGS, As, layout, write
+from mcugen.ops.relu import Relu
+from mcugen.project import FLAGS, As, layout
 from mcugen.templating import environment
 
 CORE = Path("/usr/share/arduino/hardware/arduino/avr")
-KINDS = ("label", "proba", "value")
+KINDS = ("label", "proba", "value", "run")
 FORMS = get_args(As)
 TEXTS = ("setosa", "größe", '"a",\tb', "日本")
 WIDE = (-(2**62), 5, 2**40)
@@ -44,7 +48,12 @@ class StandIn(Op):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         index, scores = TensorType((), DType.I32), TensorType((self.classes,), DType.F32)
-        return {"label": (index,), "proba": (index, scores), "value": (TensorType((), DType.F32),)}[self.kind]
+        return {
+            "label": (index,),
+            "proba": (index, scores),
+            "value": (TensorType((), DType.F32),),
+            "run": (scores, TensorType((), DType.I64)),
+        }[self.kind]
 
     def describe(self) -> str:
         return f"kind={self.kind} | odd"
@@ -57,8 +66,17 @@ def module(
     x = builder.input("x", TensorType((features,), DType.F32))
     outputs = builder.add(StandIn(kind, len(labels)), x)
     for number, out in enumerate(outputs):
-        builder.output(out, labels=labels if number == 0 and kind != "value" else None)
+        builder.output(out, labels=labels if number == 0 and kind in ("label", "proba") else None)
     return Module(name, (builder.build(),))
+
+
+def relus(outputs: int = 1) -> Module:
+    """A graph of tensors: relu of relu, emitted as `net_run`."""
+    builder = GraphBuilder("predict")
+    (a,) = builder.add(Relu(), builder.input("x", TensorType((4,), DType.F32)), names=("a",))
+    for number in range(outputs):
+        builder.output(*builder.add(Relu(), a, names=(f"y{number}",)))
+    return Module("net", (builder.build(),))
 
 
 C_FILES = """
@@ -73,12 +91,15 @@ extern "C" {
 #define {{ name|upper }}_CLASSES {{ classes }}
 {% if kind == "value" %}
 float {{ name }}_predict(const float x[{{ features }}]);
+{% elif kind == "run" %}
+int {{ name }}_run(const float x[{{ features }}], float stand_in[{{ classes }}], int64_t *stand_in_1);
 {% elif kind == "proba" %}
 int {{ name }}_predict_proba(const float x[{{ features }}], float p[{{ classes }}]);
 {% else %}
 int {{ name }}_predict(const float x[{{ features }}]);
 {% endif %}
-{% if text %}
+{% if kind in ("value", "run") %}
+{% elif text %}
 #define {{ name|upper }}_LABEL_SIZE 32
 const char *{{ name }}_label(int i, char *buf);
 {% elif labels %}
@@ -92,6 +113,12 @@ const char *{{ name }}_label(int i, char *buf);
 #include "{{ name }}.h"
 {% if kind == "value" %}
 float {{ name }}_predict(const float x[{{ features }}]) { return x[0] * x[{{ features - 1 }}] + 1.0f; }
+{% elif kind == "run" %}
+int {{ name }}_run(const float x[{{ features }}], float stand_in[{{ classes }}], int64_t *stand_in_1) {
+  for (int i = 0; i < {{ classes }}; i++) stand_in[i] = x[0];
+  *stand_in_1 = -1;
+  return 0;
+}
 {% else %}
 static int best(const float x[{{ features }}]) {
   int b = 0;
@@ -108,7 +135,8 @@ int {{ name }}_predict_proba(const float x[{{ features }}], float p[{{ classes }
 int {{ name }}_predict(const float x[{{ features }}]) { return best(x); }
 {% endif %}
 {% endif %}
-{% if text %}
+{% if kind in ("value", "run") %}
+{% elif text %}
 const char *{{ name }}_label(int i, char *buf) {
   const char *t = {% for l in labels %}i == {{ loop.index0 }} ? {{ l | c_str }} : {% endfor %}"";
   unsigned n = 0;
@@ -377,6 +405,34 @@ def test_the_sketch_compiles_for_an_uno(
     compile_sketch(tmp_path / "examples/Iris/Iris.ino", tmp_path / "src")
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_graph_of_tensors_is_run_not_predicted(tmp_path: Path, outputs: int) -> None:
+    need("avr-g++", "arduino-core-avr")
+    net, board = relus(outputs), load_board("uno")
+    target = Target(board)
+    content = layout(net, emit(net, plan(net, target), target), board, "arduino", [1, -2, 3, -4])
+    write(tmp_path, content)
+    compile_sketch(tmp_path / "examples/Net/Net.ino", tmp_path / "src")
+    readme, keywords = (str(content[path]) for path in ("README.md", "keywords.txt"))
+    given = [f"y{number}" for number in range(outputs)]
+    assert f"\nnet_run({', '.join(['x', *given])});\n" in readme
+    assert "float x[NET_FEATURES]; /* 4 numbers */\nfloat y0[4]; /* out, 4 numbers */\n" in readme
+    assert f"takes 4 numbers and gives {4 * outputs} numbers" in readme
+    assert "_predict" not in readme + keywords + str(content["examples/Net/Net.ino"])
+    called = re.search(r"```c\n(.*?)```", readme, re.DOTALL)
+    assert called
+    (tmp_path / "called.c").write_text(calling(called.group(1)))
+    subprocess.run(
+        ["avr-gcc", "-mmcu=atmega328p", f"-I{tmp_path}/src", "-fsyntax-only", tmp_path / "called.c"], check=True
+    )
+
+
+def calling(example: str) -> str:
+    """The README's example as a program: its include, then the rest in a function."""
+    include, rest = example.split("\n", 1)
+    return f"{include}\nvoid f(void) {{\n{rest}}}\n"
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What the sketches of several models say to the same lines: built by PlatformIO in one run, run by simavr."""
@@ -403,6 +459,7 @@ MODELS: dict[str, dict[str, object]] = {
     "texts": {"labels": TEXTS, "sample": [1, 2, 3, float("nan")]},
     "wide": {"labels": WIDE, "kind": "proba", "sample": [3, 2, 1, 0]},
     "price": {"kind": "value"},
+    "net": {"kind": "run"},
 }
 LINES = [
     "1,2,3,0",
@@ -439,3 +496,12 @@ def test_the_flashed_sketch_answers_in_values(answers: dict[str, list[str]]) -> 
     values = [f"{v}  (us)" for v in ("1.000000", "1.500000", "nan", "inf", "5.000000")]
     start = ["price: send 4 numbers, separated by commas"]
     assert answers["price"] == [*start, *values[:2], *ERRORS, *values[2:4], ERRORS[2], values[4], ""]
+
+
+def test_the_flashed_sketch_answers_in_tensors(answers: dict[str, list[str]]) -> None:
+    def given(number: str) -> str:
+        return f"{number} {number} {number}  -1  (us)"
+
+    numbers = [given(n) for n in ("1.000000", "1.000000", "1.000000", "inf", "4.000000")]
+    start = ["net: send 4 numbers, separated by commas"]
+    assert answers["net"] == [*start, *numbers[:2], *ERRORS, *numbers[2:4], ERRORS[2], numbers[4], ""]
