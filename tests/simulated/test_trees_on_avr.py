@@ -24,16 +24,21 @@ from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends.sklearn import read_estimator
-from mcugen.ir import Array
+from mcugen.ir import Array, Module
 from mcugen.memory.plan import plan
-from mcugen.targets import elf
-from mcugen.targets.avr import build_driver, run_rows
+from mcugen.op import Cost, Form
+from mcugen.targets import avr, elf
+from mcugen.targets.avr import build_driver, run_driver, run_rows
 from mcugen.targets.driver import Unit
 from mcugen.targets.host import compile_for_host
 from mcugen.targets.toolchain import RowsRun
 
-BOARDS = ("uno", "mega2560")
-FORMS = {"branches", "branches16", "table"}
+FORMS = {
+    "uno": {"branches", "branches16", "table"},
+    "mega2560": {"branches", "branches16", "table", "table_far"},
+}
+BOARDS = tuple(FORMS)
+NEAR = 1 << 16  # bytes that near addresses reach
 COMPARISONS = ("__lesf2", "__gesf2", "__ltsf2", "__gtsf2", "__eqsf2", "__nesf2", "__cmpsf2", "__unordsf2", "fp_cmp")
 
 SCALING = {"__floatsisf", "__floatunsisf", "__floatdisf", "__floatundisf", "__mulsf3"}  # sums to probabilities, numbers
@@ -80,14 +85,20 @@ def with_nans(rows: Array) -> Array:
 
 
 def in_every_form(model: Any, output: str, name: str, board: str) -> Iterator[tuple[str, Unit]]:
-    """The forms there are for the board, each with its C."""
+    """The forms there are for the board, each with its C; where there are far addresses, small tables through them too."""
     target = Target(load_board(board))
     module = read_estimator(model, name, output)
+    forms = {form.name for form in module.predict.nodes[0].op.forms(target)}
+    for form in sorted(forms | ({"table_far"} if target.board.flash > NEAR else set())):
+        yield form, in_form(module, form, target)
+
+
+def in_form(module: Module, form: str, target: Target) -> Unit:
+    """The C of a model in this form, chosen or not; the form is added to its name."""
     (node,) = module.predict.nodes
-    for form in node.op.forms(target):
-        decided = replace(node, op=node.op.with_form(form, target))
-        one = replace(module, name=f"{name}_{form.name}", functions=(replace(module.predict, nodes=(decided,)),))
-        yield form.name, Unit(one, emit(one, plan(one, target), target))
+    decided = replace(node, op=node.op.with_form(Form(form, Cost()), target))
+    one = replace(module, name=f"{module.name}_{form}", functions=(replace(module.predict, nodes=(decided,)),))
+    return Unit(one, emit(one, plan(one, target), target))
 
 
 def cases(board: str) -> Iterator[Case]:
@@ -119,8 +130,9 @@ def ran(request, require) -> list[tuple[Case, RowsRun, list[Array]]]:
     return [(case, run, host.run([case.rows], i)) for i, (case, run) in enumerate(zip(batch, runs, strict=True))]
 
 
-def test_every_form_is_among_them(ran):
-    assert {case.what.split()[-1] for case, _, _ in ran} == FORMS
+def test_every_form_is_among_them(ran, request):
+    board = request.node.callspec.params["ran"]
+    assert {case.what.split()[-1] for case, _, _ in ran} == FORMS[board]
     assert len(ran) >= 40
 
 
@@ -222,3 +234,25 @@ def test_more_models_than_fit_one_program(require, tmp_path):
     runs = run_rows(units, [[test[i : i + 10 + i]] for i in range(len(units))], load_board("uno"))
     for i, run in enumerate(runs):
         assert run.outputs[0].tolist() == model.predict(test[i : i + 10 + i]).tolist()
+
+
+@pytest.mark.long
+def test_tables_beyond_64_kib(require, tmp_path):
+    """Through far addresses, on both sides of the border: every bit of the host's, and scikit-learn's answers."""
+    require("avr-gcc", "simavr", "python:elftools")
+    train, test, labels = split("digits")
+    model = RandomForestClassifier(120, random_state=0).fit(train, labels)  # some 75 KB
+    target = Target(load_board("mega2560"))
+    module = read_estimator(model, "far", "proba")
+    assert "table_far" in {form.name for form in module.predict.nodes[0].op.forms(target)}
+    unit, rows = in_form(module, "table_far", target), with_nans(test)[::3]
+    assert len(rows) >= 300
+    program = build_driver([unit], target.board, tmp_path)
+    tables = [s for s in elf.symbols(program) if avr.FAR_TABLE.search(s.name)]
+    assert len(tables) == 120
+    assert sum(s.size for s in tables) > NEAR
+    assert min(s.address for s in tables) < NEAR < max(s.address for s in tables)
+    (run,) = run_driver(program, [unit], [[rows]], target.board)
+    host = compile_for_host([unit]).run([rows])
+    assert [a.tobytes() for a in run.outputs] == [b.tobytes() for b in host]
+    assert disagreements(Case("far", model, "proba", unit, rows), run.outputs) == 0
