@@ -24,6 +24,9 @@ from mcugen.targets.toolchain import Build, RowsRun, Run
 CODE = ("-Os", "-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 
+FAR_TABLE = re.compile(
+    r"_far_\d+(\.|$)"
+)  # the tables of templates/ops/tree_ensemble that are read through far addresses
 NEAR = 1 << 16  # what a 16-bit address reaches: every table must end below
 BUILD_SECONDS = 600.0
 QUIET_SECONDS = 2.0  # of simulated time without a byte: the sketch has answered everything
@@ -276,7 +279,7 @@ def _gcc(board: Board, *args: str) -> None:
 
 def _check_near(program: Path, board: Board) -> None:
     """Tables are read through 16-bit addresses: one that lies beyond them would be read from elsewhere, silently."""
-    tables = [s for s in elf.symbols(program) if s.is_object and s.section == ".text" and "_far_" not in s.name]
+    tables = [s for s in elf.symbols(program) if s.is_object and s.section == ".text" and not FAR_TABLE.search(s.name)]
     last = max((s.address + s.size for s in tables), default=0)
     if last > NEAR:
         raise error(
