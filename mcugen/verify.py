@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, McugenError, error
-from mcugen.frontends.sklearn.reference import Reference
+from mcugen.frontends import Reference
 from mcugen.ir import Array, Module, Storage
 
 NEAR_TIE = 1e-12  # a class ahead by less is ahead by the rounding of a float64 sum, not by the model

@@ -5,10 +5,38 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from mcugen.diagnostics import Loc
-from mcugen.frontends.sklearn.reference import Reference
-from mcugen.ir import Module
+from mcugen.ir import Array, Module
+
+
+class Reference(Protocol):
+    """A model asked itself, to prove the C against. Rows are (rows, features), cast to float32 as the C takes them."""
+
+    @property
+    def classifier(self) -> bool:
+        """Whether there are classes; `labels` and `proba` answer then, else `values`."""
+        ...
+
+    def labels(self, rows: Array) -> npt.NDArray[np.int64]:
+        """The index of the predicted class of each row, (rows,)."""
+        ...
+
+    def proba(self, rows: Array) -> npt.NDArray[np.float64]:
+        """The class probabilities, (rows, classes)."""
+        ...
+
+    def values(self, rows: Array) -> npt.NDArray[np.float64]:
+        """A regressor's predictions, (rows,)."""
+        ...
+
+    def gaps(self, rows: Array) -> npt.NDArray[np.float64]:
+        """How far the best class is ahead of the second, (rows,): what is too near to be decided is not compared."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +56,14 @@ def read(model: object, *, name: str | None = None, output: str | None = None, a
     """
     from mcugen.frontends.files import read_model
     from mcugen.frontends.sklearn import read_estimator
+    from mcugen.frontends.sklearn.reference import SklearnReference
     from mcugen.names import check_name, suggest_name
 
     chosen = check_name(name) if name is not None else None
     if not isinstance(model, str | os.PathLike | bytes | bytearray | memoryview):
         loc = Loc("", type(model).__name__)
-        return Source(read_estimator(model, chosen or "model", output, loc), Reference(model), loc)
+        return Source(read_estimator(model, chosen or "model", output, loc), SklearnReference(model), loc)
     stem = Path(os.fsdecode(model)).stem if isinstance(model, str | os.PathLike) else "model"
     loaded = read_model(model, allow_pickle=allow_pickle)
     module = read_estimator(loaded.estimator, chosen or suggest_name(stem), output, loaded.loc)
-    return Source(module, Reference(loaded.estimator), loaded.loc, loaded.notes)
+    return Source(module, SklearnReference(loaded.estimator), loaded.loc, loaded.notes)

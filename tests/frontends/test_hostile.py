@@ -20,7 +20,7 @@ from sklearn import datasets, ensemble, svm, tree
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator
-from mcugen.frontends.sklearn.reference import Reference
+from mcugen.frontends.sklearn.reference import SklearnReference
 
 X, Y = datasets.load_iris(return_X_y=True)
 GAPS = X.copy()
@@ -43,7 +43,7 @@ def judged(estimator):
         return None
     op = module.predict.nodes[0].op
     rows = ROWS if op.trees.n_features == 4 else np.zeros((3, op.trees.n_features), np.float32)
-    reference = Reference(estimator)
+    reference = SklearnReference(estimator)
     if reference.classifier:
         assert np.array_equal(op.scores(rows), reference.proba(rows))
         assert np.array_equal(op.scores(rows).argmax(axis=1), reference.labels(rows))

@@ -10,7 +10,7 @@ from sklearn import datasets, ensemble, multioutput, pipeline, preprocessing, sv
 
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.sklearn import families, read_estimator, supported, trees
-from mcugen.frontends.sklearn.reference import Reference, checked_reference
+from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import DType, Storage, TensorType
 from mcugen.ops.tree_ensemble.trees import float32_not_above
 
@@ -64,9 +64,9 @@ def test_classifiers_give_scikit_learns_probabilities(make, name, gaps_in_fit):
     for asked in (x.astype(np.float32), rows):
         expected = model.predict_proba(asked)
         assert np.array_equal(op.scores(asked), expected)
-        assert np.array_equal(Reference(model).proba(asked), expected)
+        assert np.array_equal(SklearnReference(model).proba(asked), expected)
         assert np.array_equal(model.classes_[op.scores(asked).argmax(axis=1)], model.predict(asked))
-        assert np.array_equal(model.classes_[Reference(model).labels(asked)], model.predict(asked))
+        assert np.array_equal(model.classes_[SklearnReference(model).labels(asked)], model.predict(asked))
 
 
 @pytest.mark.parametrize("gaps_in_fit", [False, True], ids=["complete", "gaps"])
@@ -78,7 +78,7 @@ def test_regressors_give_scikit_learns_values(make, gaps_in_fit):
     op = op_of(model)
     for asked in (x.astype(np.float32), rows):
         assert np.array_equal(op.scores(asked)[:, 0], model.predict(asked))
-        assert np.array_equal(Reference(model).values(asked), model.predict(asked))
+        assert np.array_equal(SklearnReference(model).values(asked), model.predict(asked))
 
 
 @pytest.mark.parametrize("criterion", ["squared_error", "friedman_mse", "absolute_error", "poisson"])
@@ -112,7 +112,11 @@ def test_a_split_on_missing_alone_has_an_infinite_threshold():
     model = tree.DecisionTreeClassifier().fit(x, [0, 1, 0, 1])
     assert model.tree_.threshold[0] == np.inf
     rows = np.array([[np.nan], [np.inf], [-np.inf], [0]], np.float32)
-    assert op_of(model).scores(rows).argmax(axis=1).tolist() == Reference(model).labels(rows).tolist() == [1, 0, 0, 0]
+    assert (
+        op_of(model).scores(rows).argmax(axis=1).tolist()
+        == SklearnReference(model).labels(rows).tolist()
+        == [1, 0, 0, 0]
+    )
 
 
 def test_monotonic_constraints_only_change_the_arrays():
@@ -126,30 +130,30 @@ def test_infinities_go_where_the_compiled_tree_sends_them():
     rows = with_gaps(x)
     rows[::3, 1], rows[1::3, 2] = np.inf, -np.inf
     model = ensemble.RandomForestClassifier(5, random_state=0).fit(x, y)
-    reference = checked_reference(model)
+    reference = SklearnReference(model)
     assert np.array_equal(op_of(model).scores(rows), reference.proba(rows))
     assert np.array_equal(op_of(model).scores(rows).argmax(axis=1), reference.labels(rows))
 
 
 def test_rows_beyond_float32_count_as_infinite():
     model = tree.DecisionTreeClassifier(random_state=0).fit(*IRIS)
-    assert Reference(model).labels(np.full((2, 4), 1e300)).tolist() == [2, 2]
+    assert SklearnReference(model).labels(np.full((2, 4), 1e300)).tolist() == [2, 2]
 
 
 def test_gaps_are_between_the_two_best_classes():
     x, y = IRIS
-    reference = Reference(ensemble.RandomForestClassifier(4, max_depth=1, random_state=0).fit(x, y))
+    reference = SklearnReference(ensemble.RandomForestClassifier(4, max_depth=1, random_state=0).fit(x, y))
     best = np.sort(reference.proba(x), axis=1)
     assert np.array_equal(reference.gaps(x), best[:, 2] - best[:, 1])
     one_class = tree.DecisionTreeClassifier().fit(x, np.zeros(150))
-    assert np.isinf(Reference(one_class).gaps(x)).all()
-    assert np.isinf(Reference(tree.DecisionTreeRegressor().fit(x, y)).gaps(x)).all()
+    assert np.isinf(SklearnReference(one_class).gaps(x)).all()
+    assert np.isinf(SklearnReference(tree.DecisionTreeRegressor().fit(x, y)).gaps(x)).all()
 
 
 def test_parallel_jobs_do_not_change_the_reference():
     x, y = datasets.load_digits(return_X_y=True)
     model = ensemble.RandomForestClassifier(40, n_jobs=-1, random_state=0).fit(x, y)
-    assert np.array_equal(Reference(model).proba(x), op_of(model).scores(x.astype(np.float32)))
+    assert np.array_equal(SklearnReference(model).proba(x), op_of(model).scores(x.astype(np.float32)))
     assert model.n_jobs == -1
 
 

@@ -8,20 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.diagnostics import Loc
 from mcugen.frontends.sklearn.trees import HOLDS, kind_of
 from mcugen.ir import Array
 
 Rows = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
-
-
-def checked_reference(estimator: object, loc: Loc = Loc()) -> Reference:
-    """The reference of an estimator from anywhere: read (and so checked, with all that raises) before it is called."""
-    from mcugen.frontends.sklearn import read_estimator
-
-    read_estimator(estimator, "model", None, loc)
-    return Reference(estimator)
 
 
 def _fresh(estimator: object) -> Any:
@@ -39,7 +30,7 @@ def _fresh(estimator: object) -> Any:
     return fresh
 
 
-class Reference:
+class SklearnReference:
     """A fitted tree or forest that passed `read_estimator`, asked row by row.
 
     Rows are (rows, features), cast to float32 as the C takes them; NaN and infinities are allowed. scikit-learn's own
