@@ -137,7 +137,7 @@ def result(
 def by_mcugen(model: Any, optimize: Optimize, test: Rows, folder: Path) -> tuple[str, Program]:
     """The form that mcugen chose, and its program."""
     compiled = compile_model(model, board=BOARD.name, name="model", optimize=optimize, check_answers=False)
-    form = vars(compiled.module.predict.nodes[0].op).get("form", "")
+    form = compiled.module.predict.nodes[0].op.form
     return form, run_unit(compiled.unit, test, folder)
 
 

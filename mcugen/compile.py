@@ -54,14 +54,19 @@ def compile(
     """
     target = Target(load_board(board), optimize, numeric)
     source = read(model, name=name, output=output, allow_pickle=allow_pickle)
-    module = run_passes(source.module, target, dump)
-    memory = plan(module, target)
-    compiled = Compiled(source, module, memory, target, report(module, memory, target))
+    compiled = lower(source, target, dump)
     if check_fit:
         require_fit(compiled.report, source.loc)
     if check_answers and compiled.proof:
         require(compiled.proof, source.loc)
     return compiled
+
+
+def lower(source: Source, target: Target, dump: Callable[[str, str], None] | None = None) -> Compiled:
+    """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
+    module = run_passes(source.module, target, dump)
+    memory = plan(module, target)
+    return Compiled(source, module, memory, target, report(module, memory, target))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcugen.boards import Board, Optimize, Target, all_boards
+from mcugen.boards import Board, Numeric, Optimize, Target, all_boards
+from mcugen.compile import lower
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.frontends import Source
-from mcugen.memory.plan import plan
-from mcugen.passes import run as run_passes
-from mcugen.report import Report, report, require_fit
+from mcugen.report import Report, require_fit
 
 
 @dataclass(frozen=True)
@@ -27,18 +26,22 @@ class Verdict:
         return not self.problems
 
 
-def fit(source: Source, optimize: Optimize = "auto", boards: Iterable[Board] | None = None) -> tuple[Verdict, ...]:
+def fit(
+    source: Source,
+    optimize: Optimize = "auto",
+    numeric: Numeric = "auto",
+    boards: Iterable[Board] | None = None,
+) -> tuple[Verdict, ...]:
     """The verdict for every board that comes with mcugen (or for `boards`), by name; `host` is none. Nothing is built."""
     real = (board for board in all_boards() if board.arch != "host")
-    return tuple(judge(source, Target(board, optimize)) for board in boards or real)
+    return tuple(judge(source, Target(board, optimize, numeric)) for board in boards or real)
 
 
 def judge(source: Source, target: Target) -> Verdict:
     """The verdict for one board. What is not about the board was refused when the model was read."""
     found = None
     try:
-        module = run_passes(source.module, target)
-        found = report(module, plan(module, target), target)
+        found = lower(source, target).report
         require_fit(found, source.loc)
     except McugenError as problem:
         return Verdict(target.board, found, problem.diagnostics)

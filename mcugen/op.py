@@ -39,6 +39,11 @@ class Op:
     in_place: ClassVar[int | None] = None  # which input's buffer the first output may take over
     includes: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def form(self) -> str:
+        """The name of the form that `with_form` fixed; empty before that, and for good where there is only one."""
+        return ""
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """The output types for these input types; raises E0201 where the op does not take them."""
         raise NotImplementedError
@@ -62,6 +67,10 @@ class Op:
     def with_form(self, form: Form, target: Target) -> Self:
         """This op decided: the form fixed and its constants packed. Called by the pass `select`."""
         return self
+
+    def smaller(self) -> tuple[str, ...]:
+        """What a user can do for a model that takes less flash, each as an order: `train fewer trees`."""
+        return ()
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         """The estimated cost of the op as it is (decided, where it has forms)."""

@@ -55,8 +55,11 @@ class Proof:
         return self.rows > 0 and self.wrong == 0
 
     def __str__(self) -> str:
-        ties = f", {self.near_ties:,} near ties not compared" if self.near_ties else ""
-        return f"{self.rows:,} {self.source} on the {self.on}: {self.wrong:,} disagreements{ties}"
+        wrong = f"{self.wrong:,} disagreement{'' if self.wrong == 1 else 's'}"
+        ties = (
+            f", {self.near_ties:,} near tie{'' if self.near_ties == 1 else 's'} not compared" if self.near_ties else ""
+        )
+        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{ties}"
 
 
 def probe(module: Module, limit: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mcugen.compile import Compiled, compile
 from mcugen.diagnostics import McugenError
 from mcugen.fit import fit, judge
 from mcugen.frontends import read
+from mcugen.report import require_fit
 from mcugen.report.html import MARK, page, write_page
 from mcugen.report.json import as_dict
 from mcugen.report.show import budget, counted, report_tables
@@ -43,7 +45,7 @@ def figures(found: Any) -> list[dict[str, Any]]:
 
 def test_json_keys(compiled: Compiled) -> None:
     found = as_dict(compiled.report, compiled.target.board)
-    assert {"memory", "flash", "ram", "layers", "stack", "cycles", "fits"} <= found.keys()
+    assert {"memory", "flash", "ram", "layers", "stack", "cycles", "fits", "numeric"} <= found.keys()
     assert {"arena", "exported_live", "lower_bound", "order_proven", "peak_at", "source"} == found["memory"].keys()
     assert found["layers"][0]["op"] == "tree_ensemble"
     assert found["measured"] is None
@@ -78,6 +80,22 @@ def test_tables(compiled: Compiled) -> None:
     assert "forest on Arduino Uno R3" in text
     assert "forms of label, all exact" in text
     assert "chosen" in text
+    assert "MACC" not in text + page(compiled.report, compiled.target.board)  # trees multiply nothing
+
+
+def test_multiplications_are_shown_where_there_are_any(compiled: Compiled) -> None:
+    board = compiled.target.board
+    report = replace(compiled.report, layers=(replace(compiled.report.layers[0], macc=1_234),))
+    for text in (rendered(*report_tables(report, board)), page(report, board)):
+        assert "MACC" in text
+        assert "1,234" in text
+
+
+def test_too_little_flash_says_what_the_op_advises(compiled: Compiled) -> None:
+    with pytest.raises(McugenError, match="E0502") as caught:
+        require_fit(replace(compiled.report, flash_free=10), compiled.source.loc)
+    (help,) = [d.help for d in caught.value.diagnostics]
+    assert f"{compiled.module.predict.nodes[0].op.smaller()[0]}; use a board" in help
 
 
 def test_counted() -> None:
@@ -100,8 +118,6 @@ def test_the_page_stands_alone_and_is_the_same_twice(compiled: Compiled) -> None
 
 
 def test_the_page_escapes(compiled: Compiled) -> None:
-    from dataclasses import replace
-
     board = replace(compiled.target.board, title="<b>Uno & more</b>")
     assert "&lt;b&gt;Uno &amp; more" in page(compiled.report, board)
 
@@ -131,6 +147,12 @@ def test_fit_says_the_same_as_compile(forest: RandomForestClassifier, compiled: 
     (verdict,) = fit(read(forest, name="forest"), boards=[load_board("uno")])
     assert verdict.report == compiled.report
     assert verdict.fits
+
+
+def test_fit_takes_what_compile_takes(forest: RandomForestClassifier) -> None:
+    (verdict,) = fit(read(forest), "speed", "int8", boards=[load_board("uno")])
+    assert verdict.report
+    assert (verdict.report.optimize, verdict.report.numeric) == ("speed", "int8")
 
 
 def test_a_model_that_no_table_of_the_board_can_hold(

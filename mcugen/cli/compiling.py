@@ -14,7 +14,7 @@ from mcugen.cli.steps import compiled_model, prove, rows_of, show_proofs
 from mcugen.diagnostics import EXIT_FIT
 
 if TYPE_CHECKING:
-    from mcugen.boards import Optimize
+    from mcugen.boards import Numeric, Optimize
     from mcugen.compile import Compiled
     from mcugen.ir import Array
     from mcugen.measure import Measured
@@ -28,10 +28,18 @@ if TYPE_CHECKING:
 @options.json
 @options.allow_pickle
 @options.output
+@options.numeric
 @options.optimize
 @options.model
 @click.pass_obj
-def fit(session: Session, model: str, optimize: Optimize, output: str | None, allow_pickle: bool) -> None:
+def fit(
+    session: Session,
+    model: str,
+    optimize: Optimize,
+    numeric: Numeric,
+    output: str | None,
+    allow_pickle: bool,
+) -> None:
     """Say which boards MODEL fits, before anything is built.
 
     Flash, RAM and time of every board that comes with mcugen, estimated, beside what the board has free. Ends with 3
@@ -44,7 +52,7 @@ def fit(session: Session, model: str, optimize: Optimize, output: str | None, al
 
     with session.working(f"reading {model}"):
         source = read(model, output=output, allow_pickle=allow_pickle)
-    found = judge(source, optimize)
+    found = judge(source, optimize, numeric)
     session.show(verdicts(found))
     session.put(model=source.module.name, boards=[of_verdict(one) for one in found])
     if not any(one.fits for one in found):

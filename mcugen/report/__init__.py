@@ -13,7 +13,6 @@ from mcugen.ir import Module, Storage
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Form
 
-SCHEMA = 1
 SOURCE = Literal["measured", "estimated"]
 
 
@@ -40,6 +39,7 @@ class Layer:
     live: int
     form: str
     others: tuple[Form, ...]
+    smaller: tuple[str, ...]
     loc: str
 
 
@@ -51,6 +51,7 @@ class Report:
     board: str
     title: str
     optimize: str
+    numeric: str
     flash: Figure
     ram: Figure
     stack: Figure
@@ -101,6 +102,7 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         board=board.name,
         title=board.title,
         optimize=target.optimize,
+        numeric=target.numeric,
         flash=Figure(sum(c.flash for c in costs) + tables, "B"),
         ram=Figure(static + buffers + stack, "B"),
         stack=Figure(stack, "B"),
@@ -148,7 +150,7 @@ def _smaller(found: Report) -> Iterator[str]:
         least = min(layer.others, key=lambda f: f.cost.flash, default=None)
         if least and least.cost.flash < layer.flash:
             yield f"`--optimize size` takes {found.flash.value - layer.flash + least.cost.flash:,} B"
-    yield "train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)"
+    yield from dict.fromkeys(way for layer in found.layers for way in layer.smaller)
     yield "use a board with more flash: `mcugen fit MODEL` lists those it fits"
 
 
@@ -169,7 +171,7 @@ def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Laye
     for step in memory.calls(graph):
         node = graph.nodes[step.node]
         types = graph.types(node.inputs)
-        cost, form = node.op.cost(target, *types), getattr(node.op, "form", "")
+        cost, form = node.op.cost(target, *types), node.op.form
         yield Layer(
             name=node.name,
             op=node.op.name,
@@ -181,5 +183,6 @@ def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Laye
             live=step.live,
             form=form,
             others=tuple(f for f in node.op.forms(target) if f.name != form),
+            smaller=node.op.smaller(),
             loc=str(node.loc),
         )

@@ -22,6 +22,7 @@ def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[st
         "model": report.model,
         "board": report.board,
         "optimize": report.optimize,
+        "numeric": report.numeric,
         "fits": report.fits,
         "flash": {**asdict(report.flash), "framework": report.framework_flash, "free": report.flash_free},
         "ram": {

@@ -109,12 +109,14 @@ def layers(report: Report) -> Table:
     """Every layer; the one where most RAM is live is marked."""
     memory = report.memory
     bound = "the least there can be" if memory["order_proven"] else f"at least {_bytes(memory['lower_bound'])}"
-    columns = ("layer", "op", "output", "MACC>", "flash>", "cycles>", "RAM live>", "")
+    maccs = any(layer.macc for layer in report.layers)  # trees multiply nothing
+    columns = ("layer", "op", "output", *(["MACC>"] if maccs else []), "flash>", "cycles>", "RAM live>", "")
     made = table(*columns, title="layers", caption=f"arena {_bytes(memory['arena'])} ({bound})")
     for layer in report.layers:
         peak = "peak" if layer.name == memory["peak_at"] and len(report.layers) > 1 else ""
-        numbers = (f"{layer.macc:,}", _bytes(layer.flash), _count(layer.cycles), _bytes(layer.live))
-        row(made, layer.name, layer.op, layer.shape, *numbers, f"{layer.detail} {peak}".strip())
+        numbers = (_bytes(layer.flash), _count(layer.cycles), _bytes(layer.live))
+        macc = [f"{layer.macc:,}"] if maccs else []
+        row(made, layer.name, layer.op, layer.shape, *macc, *numbers, f"{layer.detail} {peak}".strip())
     return made
 
 
@@ -157,9 +159,7 @@ def _verdict(one: Verdict) -> str:
 
 def proof_line(proof: Proof) -> str:
     """`proven: 12,532 threshold rows on the host, 0 disagreements`, or what was found instead."""
-    head = "proven" if proof.proven else "NOT proven"
-    ties = f", {counted(proof.near_ties, 'near tie')} not compared" if proof.near_ties else ""
-    return f"{head}: {proof.rows:,} {proof.source} on the {proof.on}, {counted(proof.wrong, 'disagreement')}{ties}"
+    return f"{'proven' if proof.proven else 'NOT proven'}: {proof}"
 
 
 def counted(number: int, thing: str) -> str:

@@ -68,6 +68,9 @@ class TreeEnsemble(Op):
         form = f" form={self.form}" if self.form else ""
         return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}{form}"
 
+    def smaller(self) -> tuple[str, ...]:
+        return ("train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)",)
+
     @cached_property
     def encodings(self) -> Encodings:
         """The leaves, the table and the branches, made once for all forms and boards."""
