@@ -41,7 +41,7 @@ def examine() -> Iterator[Check]:
 _CORE = {
     "numpy": "arrays",
     "scikit-learn": "the models",
-    "onnx": "ONNX graphs",
+    "onnx": "ONNX graphs, in a later version",
     "skops": "model files that run no code",
     "jinja2": "templates of the C",
     "networkx": "graphs",

@@ -16,20 +16,19 @@ from mcugen.frontends.pickle_file import one_line
 MAX_FILE = 2**30  # bytes; a model for a microcontroller is a thousand times smaller
 SAVE_HELP = "save the fitted model with `skops.io.dump(model, 'model.skops')` and give that file"
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview
+ModelFile = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What a model file held: the object (not checked yet), the file's format, and notes for the user (warnings)."""
+    """What a model file held: the object (not checked yet), and notes for the user (warnings)."""
 
     estimator: object
-    format: str
     loc: Loc
     notes: tuple[str, ...] = ()
 
 
-def read_model(source: Source, *, allow_pickle: bool = False) -> LoadedModel:
+def read_model(source: ModelFile, *, allow_pickle: bool = False) -> LoadedModel:
     """The model in a file (path) or in bytes; skops, or pickle and joblib with `allow_pickle`.
 
     Nothing in a skops file is run. Raises E0101 (cannot be read), E0102 (no model file), E0103 (pickle without the flag),
@@ -44,13 +43,13 @@ def read_model(source: Source, *, allow_pickle: bool = False) -> LoadedModel:
     raise _no_model(data, loc)
 
 
-def _name(source: Source) -> str:
+def _name(source: ModelFile) -> str:
     if isinstance(source, bytes | bytearray | memoryview):
         return ""
     return one_line(os.fsencode(source).decode("utf-8", "replace"))  # a path may hold bytes that no terminal takes
 
 
-def _content(source: Source, loc: Loc) -> bytes:
+def _content(source: ModelFile, loc: Loc) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     path = Path(source)
@@ -100,14 +99,14 @@ def _no_model(data: bytes, loc: Loc) -> McugenError:
 
 def _skops(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
     estimator, notes = skops_file.load(data, loc)
-    return LoadedModel(estimator, "skops", loc, notes)
+    return LoadedModel(estimator, loc, notes)
 
 
 def _pickle(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
     if not allow_pickle:
         raise pickle_file.refused(data, loc)
     estimator, notes = pickle_file.load(data, loc)
-    return LoadedModel(estimator, "pickle", loc, notes)
+    return LoadedModel(estimator, loc, notes)
 
 
 def _onnx(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:

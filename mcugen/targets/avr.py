@@ -37,8 +37,6 @@ BAUD = 115_200  # of the sketches that project.py writes
 class Avr:
     """The toolchain of every AVR board."""
 
-    measures: tuple[str, ...] = ("cycles", "stack", "sram_peak")
-
     def build(self, project: Path, board: Board, model: str) -> Build:
         """`pio run` for the board's environment. E0602 with the compiler's words, E0501 and E0502 where it does not fit."""
         done = _pio(project, board)

@@ -48,8 +48,6 @@ class RowsRun:
 class Toolchain(Protocol):
     """What a target can do with a generated project. A step that a board does not have raises E0901."""
 
-    measures: tuple[str, ...]  # of "cycles", "instructions", "stack", "sram_peak"
-
     def build(self, project: Path, board: Board, model: str) -> Build:
         """Build a PlatformIO project that holds the model `model`.
 

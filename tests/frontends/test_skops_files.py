@@ -29,7 +29,7 @@ TEXT = str(read_estimator(MODEL, "m"))
 @pytest.mark.parametrize("options", [{}, {"compression": 8}, {"compression": 12}, {"compression": 14}], ids=str)
 def test_skops(options):
     loaded = read_model(skops.io.dumps(MODEL, **options))
-    assert (loaded.format, loaded.notes) == ("skops", ())
+    assert loaded.notes == ()
     assert str(read_estimator(loaded.estimator, "m")) == TEXT
 
 
