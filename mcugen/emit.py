@@ -20,8 +20,6 @@ from mcugen.memory.plan import ARENA, MemoryPlan
 from mcugen.op import same
 from mcugen.symbols import remark, rests_of
 
-__all__ = ["Files", "emit", "interface_macros", "label_function", "signature"]
-
 Files = Mapping[str, str]
 AVR_OBJECT = 32_767  # bytes of the largest object that avr-gcc takes
 
@@ -232,7 +230,7 @@ class _Function:
             "tensors": [self._placed(v) for v in self.tensors],
             "steps": [self.node(node) | {"variables": [*self._variables(node)]} for node in nodes],
             "result": "0" if self.interface.result is None else self.names[self.interface.result],
-            "taken": self.interface.result in self.taken,
+            "index_taken": self.interface.returns == "int" and self.interface.result in self.taken,
         }
 
     def node(self, node: Node) -> dict[str, Any]:

@@ -116,6 +116,15 @@ def test_a_returned_index_that_another_node_takes() -> None:
     assert_same_floats(found[1], floats(0, 2, 10, 8), "scaled")
 
 
+def test_a_returned_number_that_another_node_takes() -> None:
+    builder = GraphBuilder("run")
+    (total,) = builder.add(Total(), builder.input("x", f32(2)), names=("total",))
+    s = builder.state("s", np.float32(0))
+    builder.update(s, *builder.add(Add(), s, total))
+    builder.output(total)
+    assert run_row(compiled(builder.build()), floats(1.25, 2)) == [np.float32(3.25)]
+
+
 def test_a_number_that_nobody_takes() -> None:
     builder = GraphBuilder("run")
     x = builder.input("x", f32(3))
