@@ -1,0 +1,188 @@
+"""What the report estimates of trees beside what is measured, on data and models that benchmarks/cost_model.py has not seen.
+
+Promised: flash within 5 % or 100 bytes of the ELF's model part, RAM within 16 bytes of what the simulator says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, make_classification, make_regression
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mcugen.boards import Board, Target, load_board
+from mcugen.emit import emit
+from mcugen.frontends.sklearn import read_estimator
+from mcugen.ir import Array
+from mcugen.memory.plan import plan
+from mcugen.op import Cost, Form
+from mcugen.ops.tree_ensemble import TreeEnsemble
+from mcugen.report import Report, report
+from mcugen.targets import elf
+from mcugen.targets.avr import build_driver, model_part, run_driver
+from mcugen.targets.driver import Unit
+
+pytestmark = pytest.mark.long
+
+BOARDS = ("uno", "mega2560")
+FORMS = ("branches", "branches16", "table")
+ROWS = 150
+NEAR_TABLES = 50_000  # bytes of tables in one program: all must be within 64 KiB
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A model in one form for one output: its C, its report, and rows of its data."""
+
+    what: str
+    op: TreeEnsemble
+    unit: Unit
+    report: Report
+    rows: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Bytes: flash of all that the model has in the ELF, and RAM: static, the caller's buffers, and the deepest stack."""
+
+    flash: int
+    ram: int
+
+
+def blobs(seed: int, rows: int, features: int, classes: int, **options: Any) -> tuple[Array, Array]:
+    return make_classification(
+        rows, features, n_informative=max(3, features - 3), n_redundant=0, n_classes=classes, n_clusters_per_class=2,
+        random_state=seed, **options,
+    )  # fmt: skip
+
+
+def models() -> Iterator[tuple[str, Any, Array]]:
+    """Fitted models and their rows: labels of all kinds, weights, many trees, few leaves, features near and far."""
+    x, y = blobs(21, 400, 6, 3, class_sep=0.7)
+    names = np.array(["left", "in between", "größer"])[y]
+    yield "strings", DecisionTreeClassifier(min_samples_leaf=3, random_state=1).fit(x, names), x
+    x, y = blobs(22, 1500, 11, 2, flip_y=0.15)
+    yield "deep", DecisionTreeClassifier(random_state=1).fit(x, y), x
+    x, y = blobs(23, 900, 9, 4, weights=[0.6, 0.25, 0.1, 0.05], flip_y=0.1)
+    balanced = RandomForestClassifier(15, max_depth=5, class_weight="balanced", random_state=1)
+    yield "balanced", balanced.fit(x, y * 7 - 3), x
+    weight = np.random.default_rng(0).random(len(y))
+    # Not by a bootstrap: scikit-learn 1.9 draws by weight there, and its leaves hold counts again.
+    weighted = ExtraTreesClassifier(6, max_leaf_nodes=25, random_state=1)
+    yield "weighted", weighted.fit(x, y, sample_weight=weight), x
+    uneven = DecisionTreeClassifier(max_depth=5, class_weight={0: 1, 1: 2**0.5, 2: np.pi, 3: np.e}, random_state=1)
+    yield "uneven", uneven.fit(x, y), x
+    x, y = blobs(24, 700, 8, 2, flip_y=0.05)
+    yield "forty", RandomForestClassifier(40, max_depth=4, random_state=1).fit(x, y), x
+    x, y = blobs(25, 800, 30, 5)
+    yield "few_leaves", RandomForestClassifier(20, max_leaf_nodes=12, random_state=1).fit(x, y * 1000), x
+    x, y = blobs(26, 500, 14, 3)
+    names = np.array(["ja", "nein", "vielleicht"])[y]
+    yield "extra", ExtraTreesClassifier(12, max_depth=6, random_state=1).fit(x, names), x
+    x, y = blobs(27, 400, 25, 6)
+    yield "extra_full", ExtraTreesClassifier(3, random_state=1).fit(x, y), x
+    x, y = load_diabetes(return_X_y=True, scaled=False)
+    yield "number", DecisionTreeRegressor(max_leaf_nodes=40, random_state=1).fit(x, y), x
+    yield "numbers", RandomForestRegressor(12, max_depth=5, min_samples_leaf=3, random_state=1).fit(x, y), x
+    weight = np.random.default_rng(0).random(len(y))
+    weighted = ExtraTreesRegressor(40, max_leaf_nodes=10, random_state=1)
+    yield "weighted_numbers", weighted.fit(x, y, sample_weight=weight), x
+    x, y = make_regression(400, 18, random_state=28)
+    yield "made_numbers", RandomForestRegressor(5, max_leaf_nodes=50, random_state=1).fit(x, y), x
+
+
+def cases(board: Board) -> Iterator[Case]:
+    """Every model in every output and form of which the board has room for twice."""
+    target, number = Target(board), 0
+    for what, model, rows in models():
+        for output in ("label", "proba") if hasattr(model, "classes_") else ("value",):
+            module = read_estimator(model, "m", output)
+            (node,) = module.predict.nodes
+            for form in FORMS:
+                op = node.op.with_form(Form(form, Cost()), target)
+                predict = replace(module.predict, nodes=(replace(node, op=op),))
+                decided = replace(module, name=f"e{number}", functions=(predict,))
+                memory = plan(decided, target)
+                found = report(decided, memory, target)
+                if 2 * found.flash.value < board.flash:
+                    number += 1
+                    unit = Unit(decided, emit(decided, memory, target))
+                    yield Case(f"{what} {output} {form}", op, unit, found, rows[:ROWS].astype(np.float32))
+
+
+def programs(batch: list[Case], board: Board) -> Iterator[list[Case]]:
+    """As many cases to a program as fit."""
+    room, chosen = min(0.7 * board.flash, NEAR_TABLES), list[Case]()
+    for case in batch:
+        if sum(c.report.flash.value for c in [*chosen, case]) > room:
+            yield chosen
+            chosen = []
+        chosen.append(case)
+    yield chosen
+
+
+def measure(program: list[Case], board: Board, folder: Path) -> Iterator[Measured]:
+    """Each case's figures. The driver asks for no labels, so the function that gives them is added from its object."""
+    units = [case.unit for case in program]
+    built = build_driver(units, board, folder)
+    runs = run_driver(built, units, [[case.rows] for case in program], board)
+    for i, (case, run) in enumerate(zip(program, runs, strict=True)):
+        name = case.unit.module.name
+        flash, static = model_part(built, name)
+        linked = {symbol.name for symbol in elf.symbols(built)}
+        label = [s for s in elf.symbols(folder / str(i) / f"{name}.o") if s.name.startswith(f"{name}_label")]
+        assert not linked & {symbol.name for symbol in label}
+        yield Measured(flash + sum(s.size for s in label), static + case.report.buffers + max(run.stacks))
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def measured(request, require, tmp_path_factory) -> list[tuple[Case, Measured]]:
+    require("avr-gcc", "simavr", "python:elftools")
+    board = load_board(request.param)
+    folder = tmp_path_factory.mktemp("estimates")
+    batch = [*cases(board)]
+    found = [
+        one
+        for i, program in enumerate(programs(batch, board))
+        for one in measure(program, board, folder / str(i))
+    ]  # fmt: skip
+    return [*zip(batch, found, strict=True)]
+
+
+def test_all_kinds_are_among_them(measured):
+    assert len(measured) >= 30
+    assert {case.op.form for case, _ in measured} == set(FORMS)
+    leaves = [case.op.encodings.leaves for case, _ in measured]
+    assert {one.kind for one in leaves} >= {"votes", "shares", "numbers"}
+    assert 5 in {one.share_bytes for one in leaves}  # 40-bit shares: the samples are weighted
+
+
+def test_flash_is_within_5_percent_or_100_bytes(measured):
+    outside = {
+        case.what: (case.report.flash.value, found.flash)
+        for case, found in measured
+        if abs(case.report.flash.value - found.flash) > max(100, 0.05 * found.flash)
+    }
+    assert outside == {}, "estimated, measured"
+
+
+# Not held yet: 17 and 18 bytes too many are estimated for 40-bit shares. A case that is mended has to go from here.
+RAM_OUTSIDE = {
+    "uno": {f"weighted {output} {form}" for output in ("label", "proba") for form in ("branches", "branches16")},
+    "mega2560": set[str](),
+}
+
+
+def test_ram_is_within_16_bytes(measured, request):
+    outside = {
+        case.what: (case.report.ram.value, found.ram)
+        for case, found in measured
+        if abs(case.report.ram.value - found.ram) > 16
+    }
+    assert set(outside) == RAM_OUTSIDE[request.node.callspec.params["measured"]], f"(estimated, measured): {outside}"
