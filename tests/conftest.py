@@ -1,4 +1,5 @@
-"""What all tests have: golden files, brought up to date with `pytest --update-golden` (read the diff before you keep it)."""
+"""What all tests have: tools that may be missing, and golden files, brought up to date with `pytest --update-golden` (read
+the diff before you keep it)."""
 
 from __future__ import annotations
 
@@ -6,15 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tools
 
 GOLDEN = Path(__file__).parent / "golden"
 Golden = Callable[[str, str], None]
+Require = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write tests/golden/ anew from what the code gives now"
     )
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """`require("avr-gcc", "simavr")`: go on only where all of them are to be had (see tools.py)."""
+    return tools.require
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
+from tools import tool
 
 from mcugen.boards import Target, load_board
 from mcugen.emit import emit
@@ -37,7 +36,7 @@ def run_sanitized(
     units: Sequence[Unit], inputs: Sequence[Sequence[Array]], flags: Sequence[str] = SANITIZE
 ) -> list[list[Array]]:
     """Per unit its outputs, each (rows, *its shape), for its inputs; fails on a warning or on anything a sanitizer finds."""
-    gcc = _needs("gcc")
+    gcc = tool("gcc")
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         sources = [*write_driver(here, units), Path(__file__).parent / "ops" / "run_rows.c"]
@@ -64,7 +63,7 @@ def _printed(units: Sequence[Unit], main: str, compiler: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         here, program = Path(folder), Path(folder) / "main"
         sources = write_files(here, units, main)
-        _call([_needs(compiler[0]), *compiler[1:], *SANITIZE, *map(str, sources), "-o", str(program)])
+        _call([tool(compiler[0]), *compiler[1:], *SANITIZE, *map(str, sources), "-o", str(program)])
         return _call([str(program)]).decode()
 
 
@@ -81,7 +80,7 @@ def check_as_cpp(units: Sequence[Unit]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_driver(Path(folder), units)
         files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
-        _call([_needs("g++"), *CPP[1:], "-fsyntax-only", *files])
+        _call([tool("g++"), *CPP[1:], "-fsyntax-only", *files])
 
 
 def check_on_avr(units: Sequence[Unit]) -> None:
@@ -90,11 +89,11 @@ def check_on_avr(units: Sequence[Unit]) -> None:
         write_driver(Path(folder), units)
         files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
         for language in (C99, CPP):
-            _call([_needs("avr-gcc"), "-mmcu=atmega328p", "-Os", *language[1:], "-fsyntax-only", *files])
+            _call([tool("avr-gcc"), "-mmcu=atmega328p", "-Os", *language[1:], "-fsyntax-only", *files])
 
 
 def check_with_clang(files: Sequence[Path]) -> None:
-    """clang links the files, with what it alone warns of; skipped where it is not installed."""
+    """clang links the files, with what it alone warns of; wanted where CI is set."""
     for language in (C99, CPP):
         program = files[0].with_suffix("")
         _call([*_clang(), *language[1:], "-Wunused", "-Wcast-align", *map(str, files), "-o", str(program)])
@@ -103,7 +102,7 @@ def check_with_clang(files: Sequence[Path]) -> None:
 def _clang() -> list[str]:
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc"]
-    return [_needs("clang")]
+    return [tool("clang")]
 
 
 def assert_same_floats(found: Array, wanted: Array, what: str) -> None:
@@ -128,13 +127,6 @@ def _results(units: Sequence[Unit], counts: Sequence[int], raw: bytes) -> list[l
         at += size
     assert at == len(raw)
     return results
-
-
-def _needs(tool: str) -> str:
-    found = shutil.which(tool)
-    if found is None:
-        pytest.skip(f"{tool} is not installed")
-    return found
 
 
 def _call(command: Sequence[str], stdin: bytes = b"") -> bytes:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import csv
 import difflib
-import importlib.util
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tools import is_there, require
 
 from mcugen.boards import all_boards
 
@@ -55,7 +54,7 @@ class Shell:
             if name := re.match(r"# (\S+\.py)\n", body):
                 (self.folder / name[1]).write_text(body)
             return found[0]
-        missing = [tool for tool in found["needs"].replace("needs", "").split() if not _is_there(tool)]
+        missing = [tool for tool in found["needs"].replace("needs", "").split() if not is_there(tool)]
         self.missing += missing
         if missing:
             return found[0]
@@ -83,10 +82,6 @@ class Shell:
         file.chmod(0o755)
 
 
-def _is_there(tool: str) -> bool:
-    return bool(importlib.util.find_spec(tool.removeprefix("python:")) if ":" in tool else shutil.which(tool))
-
-
 def _without_numbers(text: str) -> str:
     """What is the same whatever the compiler: other numbers make other widths of columns, too."""
     return re.sub(r"[\d.,]+|─+|\s+", "#", text).replace("##", "#")
@@ -96,9 +91,7 @@ def _without_numbers(text: str) -> str:
 def test_commands_print_what_the_document_says(document, request, tmp_path):
     shell = Shell(tmp_path, exact=bool(os.environ.get("CI")) or request.config.getoption("--update-golden"))
     _compare(document, lambda text: BLOCK.sub(shell.block, text), request)
-    if shell.missing:
-        missing = f"missing: {', '.join(dict.fromkeys(shell.missing))} (mcugen doctor)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    require(*shell.missing)
 
 
 def _compare(document: str, renew: Callable[[str], str], request: pytest.FixtureRequest) -> None:

@@ -6,10 +6,9 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -347,8 +346,9 @@ def test_a_full_disk_before_the_first_byte(tiny_disk: Path) -> None:
     assert not (tiny_disk / "a").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, to become another user")
-def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_a_folder_that_may_not_be_written(require: Callable[..., None], tmp_path: Path) -> None:
+    require("setpriv")
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
     program = (

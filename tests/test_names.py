@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from mcugen.diagnostics import McugenError
 from mcugen.names import CORE, HEADERS, KEYWORDS, MACROS, MAX_NAME, check_name, is_identifier, suggest_name
-
-CORE_FOLDER = Path("/usr/share/arduino/hardware/arduino/avr/cores/arduino")
+from mcugen.targets.simavr import arduino_core
 
 
 def refusal(name: str) -> str:
@@ -102,20 +101,24 @@ def test_identifiers_may_be_longer_and_core_names() -> None:
     assert not is_identifier("int")
 
 
-@pytest.mark.skipif(not CORE_FOLDER.is_dir(), reason="no Arduino core on this machine (mcugen doctor)")
-def test_no_header_of_the_core_can_be_hidden() -> None:
-    for header in CORE_FOLDER.glob("*.h"):
+def test_no_header_of_the_core_can_be_hidden(require: Callable[..., None]) -> None:
+    require("arduino-core-avr")
+    for header in _core().glob("*.h"):
         assert header.stem.lower() in {name.lower() for name in HEADERS | CORE | KEYWORDS}, header.name
 
 
-@pytest.mark.skipif(shutil.which("avr-g++") is None or not CORE_FOLDER.is_dir(), reason="no avr-g++ or Arduino core")
-def test_no_macro_of_the_core_begins_with_a_names_macro() -> None:
+def test_no_macro_of_the_core_begins_with_a_names_macro(require: Callable[..., None]) -> None:
     """The C defines `<NAME>_FEATURES`, `_CLASSES`, `_LABEL_SIZE` and the guard `<NAME>_H`: the core must have none of them."""
-    flags = ["-mmcu=atmega328p", "-DF_CPU=16000000L", f"-I{CORE_FOLDER}", f"-I{CORE_FOLDER}/../../variants/standard"]
-    command = ["avr-g++", *flags, "-DDECIMAL_DIG=17", "-dM", "-E", "-x", "c++", CORE_FOLDER / "Arduino.h"]
+    require("avr-g++", "arduino-core-avr")
+    flags = ["-mmcu=atmega328p", "-DF_CPU=16000000L", f"-I{_core()}", f"-I{_core()}/../../variants/standard"]
+    command = ["avr-g++", *flags, "-DDECIMAL_DIG=17", "-dM", "-E", "-x", "c++", _core() / "Arduino.h"]
     text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     stems = set(re.findall(r"#define ([A-Z][A-Z0-9_]*)_(?:FEATURES|CLASSES|LABEL_SIZE|H)\b", text))
     assert not [stem for stem in stems if not refused(stem.lower())]
+
+
+def _core() -> Path:
+    return arduino_core() / "cores" / "arduino"
 
 
 def refused(name: str) -> bool:

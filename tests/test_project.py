@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import shutil
 import subprocess
 import zipfile
 from configparser import ConfigParser
@@ -19,6 +17,7 @@ from typing import ClassVar, get_args
 
 import numpy as np
 import pytest
+from tools import require
 
 from mcugen.boards import Arch, Board, PlatformIO, Target, load_board
 from mcugen.diagnostics import McugenError
@@ -316,9 +315,9 @@ def test_platformio_needs_a_board_that_it_knows() -> None:
     assert laid_out("c", HOST)
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 @pytest.mark.parametrize("order", [(*FLAGS, "-Ofast"), ("-Ofast", *FLAGS)])
 def test_the_flags_win_over_a_frameworks_ofast(order: tuple[str, ...]) -> None:
+    require("gcc")
     command = ["gcc", *order, "-dM", "-E", "-x", "c", "/dev/null"]
     macros = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert "__FAST_MATH__" not in macros
@@ -380,13 +379,6 @@ def test_sample_values_become_the_floats_that_the_model_sees() -> None:
 # --- it builds
 
 
-def need(*tools: str) -> None:
-    """Go on only where the tools are to be had; a laptop may lack them, CI may not."""
-    missing = [tool for tool in tools if not (CORE.is_dir() if tool == "arduino-core-avr" else shutil.which(tool))]
-    if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"missing: {', '.join(missing)} (mcugen doctor)")
-
-
 def compile_sketch(sketch: Path, include: Path) -> None:
     core = [f"-I{CORE}/cores/arduino", f"-I{CORE}/variants/standard", "-DF_CPU=16000000L", "-DARDUINO=10819"]
     flags = ["-mmcu=atmega328p", "-Os", "-std=gnu++11", "-fno-exceptions", "-DDECIMAL_DIG=__DECIMAL_DIG__", *core]
@@ -400,14 +392,14 @@ def compile_sketch(sketch: Path, include: Path) -> None:
 def test_the_sketch_compiles_for_an_uno(
     tmp_path: Path, kind: str, labels: tuple[Label, ...], sample: list[float] | None
 ) -> None:
-    need("avr-g++", "arduino-core-avr")
+    require("avr-g++", "arduino-core-avr")
     write(tmp_path, laid_out("arduino", kind=kind, labels=labels, sample=sample))
     compile_sketch(tmp_path / "examples/Iris/Iris.ino", tmp_path / "src")
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_a_graph_of_tensors_is_run_not_predicted(tmp_path: Path, outputs: int) -> None:
-    need("avr-g++", "arduino-core-avr")
+    require("avr-g++", "arduino-core-avr")
     net, board = relus(outputs), load_board("uno")
     target = Target(board)
     content = layout(net, emit(net, plan(net, target), target), board, "arduino", [1, -2, 3, -4])
@@ -436,7 +428,7 @@ def calling(example: str) -> str:
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What the sketches of several models say to the same lines: built by PlatformIO in one run, run by simavr."""
-    need("avr-gcc", "arduino-core-avr")
+    require("avr-gcc", "arduino-core-avr")
     from mcugen.targets.platformio import run_pio
     from mcugen.targets.simavr import simulate
 

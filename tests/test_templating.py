@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
@@ -112,8 +112,8 @@ def test_c_str() -> None:
         c_str("\ud800")
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
-def test_the_compiler_reads_back_what_the_filters_write(tmp_path: Path) -> None:
+def test_the_compiler_reads_back_what_the_filters_write(require: Callable[..., None], tmp_path: Path) -> None:
+    require("gcc")
     texts = ["", "plain", "größe", '"quoted" \\', "a\tb\nc", "\x00\x011", "????/??=", "日本1", "\x7f9"]
     bits = np.random.default_rng(0).integers(0, 0x7F800000, 2000, dtype=np.uint32)
     floats = np.concatenate([bits.view(np.float32), -bits.view(np.float32)])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from tools import tool
 
 from mcugen.boards import Target, load_board
 from mcugen.emit import emit
@@ -102,13 +102,6 @@ def batch() -> list[Case]:
             found += [Case(unit, asked(rows)) for unit in units(model, output, name)]
     assert len(found) >= 50
     return found
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name}: not on PATH")
-    return str(found)
 
 
 def run(command: Sequence[object], **options: Any) -> bytes:
