@@ -20,7 +20,7 @@ from mcugen.passes import run as run_passes
 from mcugen.report import Report, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
-from mcugen.verify import Proof, probe, prove, require
+from mcugen.verify import Proof, checked_rows, probe, prove, require
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
@@ -147,23 +147,3 @@ class Compiled:
         from mcugen.folder import write
 
         return write(Path(folder), self.layout(as_, sample))
-
-
-def checked_rows(rows: Array, module: Module) -> Array:
-    """Rows as float32 (n, features); E0110 for another shape or for what is not numbers."""
-    features = module.predict.of(Storage.INPUT)[0].type.size
-    try:
-        with np.errstate(over="ignore"):
-            data = np.asarray(rows).astype(np.float32)
-    except (TypeError, ValueError) as problem:
-        raise error(
-            "E0110", f"the data are not numbers: {problem}", help="give an array of numbers, one row per sample"
-        ) from problem
-    if data.ndim != 2 or data.shape[1] != features:
-        shape = "x".join(map(str, data.shape)) or "a single number"
-        raise error(
-            "E0110",
-            f"the data are {shape}; the model takes rows of {features} features",
-            help=f"give an array of shape (rows, {features})",
-        )
-    return data

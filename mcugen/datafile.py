@@ -17,6 +17,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.ir import Array
+from mcugen.verify import other_shape
 
 MAX_BYTES = 2**30  # of the numbers that are held at once
 HELP = "give a .npy or .npz file of numbers, or a .csv with one row per sample"
@@ -74,10 +75,9 @@ def _checked(rows: Array, features: int, loc: Loc) -> Array:
     """The rows where they have the model's columns, else E0110."""
     if rows.dtype.kind not in "fiub":
         raise error("E0109", f"the file holds {rows.dtype}, not numbers", help=HELP, loc=loc)
-    shape = "x".join(map(str, rows.shape)) or "a single number"
     if rows.ndim != 2:
         help = f"it must be rows x {features}: save `X.reshape(-1, {features})`"
-        raise error("E0110", f"the data are {shape}; the model takes rows of {features} features", help=help, loc=loc)
+        raise other_shape(rows.shape, features, help, loc)
     if rows.shape[1] != features:
         raise _columns(rows.shape[1], features, loc)
     if not len(rows):
@@ -90,8 +90,7 @@ def _columns(found: int, features: int, loc: Loc, last: str = "") -> McugenError
     help = f"give exactly the {features} columns the model was trained on, in their order"
     if found == features + 1:
         help = f"if the last column{called} is the label, leave it out: only the {features} features are read"
-    text = f"the data have {found} columns; the model takes {features} features"
-    return error("E0110", text, help=help, loc=loc)
+    return other_shape((1, found), features, help, loc)
 
 
 def _damaged(problem: object, loc: Loc) -> McugenError:

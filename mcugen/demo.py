@@ -18,7 +18,8 @@ from mcugen.diagnostics import CODES, EXIT_VERIFY, Diagnostic, McugenError, erro
 from mcugen.folder import write
 from mcugen.ir import Array
 from mcugen.targets import toolchain_for
-from mcugen.targets.avr import BAUD, build_driver, model_part
+from mcugen.targets.avr import build_driver, model_part
+from mcugen.targets.serial import open_port
 from mcugen.targets.toolchain import Build
 from mcugen.verify import Proof, require
 
@@ -231,11 +232,7 @@ def _flash(digits: Digits, compiled: Compiled, project: Path, say: Show) -> None
 
 def _greeting(port: str) -> list[str]:
     """The two lines that the sketch says at its start: what it takes, and its answer to the sample row."""
-    try:
-        import serial
-    except ImportError as missing:
-        raise error("E0606", "pyserial is not installed", help="install it: `pip install 'mcugen[build]'`") from missing
-    with serial.Serial(port, BAUD, timeout=0.2) as line:  # opening resets the board
+    with open_port(port, timeout=0.2) as line:  # opening resets the board
         return [_line(line), _line(line)]
 
 

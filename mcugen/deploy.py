@@ -1,17 +1,15 @@
-"""From C to a board: the sketch as a PlatformIO project, built, and the serial port that it goes through."""
+"""From C to a board: the sketch as a PlatformIO project, built, and the rows that it takes."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mcugen.compile import Compiled
-from mcugen.diagnostics import McugenError, error
 from mcugen.ir import Array
 from mcugen.targets import toolchain_for
 from mcugen.targets.toolchain import Build
@@ -39,44 +37,6 @@ def build(compiled: Compiled, folder: Path, sample: Sequence[float] | None = Non
     toolchain = toolchain_for(board)
     compiled.write(folder, "platformio", sample)
     return toolchain.build(folder, board, compiled.module.name)
-
-
-@dataclass(frozen=True)
-class Port:
-    """A serial port: the name to open, and what is behind it."""
-
-    device: str
-    description: str
-
-
-def ports() -> tuple[Port, ...]:
-    """The serial ports that have hardware behind them. E0606 without pyserial."""
-    try:
-        from serial.tools.list_ports import comports
-    except ImportError as missing:
-        raise error("E0606", "pyserial is not installed", help="install it: `pip install 'mcugen[build]'`") from missing
-    # Linux lists every port that a PC could have, without an id where there is none
-    found = (p for p in comports() if p.hwid not in ("", "n/a", None))
-    return tuple(Port(str(p.device), str(p.description)) for p in sorted(found))
-
-
-def choose_port(asked: str | None, found: Iterable[Port] | None = None) -> str:
-    """The port that was asked for, else the only one that is there. E0703 where there is none, or more than one."""
-    if asked and (not asked.startswith("/") or Path(asked).exists()):
-        return asked
-    there = [*(ports() if found is None else found)]
-    if asked or len(there) != 1:
-        raise _no_choice(there, asked)
-    return there[0].device
-
-
-def _no_choice(there: Sequence[Port], asked: str | None) -> McugenError:
-    notes = [f"{port.device}: {port.description}" for port in there]
-    what = f"there are {len(there)} serial ports" if there else "no board was found: there is no serial port"
-    help = "plug the board in, with a cable that carries data, or name its port with --port"
-    if there:
-        help = f"say which one with --port, for example `--port {there[0].device}`"
-    return error("E0703", f"there is no port {asked}" if asked else what, help=help, notes=notes)
 
 
 def sample_row(compiled: Compiled, rows: Array | None) -> list[float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mcugen.compile import Compiled, checked_rows
+from mcugen.compile import Compiled
 from mcugen.ir import Array
 from mcugen.targets import toolchain_for
-from mcugen.verify import Proof, probe, prove
+from mcugen.verify import Proof, checked_rows, probe, prove
 
 BUDGET = 400_000_000  # simulated cycles that a proof without data may take: about ten seconds
 FEWEST, MOST = 200, 20_000  # rows of such a proof

@@ -18,7 +18,9 @@ from mcugen.diagnostics import error
 from mcugen.interface import Does, Parameter, Signature, interface_macros, label_function, signature
 from mcugen.ir import Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
+from mcugen.targets.serial import BAUD
 from mcugen.templating import c_lit, environment
+from mcugen.verify import other_shape
 
 As = Literal["arduino", "platformio", "header", "c", "zip"]
 Content = Mapping[str, str | bytes]
@@ -133,6 +135,7 @@ def layout(
         "facts": dict(facts or {}),
         "sample": _sample(sample, api),
         "flags": FLAGS,
+        "baud": BAUD,
         "architecture": _architecture(board),
         "keywords": _keywords(api),
         "version": __version__,
@@ -246,11 +249,7 @@ def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:
     if sample is None or api.inputs[0].ctype != "float":
         return None
     if len(sample) != api.features:
-        raise error(
-            "E0110",
-            f"the sample row has {len(sample)} values, the model takes {api.features}",
-            help=f"give one row of {api.features} numbers",
-        )
+        raise other_shape((1, len(sample)), api.features, f"give a sample row of {api.features} numbers")
     return [*_literals(sample)]
 
 

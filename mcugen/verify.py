@@ -71,6 +71,30 @@ def probe(module: Module, limit: int) -> Array:
     return rows[0] if rows else rng.standard_normal((min(limit, 256), features))
 
 
+def checked_rows(rows: Array, module: Module) -> Array:
+    """Rows as float32 (n, features); E0110 for another shape or for what is not numbers."""
+    features = module.predict.of(Storage.INPUT)[0].type.size
+    try:
+        with np.errstate(over="ignore"):
+            data = np.asarray(rows).astype(np.float32)
+    except (TypeError, ValueError) as problem:
+        help = "give an array of numbers, one row per sample"
+        raise error("E0110", f"the data are not numbers: {problem}", help=help) from problem
+    if data.ndim != 2 or data.shape[1] != features:
+        raise other_shape(data.shape, features, f"give an array of shape (rows, {features})")
+    return data
+
+
+def other_shape(shape: tuple[int, ...], features: int, help: str, loc: Loc = Loc()) -> McugenError:
+    """E0110 for data that are no rows of the model's features."""
+    if len(shape) == 2:
+        text = f"the data have {shape[1]} columns; the model takes {features} features"
+    else:
+        shown = "x".join(map(str, shape)) or "a single number"
+        text = f"the data are {shown}; the model takes rows of {features} features"
+    return error("E0110", text, help=help, loc=loc)
+
+
 def prove(module: Module, reference: Reference, rows: Array, run: Run, *, on: Where, source: str) -> Proof:
     """Run the C on the rows (n, features) and compare it with the model's own answers."""
     with np.errstate(over="ignore"):

@@ -429,7 +429,7 @@ def test_names_with_brackets_are_no_markup(here: Path) -> None:
 
 
 def test_ports(here: Path) -> None:
-    from mcugen.deploy import Port, choose_port
+    from mcugen.targets.serial import Port, choose_port
 
     one, two = Port("/dev/ttyACM0", "Uno"), Port("/dev/ttyUSB0", "Nano")
     assert choose_port(None, [one]) == "/dev/ttyACM0"

@@ -82,8 +82,9 @@ def flash(session: Session, /, port: str | None, folder: Path | None, **asked: A
 
     Through PlatformIO, over the serial port of --port or the only one that is there.
     """
-    from mcugen.deploy import choose_port, project_folder, sample_row
+    from mcugen.deploy import project_folder, sample_row
     from mcugen.targets import toolchain_for
+    from mcugen.targets.serial import choose_port
 
     chosen = choose_port(port)
     compiled = _proven(session, **asked)
@@ -108,8 +109,8 @@ def monitor(session: Session, board: str, port: str | None) -> None:
     Until Ctrl-C, or until the port goes.
     """
     from mcugen.boards import load_board
-    from mcugen.deploy import choose_port
     from mcugen.targets import toolchain_for
+    from mcugen.targets.serial import choose_port
 
     found = load_board(board)
     for line in toolchain_for(found).monitor(choose_port(port), found):

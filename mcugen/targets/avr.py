@@ -16,21 +16,20 @@ from mcugen.diagnostics import McugenError, error
 from mcugen.ir import Array
 from mcugen.targets import elf
 from mcugen.targets.driver import Unit, driver_sources, pack_rows, row_sizes, unpack_results, write_driver
+from mcugen.targets.host import STRICT, compile_c
 from mcugen.targets.platformio import PINNED, PioResult, choose_platform, run_pio
+from mcugen.targets.serial import monitor, unusable
 from mcugen.targets.simavr import PACKAGES, SimResult, simulate
 from mcugen.targets.toolchain import Build, RowsRun, Run
 
 # As the Arduino core compiles, but for -flto: the model's part is read from its own object here.
 CODE = ("-Os", "-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 
-FAR_TABLE = re.compile(
-    r"_far_\d+(\.|$)"
-)  # the tables of templates/ops/tree_ensemble that are read through far addresses
+# The tables of templates/ops/tree_ensemble that are read through far addresses.
+FAR_TABLE = re.compile(r"_far_\d+(\.|$)")
 NEAR = 1 << 16  # what a 16-bit address reaches: every table must end below
 BUILD_SECONDS = 600.0
 QUIET_SECONDS = 2.0  # of simulated time without a byte: the sketch has answered everything
-BAUD = 115_200  # of the sketches that project.py writes
 
 
 @dataclass(frozen=True)
@@ -155,14 +154,14 @@ def _check_fit(program: Path, board: Board) -> None:
 _MORE_RAM = "choose a board with more RAM: `mcugen fit` says which"
 _SMALLER = "compile with `--optimize size`, train a smaller model, or choose a larger board: `mcugen fit` says which"
 
-# ---- serial ---------------------------------------------------------------------------------------------------------
+# ---- upload ---------------------------------------------------------------------------------------------------------
 
 
 def _upload_failed(output: str, board: Board, port: str) -> McugenError:
     """E0703 or E0704 with the uploader's words; E0602 where it did not come to uploading."""
     uploading = output.partition("\nUploading ")[2]
     if _PORT.search(uploading or output):
-        return _no_port(port, _lines(output, _PORT))
+        return unusable(port, _lines(output, _PORT))
     if not uploading:
         return _build_failed(output)
     return error(
@@ -178,29 +177,6 @@ _PORT = re.compile(
     r"[Pp]lease specify `upload_port`"
 )
 _AVRDUDE = re.compile(r"avrdude|signature|[Dd]ouble.check")
-
-
-def _no_port(port: str, said: Sequence[str]) -> McugenError:
-    return error(
-        "E0703",
-        f"the serial port {port or '(none given)'} cannot be used",
-        help="`pio device list` shows the ports there are; close the program that holds it, and on Linux be in the group dialout",
-        notes=said[-4:],
-    )
-
-
-def monitor(port: str, baud: int = BAUD) -> Iterator[str]:
-    """The lines that a board sends over `port`, without their ends. E0606 without pyserial, E0703 without the port."""
-    try:
-        import serial
-    except ImportError as missing:
-        raise error("E0606", "pyserial is not installed", help="install it: `pip install 'mcugen[build]'`") from missing
-    try:
-        with serial.Serial(port, baud) as line:
-            while True:
-                yield line.readline().decode(errors="replace").rstrip("\r\n")
-    except (OSError, ValueError) as problem:  # SerialException is an OSError
-        raise _no_port(port, [str(problem)]) from problem
 
 
 # ---- models alone ---------------------------------------------------------------------------------------------------
@@ -263,8 +239,6 @@ def _link(units: Sequence[Unit], objects: Sequence[Sequence[Path]], board: Board
 
 
 def _gcc(board: Board, *args: str) -> None:
-    from mcugen.targets.host import compile_c
-
     command = shutil.which("avr-gcc")
     if command is None:
         raise error("E0601", "avr-gcc is not installed", help=f"install it: `{PACKAGES}`")

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import McugenError, error
 from mcugen.targets.cache import cache_dir
+from mcugen.targets.host import compiler
 
 EXIT_BAD_USAGE = 64  # of both runners
 PACKAGES = "sudo apt install simavr libsimavr-dev libelf-dev gcc-avr avr-libc arduino-core-avr"
@@ -122,20 +122,16 @@ def _result(serial: bytes, results: bytes, report: dict[str, Any]) -> SimResult:
 @cache
 def runner(name: str) -> Path:
     """The program `avr_run` or `avr_board`, built at its first use and kept in the cache. E0601, E0701."""
-    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise error(
-            "E0601", "no C compiler for this computer", help="install gcc or clang: `sudo apt install build-essential`"
-        )
+    command = compiler()
     folder = firmware_dir() / "simulator"
-    program = cache_dir() / "simulator" / f"{name}-{_key(folder, name, compiler)}"
+    program = cache_dir() / "simulator" / f"{name}-{_key(folder, name, command)}"
     if not program.is_file():
-        _compile(compiler, folder / f"{name}.c", program)
+        _compile(command, folder / f"{name}.c", program)
     return program
 
 
-def _key(folder: Path, name: str, compiler: str) -> str:
-    digest = hashlib.sha256(f"{compiler} {_library_version()}".encode())
+def _key(folder: Path, name: str, command: Sequence[str]) -> str:
+    digest = hashlib.sha256(f"{' '.join(command)} {_library_version()}".encode())
     for source in (folder / "uart_link.h", folder / f"{name}.c"):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
@@ -152,13 +148,13 @@ def _library_version() -> str:
     return asked.stdout.strip()
 
 
-def _compile(compiler: str, source: Path, program: Path) -> None:
+def _compile(command: Sequence[str], source: Path, program: Path) -> None:
     """Compile under a name of this process's own and rename: whoever runs the program finds it whole or not at all."""
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
         built = Path(folder) / program.name
-        command = [compiler, "-std=c99", "-O2", "-o", str(built), str(source), "-lsimavr", "-lelf"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        whole = [*command, "-std=c99", "-O2", "-o", str(built), str(source), "-lsimavr", "-lelf"]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             notes = [line for line in done.stderr.splitlines() if "error" in line or "cannot find" in line][:3]
             raise error(
@@ -267,7 +263,7 @@ _OPTIBOOT = (
     "-nostartfiles",
     "-Wl,--relax",
     "-DLED_START_FLASHES=0",  # simulated time is too dear for blinking
-    "-DBAUD_RATE=115200",
+    "-DBAUD_RATE=115200",  # of uploads, as the core has it
 )
 
 

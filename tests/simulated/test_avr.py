@@ -12,7 +12,8 @@ import pytest
 from mcugen.boards import load_board
 from mcugen.diagnostics import EXIT_FIT, EXIT_TOOL, McugenError
 from mcugen.targets import toolchain_for
-from mcugen.targets.avr import Avr, model_part, monitor
+from mcugen.targets.avr import Avr, model_part
+from mcugen.targets.serial import monitor
 from mcugen.targets.simavr import simulated_board
 from mcugen.targets.toolchain import Build
 

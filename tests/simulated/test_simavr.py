@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcugen.diagnostics import McugenError
-from mcugen.targets import simavr
+from mcugen.targets import host, simavr
 from mcugen.targets.simavr import SimResult, runner, simulate
 
 PREAMBLE = r"""
@@ -244,9 +244,10 @@ def test_parallel_processes_build_one_runner(require, tmp_path, monkeypatch):
 def test_runner_without_the_library_fails_cleanly(require, tmp_path, monkeypatch):
     require("simavr")
     monkeypatch.setenv("MCUGEN_CACHE", str(tmp_path))
-    monkeypatch.setenv("CC", "false")
+    monkeypatch.setattr(simavr, "compiler", lambda: ("false",))
     with pytest.raises(McugenError, match="E0701"):
         simavr.runner.__wrapped__("avr_run")
-    monkeypatch.setattr(simavr.shutil, "which", lambda name: None)
+    monkeypatch.setattr(simavr, "compiler", host.compiler)
+    monkeypatch.setattr(host, "find_compiler", lambda: None)
     with pytest.raises(McugenError, match="E0601"):
         simavr.runner.__wrapped__("avr_run")
