@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from small_models import forest_op
 
 from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
@@ -85,3 +86,19 @@ def test_a_module_that_is_broken_before_the_first_pass_blames_none() -> None:
     with pytest.raises(McugenError) as caught:
         run(Forget("v")(module(), UNO), UNO)
     assert {d.notes for d in caught.value.diagnostics} == {()}
+
+
+def test_the_dump_of_every_pass(golden) -> None:
+    """What `--dump-ir` prints: a constant sum is folded, a dead node goes, the form of the trees is chosen."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((4,), DType.F32))
+    (sum,) = builder.add(
+        Add(), *(builder.const(n, np.array([1, 2, 3, 4], np.float32)) for n in ("a", "b")), names=("sum",)
+    )
+    (moved,) = builder.add(Add(), x, sum, names=("moved",))
+    builder.add(Relu(), moved, names=("dead",))
+    (label,) = builder.add(forest_op("label", ""), moved, names=("label",))
+    builder.output(label, ("red", "green", "blue"))
+    dumped: list[str] = []
+    run(Module("m", (builder.build(),)), UNO, lambda name, text: dumped.append(f"== {name}\n{text.rstrip()}\n"))
+    golden("ir/passes.txt", "\n".join(dumped))
