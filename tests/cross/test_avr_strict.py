@@ -196,10 +196,12 @@ def build_for_host(batch: Sequence[Case], command: Sequence[object], folder: Pat
 ROW_BY_ROW = Path(__file__).parent.parent / "ops" / "run_rows.c"
 
 
+@pytest.mark.long
 def test_host_runs_it_under_the_sanitizers(batch, answers):
     assert len(answers["C99"]) > sum(4 * len(case.rows) for case in batch)
 
 
+@pytest.mark.long
 def test_c_and_cpp_say_the_same(answers):
     assert answers["C99"] == answers["C++11"]
 

@@ -130,12 +130,14 @@ def ran(request, require) -> list[tuple[Case, RowsRun, list[Array]]]:
     return [(case, run, host.run([case.rows], i)) for i, (case, run) in enumerate(zip(batch, runs, strict=True))]
 
 
+@pytest.mark.long
 def test_every_form_is_among_them(ran, request):
     board = request.node.callspec.params["ran"]
     assert {case.what.split()[-1] for case, _, _ in ran} == FORMS[board]
     assert len(ran) >= 40
 
 
+@pytest.mark.long
 def test_avr_gives_the_hosts_bits(ran):
     different = [
         case.what for case, run, host in ran
@@ -144,6 +146,7 @@ def test_avr_gives_the_hosts_bits(ran):
     assert different == []
 
 
+@pytest.mark.long
 def test_avr_gives_scikit_learns_answers(ran):
     wrong = {case.what: bad for case, run, _ in ran if (bad := disagreements(case, run.outputs))}
     assert wrong == {}
@@ -164,6 +167,7 @@ def disagreements(case: Case, outputs: list[Array]) -> int:
     return int(wrong.sum())
 
 
+@pytest.mark.long
 def test_every_row_is_counted(ran):
     for case, run, _ in ran:
         assert len(run.cycles) == len(run.stacks) == len(case.rows)
