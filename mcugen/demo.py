@@ -27,6 +27,7 @@ Show = Callable[[str], None]
 
 BOARD = "uno"
 TREES = 10
+SENT = 20  # rows sent to the flashed board
 SERIAL_SECONDS = 20.0  # a flashed board waits for its bootloader and has said all after about two
 
 
@@ -216,24 +217,30 @@ def _flash(digits: Digits, compiled: Compiled, project: Path, say: Show) -> None
         for line in log.splitlines():
             if "bytes of flash" in line:
                 say(line.strip())
-        lines = _greeting(simulated.port)
+        lines = _talk(simulated.port, digits.test[1 : SENT + 1])
     say("its serial output:")
-    for line in lines:
+    for line in lines[:2]:
         say(f"  {line}")
-    expected = str(digits.forest.predict(digits.sample[np.newaxis])[0])
-    answer = lines[-1].removeprefix("sample row: ").split()[0]
-    if answer != expected:
-        help = "do not use this C; please report the model that led to it"
-        raise error(
-            "E0801", f"the sketch answers {answer}, scikit-learn {expected}", help=help, loc=compiled.source.loc
-        )
-    say(f"scikit-learn's answer to the sample row: {expected}, the same")
+    expected = [str(label) for label in digits.forest.predict(digits.test[: SENT + 1])]
+    answers = [line.removeprefix("sample row: ").split()[0] for line in lines[1:]]
+    for answer, right in zip(answers, expected, strict=True):
+        if answer != right:
+            help = "do not use this C; please report the model that led to it"
+            raise error(
+                "E0801", f"the sketch answers {answer}, scikit-learn {right}", help=help, loc=compiled.source.loc
+            )
+    say(f"scikit-learn's answer to the sample row: {expected[0]}, the same")
+    say(f"{SENT} more test rows, sent to its serial port: {SENT} answers, all of them scikit-learn's")
 
 
-def _greeting(port: str) -> list[str]:
-    """The two lines that the sketch says at its start: what it takes, and its answer to the sample row."""
+def _talk(port: str, rows: Array) -> list[str]:
+    """What the sketch says at its start (what it takes, and its answer to the sample row), then its answer to each row."""
     with open_port(port, timeout=0.2) as line:  # opening resets the board
-        return [_line(line), _line(line)]
+        said = [_line(line), _line(line)]
+        for row in rows:
+            line.write(",".join(map(str, row)).encode() + b"\n")
+            said.append(_line(line))
+    return said
 
 
 def _line(port: Any) -> str:

@@ -115,7 +115,6 @@ static void load_bootloader(avr_t *avr, const char *path, uint32_t base) {
 static void reset(struct board *board) {
     avr_reset(board->avr);
     avr_regbit_set(board->avr, board->avr->reset_flags.extrf);
-    uart_link_start(&board->uart);
 }
 
 static void do_not_sleep(avr_t *avr, avr_cycle_count_t cycles) {
@@ -133,7 +132,7 @@ static void make_board(struct board *board, const struct options *options) {
     avr->codeend = avr->flashend;
     avr->reset_pc = options->boot_base;
     load_bootloader(avr, options->bootloader, options->boot_base);
-    board->uart = (struct uart_link){avr, 0, NULL, false, from_terminal, to_terminal, board};
+    board->uart = (struct uart_link){avr, from_terminal, to_terminal, board};
     if (!uart_link_open(&board->uart))
         fail(options->mcu, "has no UART");
 }

@@ -7,8 +7,8 @@
  * writes to GPIOR0 (see enum command); GPIOR1 and GPIOR2 then hold the low and the high byte of the
  * SRAM address of a request block: struct { uint16_t address, length; }.
  *
- * With --lines each line of --uart-in is sent when the one before has been answered by a line, or by
- * nothing for --quiet cycles: a sketch that prints loses what comes in meanwhile.
+ * With --lines each line of --uart-in is sent when the one before has been answered by a line, or
+ * by nothing for --quiet cycles: a sketch that prints loses what comes in meanwhile.
  *
  * Exit status: 0 ended by CMD_END, by sleeping with interrupts off, or because all of --uart-in was
  * sent and for --quiet cycles nothing came out; 1 crashed, 2 cycle limit,
@@ -80,7 +80,7 @@ struct run {
     struct measured measured;
     struct bytes rows, uart_in;
     avr_cycle_count_t last_byte; /* when a byte last went in or came out */
-    bool line_sent, answered;    /* the last byte in, and since then the last one out, ended a line */
+    bool line_sent, answered; /* the last byte in, and since then the last one out, ended a line */
     FILE *results;
     const char *end, *reason;
     const struct options *options;
@@ -415,14 +415,10 @@ static uint64_t number(const char *text) {
 
 static struct options parse(int count, char **arguments) {
     static const struct option known[] = {
-        {"mcu", required_argument, 0, 'm'},
-        {"freq", required_argument, 0, 'f'},
-        {"limit", required_argument, 0, 'l'},
-        {"rows", required_argument, 0, 'i'},
-        {"results", required_argument, 0, 'o'},
-        {"report", required_argument, 0, 'r'},
-        {"uart-in", required_argument, 0, 'u'},
-        {"quiet", required_argument, 0, 'q'},
+        {"mcu", required_argument, 0, 'm'},     {"freq", required_argument, 0, 'f'},
+        {"limit", required_argument, 0, 'l'},   {"rows", required_argument, 0, 'i'},
+        {"results", required_argument, 0, 'o'}, {"report", required_argument, 0, 'r'},
+        {"uart-in", required_argument, 0, 'u'}, {"quiet", required_argument, 0, 'q'},
         {"lines", no_argument, 0, 'n'},         {0, 0, 0, 0},
     };
     struct options o = {.mcu = "atmega328p", .freq = 16000000, .limit = 2000000000};
@@ -470,9 +466,8 @@ int main(int count, char **arguments) {
     run.rows = read_file(options.rows);
     run.uart_in = read_file(options.uart_in);
     run.results = options.results ? open_file(options.results, "wb") : NULL;
-    struct uart_link uart = {run.avr, 0, NULL, false, next_input, on_output, &run};
-    if (uart_link_open(&uart) && run.uart_in.size > 0)
-        uart_link_start(&uart);
+    struct uart_link uart = {run.avr, next_input, on_output, &run};
+    uart_link_open(&uart); /* an MCU without a UART says nothing */
     avr_register_io_write(run.avr, GPIOR0, on_command, &run);
 
     run_to_end(&run);

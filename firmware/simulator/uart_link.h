@@ -7,6 +7,7 @@
 #define UART_LINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -19,12 +20,14 @@ enum { U2X_BIT = 0x02, RXEN_BIT = 0x10 };
 
 struct uart_link {
     avr_t *avr;
-    uint16_t base; /* data address of UCSRnA */
-    avr_irq_t *input;
-    bool full;               /* simavr's queue is full: it said XOFF */
     int (*next)(void *user); /* the next byte for the firmware, or -1 for none now */
     void (*output)(void *user, uint8_t byte);
     void *user;
+    /* uart_link_open() fills in the rest. */
+    avr_io_t module; /* simavr tells it of every reset */
+    uint16_t base;   /* data address of UCSRnA */
+    avr_irq_t *input;
+    bool full; /* simavr's queue is full: it said XOFF */
 };
 
 static void keep_quiet(avr_t *avr, const int level, const char *format, va_list arguments) {
@@ -80,13 +83,19 @@ static avr_cycle_count_t uart_link_feed(avr_t *avr, avr_cycle_count_t when, void
     return when + cycles_per_byte(link);
 }
 
-/* Restarts the feeding. avr_reset() drops every cycle timer, so this belongs after each reset. */
 static void uart_link_start(struct uart_link *link) {
     link->full = false;
     avr_cycle_timer_register(link->avr, cycles_per_byte(link), uart_link_feed, link);
 }
 
-/* Connects UART0, or UART1 where the MCU has no UART0. False when there is neither. */
+/* avr_reset() drops every cycle timer. It is not only ours to call: simavr itself does when a
+ * watchdog bites, which is how Optiboot starts the sketch. */
+static void uart_link_reset(avr_io_t *module) {
+    uart_link_start((struct uart_link *)((char *)module - offsetof(struct uart_link, module)));
+}
+
+/* Connects UART0, or UART1 where the MCU has no UART0, and starts the feeding. False when there is
+ * neither. */
 static bool uart_link_open(struct uart_link *link) {
     char name = '0';
     link->base = UCSR0A;
@@ -104,6 +113,9 @@ static bool uart_link_open(struct uart_link *link) {
     avr_irq_register_notify(irqs + UART_IRQ_OUTPUT, uart_link_output, link);
     avr_irq_register_notify(irqs + UART_IRQ_OUT_XON, uart_link_xon, link);
     avr_irq_register_notify(irqs + UART_IRQ_OUT_XOFF, uart_link_xoff, link);
+    link->module = (avr_io_t){.kind = "uart_link", .reset = uart_link_reset};
+    avr_register_io(link->avr, &link->module);
+    uart_link_start(link);
     return true;
 }
 

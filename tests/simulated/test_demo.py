@@ -26,6 +26,7 @@ def test_demo_says_what_it_measured(require, tmp_path):
     assert "pio run: success" in text
     assert "bytes of flash verified" in text
     assert "scikit-learn's answer to the sample row: 1, the same" in text
+    assert "20 more test rows, sent to its serial port: 20 answers, all of them scikit-learn's" in text
     assert "not done" not in text
     for file in ("digits.skops", "digits.npy", "arduino/digits/library.properties", "platformio/platformio.ini"):
         assert (tmp_path / file).is_file()

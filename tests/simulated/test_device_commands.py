@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from mcugen.cli import cli
+from mcugen.targets.serial import open_port
 from mcugen.targets.simavr import simulated_board
 
 Require = Callable[..., None]
@@ -74,14 +76,19 @@ def test_report_of_what_was_built(model: Path, tmp_path: Path) -> None:
     assert "ELF: measured" in page.read_text()
 
 
-def test_run_answers_every_row(model: Path) -> None:
+def predicted(model: Path, rows: Any) -> list[str]:
+    """What scikit-learn says."""
     import skops.io
 
+    types = skops.io.get_untrusted_types(file=model)
+    said: list[str] = skops.io.load(model, trusted=types).predict(rows).tolist()
+    return said
+
+
+def test_run_answers_every_row(model: Path) -> None:
     found = json.loads(mcugen("run", model, "-b", "nano", "-d", model.parent / "rows.npy", "--json").stdout)
     said = [line.split()[0] for line in found["serial"].splitlines()[2:]]
-    types = skops.io.get_untrusted_types(file=model)
-    rows = np.load(model.parent / "rows.npy")
-    assert said == skops.io.load(model, trusted=types).predict(rows).tolist()
+    assert said == predicted(model, np.load(model.parent / "rows.npy"))
     assert 0 < found["sram_peak"]["value"] < 2_048
 
 
@@ -97,3 +104,29 @@ def test_flash_and_monitor(require: Require, model: Path) -> None:
             monitor.terminate()
     assert lines[0] == "iris: send 4 numbers, separated by commas\n"
     assert lines[1].startswith("sample row: ")
+
+
+def answers(line: Any, rows: Iterable[Any]) -> list[str]:
+    """The board's labels, each row sent when the one before has been answered."""
+    said = []
+    for row in rows:
+        line.write(",".join(map(str, row)).encode() + b"\n")
+        said.append(line.readline().decode().split()[0])
+    return said
+
+
+@pytest.mark.parametrize("name", ["uno", "nano", "mega2560"])
+def test_flashed_sketch_answers_rows(require: Require, model: Path, name: str) -> None:
+    # Each bootloader starts the sketch in its own way, the Uno's by a watchdog reset.
+    require("avrdude", "python:serial")
+    rows = np.load(model.parent / "rows.npy")[::6]
+    expected = predicted(model, rows)
+    assert len(set(expected)) == 3
+    with simulated_board(name) as board:
+        mcugen("flash", model, "-b", name, "-p", board.port)
+        with open_port(board.port, timeout=20) as line:
+            for _ in range(2):
+                greeting = line.readline(), line.readline()
+                assert greeting[1].startswith(b"sample row: ")
+                assert answers(line, rows) == expected
+                board.reset()
