@@ -133,7 +133,8 @@ def _differences(module: Module, reference: Reference, x: Array, found: Sequence
     if not reference.classifier:
         values = reference.values(x)
         limit = np.maximum(np.abs(values), float(np.finfo(np.float32).tiny))
-        errors = np.abs(found[0].astype(np.float64) - values) / limit
+        off = np.abs(found[0].astype(np.float64) - values)
+        errors = np.maximum(off - reference.rounding, 0.0) / limit  # NaN stays NaN, and is wrong
         return (
             ~(errors <= TOLERANCE),
             errors,

@@ -34,6 +34,11 @@ class Reference(Protocol):
         """A regressor's predictions, (rows,)."""
         ...
 
+    @property
+    def rounding(self) -> float:
+        """How far a prediction may be off by the model's own float64 sums: where numbers cancel, nothing but that is left."""
+        ...
+
     def gaps(self, rows: Array) -> npt.NDArray[np.float64]:
         """How far the best class is ahead of the second, (rows,): what is too near to be decided is not compared."""
         ...

@@ -6,10 +6,9 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from mcugen.diagnostics import Loc, McugenError, error
+from mcugen.diagnostics import Loc, McugenError, error, nearest_file
 from mcugen.frontends import pickle_file, skops_file
 from mcugen.frontends.pickle_file import one_line
 
@@ -56,7 +55,7 @@ def _content(source: ModelFile, loc: Loc) -> bytes:
     try:
         return _regular(path, loc)
     except FileNotFoundError:
-        raise _unreadable("does not exist", _near(path), loc) from None
+        raise _unreadable("does not exist", nearest_file(path), loc) from None
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         reason = getattr(problem, "strerror", None) or str(problem)
         raise _unreadable(f"cannot be read: {reason}", "check the path and its permissions", loc) from None
@@ -81,15 +80,6 @@ def _regular(path: Path, loc: Loc) -> bytes:
 
 def _unreadable(what: str, way_out: str, loc: Loc) -> McugenError:
     return error("E0101", f"the model file {what}", help=way_out, loc=loc)
-
-
-def _near(path: Path) -> str:
-    try:
-        names = [p.name for p in path.parent.iterdir()]
-    except OSError:
-        return f"there is no folder {path.parent}; check the path"
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean '{path.parent / near[0]}'?" if near else "check the path"
 
 
 def _no_model(data: bytes, loc: Loc) -> McugenError:

@@ -15,7 +15,7 @@ HARD = np.array(
 def random_trees(
     rng: np.random.Generator, *, features: int, outputs: int, trees: int, splits: int, leaves: str
 ) -> Trees:
-    """Trees of up to `splits` splits. leaves: "pure", "counts" (of samples), "weights" (any shares), "numbers" or "integers"."""
+    """Trees of up to `splits` splits. leaves: "pure", "counts" (of samples), "weights" (any shares), "numbers", "integers" or "wide"."""
     parts = [_tree(rng, features, int(rng.integers(0, splits + 1)) if trees > 1 else splits) for _ in range(trees)]
     begins = np.cumsum([0, *(len(p[0]) for p in parts[:-1])])
     feature, threshold = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
@@ -73,4 +73,6 @@ def _values(rng: np.random.Generator, count: int, outputs: int, leaves: str) -> 
         return shares / shares.sum(axis=1, keepdims=True)
     if leaves == "integers":
         return rng.integers(-300, 300, (count, 1)).astype(np.float64)
+    if leaves == "wide":
+        return np.exp(9 * rng.standard_normal((count, 1)))
     return rng.standard_normal((count, 1)) * 10.0 ** rng.integers(-12, 12)

@@ -58,6 +58,8 @@ SHAPES = [
     Shape(6, 1, 300, 4, "integers", "value"),
     Shape(6, 1, 9, 40, "numbers", "value"),
     Shape(6, 1, 40, 20, "numbers", "value"),
+    Shape(6, 1, 12, 60, "wide", "value"),  # further apart than 64 bits hold
+    Shape(6, 1, 300, 4, "wide", "value"),
 ]
 
 
@@ -144,6 +146,7 @@ def test_leaves_take_the_narrowest_form() -> None:
     assert kind("counts", 5, "label") == kind("weights", 5, "proba") == "shares"
     assert kind("numbers", 1, "value") == "float"
     assert kind("numbers", 5, "value") == "numbers"
+    assert kind("wide", 5, "value") == "wide"
 
 
 def test_select_sees_what_avr_cannot_hold() -> None:

@@ -64,6 +64,12 @@ class SklearnReference:
         """A regressor's predictions, (rows,) float64."""
         return self._answers(rows, lambda x: self._model.predict(x), lambda x: self._mean(x)[:, 0])
 
+    @property
+    def rounding(self) -> float:
+        """A bound of what float64 rounds in a sum over all trees, as part of the mean."""
+        largest = max(float(np.abs(tree.value).max()) for tree in self._trees)
+        return len(self._trees) * float(np.finfo(np.float64).eps) * largest
+
     def gaps(self, rows: Array) -> Scores:
         """How far the best class is ahead of the second, in mean probability, (rows,) float64; infinite without a second."""
         if not self.classifier or len(self._model.classes_) < 2:

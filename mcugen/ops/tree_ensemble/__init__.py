@@ -120,7 +120,7 @@ class TreeEnsemble(Op):
             "class_bits": _bits(outputs),
             "code_bits": _bits(leaves.codes - 1),
             "signed": signed,
-            "sum_ctype": f"{'' if signed else 'u'}int{leaves.total}_t",
+            "sum_ctype": "uint64_t" if leaves.kind == "wide" else f"{'' if signed else 'u'}int{leaves.total}_t",
             "scales": _scales(leaves.scale),
             "returns": "float" if signed else "int",
             "table_ctype": _table_ctype(leaves),

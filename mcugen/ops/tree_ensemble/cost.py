@@ -98,7 +98,9 @@ def cycle_features(op: TreeEnsemble, form: str) -> Features:
     found["far"] = float(seen[split & (trees.feature >= NEAR_FEATURE)].sum())
     if leaves.kind == "shares":
         impure = (leaves.code >= leaves.direct) & ~split
-        found[f"impure {leaves.total}"] = float(trees.visits[impure].sum()) * min(4, trees.n_outputs)
+        found[f"impure {leaves.total}"] = float(trees.visits[impure].sum())
+        classes = (trees.values[trees.leaf[impure]] > 0).sum(axis=1)
+        found[f"share {leaves.total} of {leaves.share_bytes}"] = float((trees.visits[impure] * classes).sum())
     return found
 
 

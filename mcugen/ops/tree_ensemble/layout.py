@@ -10,20 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.ops.tree_ensemble.leaves import Leaves
-from mcugen.ops.tree_ensemble.trees import Trees
+from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
 LARGEST_TREE = 32_767  # bytes: avr-gcc refuses larger objects
 ESCAPE = 0  # a skip byte of 0 says that two more bytes hold the skip
-
-
-def preorder(trees: Trees, root: int) -> Iterator[int]:
-    """The nodes of one tree: a split, then all of its left side, then all of its right side."""
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        yield node
-        if trees.feature[node] >= 0:
-            stack += [int(trees.right[node]), int(trees.left[node])]
 
 
 @dataclass(frozen=True)

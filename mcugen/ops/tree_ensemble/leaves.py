@@ -6,13 +6,17 @@ without soft float. `encode` picks:
 class    one tree, label wanted: the leaf is the class itself
 votes    every leaf is pure: the leaf is a class, and trees are counted
 float    one tree, number wanted: the leaf is a float32
-numbers  integers at a common scale: exact where the values allow it, else 32 or 64 bits (1e-6 relative holds for every mean)
+numbers  integers at a common scale: exact where the values allow it, else 32 or 64 bits, where 1e-6 relative holds for
+         every mean in which leaves do not cancel
+wide     numbers too far apart for that: the same in 128 bits
 shares   rows of (class, share): see shares.py
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain
 from math import ceil, floor, frexp, log2
 from typing import Literal
 
@@ -20,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.ops.tree_ensemble.shares import encode_shares
-from mcugen.ops.tree_ensemble.trees import Trees
+from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
-Kind = Literal["class", "votes", "float", "numbers", "shares"]
+Kind = Literal["class", "votes", "float", "numbers", "wide", "shares"]
 Codes = npt.NDArray[np.int32]
 EMPTY = np.zeros(0, np.int64)
 
@@ -36,7 +40,7 @@ class Leaves:
     code    (nodes,) int32: what a leaf node returns; -1 at a split
     codes   one more than the largest code
     direct  codes below this are classes, also where the others are places in `table`
-    table   (entries,): float32 for float, int64 for numbers, uint8 for shares; empty for class and votes
+    table   (entries,): float32 for float, int64 for numbers, uint8 for shares and wide (16 a leaf); else empty
     width   bytes per entry of `table` in flash
     units   of shares that are counts: what a count of 1 is worth, by the row's first byte
     one     of shares: what a probability of 1 is worth
@@ -92,13 +96,12 @@ def encode(trees: Trees, output: Literal["label", "proba", "value"]) -> Leaves:
 
 def merged(trees: Trees, code: Codes) -> tuple[Trees, Codes]:
     """The trees without splits whose two sides give the same code; NaN goes to one of the sides too, so that is exact."""
-    feature, code = trees.feature.copy(), code.copy()
-    while True:
-        left, right = code[trees.left], code[trees.right]
-        same = (feature >= 0) & (feature[trees.left] < 0) & (feature[trees.right] < 0) & (left == right)
-        if not same.any():
-            return replace(trees, feature=feature), code
-        feature[same], code[same] = -1, left[same]
+    feature, code, leaf = trees.feature.copy(), code.copy(), trees.leaf.copy()
+    for node in reversed(list(chain.from_iterable(preorder(trees, int(root)) for root in trees.roots))):
+        left, right = trees.left[node], trees.right[node]
+        if feature[node] >= 0 and feature[left] < 0 and feature[right] < 0 and code[left] == code[right]:
+            feature[node], code[node], leaf[node] = -1, code[left], leaf[left]
+    return replace(trees, feature=feature, leaf=leaf), code
 
 
 def _codes(trees: Trees, used: npt.NDArray[np.int32], code_of: npt.NDArray[np.integer]) -> Codes:
@@ -114,6 +117,8 @@ def _numbers(trees: Trees, used: npt.NDArray[np.int32], values: npt.NDArray[np.f
     if trees.n_trees == 1:
         return Leaves("float", code, len(distinct), 0, distinct.astype(np.float32), 4)
     bits = _bits_after_point(distinct, trees)
+    if bits is None:
+        return _wide(distinct, code, trees.n_trees)
     integers = np.rint(np.ldexp(distinct, bits)).astype(np.int64)
     largest = int(np.abs(integers).max(initial=1))
     width = _first(largest, (8, 16, 32, 48, 64)) // 8
@@ -121,20 +126,29 @@ def _numbers(trees: Trees, used: npt.NDArray[np.int32], values: npt.NDArray[np.f
     return Leaves("numbers", code, len(distinct), 0, integers, width, total=total, scale=2.0**-bits / trees.n_trees)
 
 
+def _wide(values: npt.NDArray[np.float64], code: Codes, trees: int) -> Leaves:
+    bits = 125 - frexp(float(np.abs(values).max()))[1] - trees.bit_length()
+    integers = [round(Fraction(value) * Fraction(2) ** bits) for value in values.tolist()]
+    table = np.frombuffer(b"".join(i.to_bytes(16, "little", signed=True) for i in integers), np.uint8)
+    return Leaves("wide", code, len(values), 0, table, 1, total=128, scale=2.0**-bits / trees)
+
+
 def _first(largest: int, bits: tuple[int, ...]) -> int:
     return next(b for b in bits if largest < 1 << (b - 1))
 
 
-def _bits_after_point(values: npt.NDArray[np.float64], trees: Trees) -> int:
-    """Binary digits after the point with which a regressor's leaves are kept."""
+def _bits_after_point(values: npt.NDArray[np.float64], trees: Trees) -> int | None:
+    """Binary digits after the point with which a regressor's leaves are kept; None where 64 bits are too few."""
     largest = float(np.abs(values).max(initial=0.0)) or 1.0
     room = [width - 1 - frexp(largest)[1] for width in (16, 32)]
     exact = max(value.as_integer_ratio()[1].bit_length() - 1 for value in values.tolist())
     if exact <= room[1]:
         return int(exact)
-    # No mean is smaller than the smallest leaf, unless leaves of both signs cancel.
-    smallest = 0.0 if values.min() < 0 < values.max() else float(np.abs(values).min())
-    needed = ceil(-log2(2 * RELATIVE_ERROR * smallest)) if smallest > 0 else room[1] + 1
-    if needed <= room[1]:
+    # No mean is smaller than the smallest leaf if all have one sign; else take the smallest that one leaf alone makes.
+    least = float(np.abs(values[values != 0]).min()) / (1 if values.min() > 0 or values.max() < 0 else trees.n_trees)
+    needed = ceil(-log2(2 * RELATIVE_ERROR) - log2(least))
+    mixed = values.min() < 0 < values.max()
+    if needed <= room[1] and not mixed:
         return room[0] if needed <= room[0] else room[1]
-    return floor(62 - log2(largest) - log2(trees.n_trees))
+    most = floor(62 - log2(largest) - log2(trees.n_trees))
+    return most if needed <= most else None

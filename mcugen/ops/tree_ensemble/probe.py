@@ -12,6 +12,7 @@ from mcugen.ops.tree_ensemble.trees import Trees
 Rows = npt.NDArray[np.float32]
 NEGATIVE_NAN = np.array([0xFFC00000], np.uint32).view(np.float32)[0]
 SPECIAL = np.array([np.nan, NEGATIVE_NAN, np.inf, -np.inf, 0.0, -0.0], np.float32)
+MOST_STEPS = 5_000_000  # from nodes up to their roots: a tree may be a chain of thousands
 PER_SPLIT = 3 + len(SPECIAL)
 
 
@@ -34,6 +35,14 @@ def probe_rows(trees: Trees, limit: int, rng: np.random.Generator) -> Rows:
         for row, node in zip(rows, chosen.tolist(), strict=True):
             _lead_to(trees, node, parent, went_left, row, rng)
         return _tried(trees, chosen, rows)[:limit]
+
+
+def _depth(trees: Trees) -> int:
+    """The longest way from a root to a leaf, at least 1."""
+    level, depth = trees.roots, 0
+    while len(level := level[trees.feature[level] >= 0]):
+        level, depth = np.concatenate([trees.left[level], trees.right[level]]), depth + 1
+    return max(1, depth)
 
 
 def _tried(trees: Trees, nodes: npt.NDArray[np.intp], rows: Rows) -> Rows:

@@ -59,7 +59,8 @@ def encode_shares(values: npt.NDArray[np.float64], trees: int) -> Encoded:
         if len(distinct) <= 256:
             units = np.array([((1 << bits) + int(n) // 2) // int(n) for n in distinct], np.int64)
             return _written(values, counts, (units, unit), 1 << bits, 64)
-    one = (1 << WEIGHTED_BITS) - 1
+    # Sums of weights round: a probability may be a little above 1.
+    one = int(((1 << WEIGHTED_BITS) - 1) / max(1.0, float(values.max())))
     return _written(values, np.rint(values * one).astype(np.int64), None, one, 64)
 
 

@@ -60,6 +60,16 @@ class Trees:
             yield self.leaf[at]
 
 
+def preorder(trees: Trees, root: int) -> Iterator[int]:
+    """The nodes of one tree: a split, then all of its left side, then all of its right side."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        if trees.feature[node] >= 0:
+            stack += [int(trees.right[node]), int(trees.left[node])]
+
+
 def float32_not_above(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """The largest float32 not above each threshold: for float32 x, `x <= t` is the same as `x <= t32`. Never -0.0."""
     with np.errstate(all="ignore"):
