@@ -66,10 +66,17 @@ def _package(name: str) -> str | None:
 # ---- tools ----------------------------------------------------------------------------------------------------------
 
 
-def _host_compiler() -> str | None:
+def _compiler() -> tuple[str, ...] | None:
     from mcugen.targets.host import find_compiler
 
-    command = find_compiler()
+    try:
+        return find_compiler()
+    except McugenError:  # CC names what is not there
+        return None
+
+
+def _host_compiler() -> str | None:
+    command = _compiler()
     return _said([*command, "--version"]) if command else None
 
 
@@ -100,9 +107,7 @@ def _arduino_core() -> str | None:
 
 def _simavr() -> str | None:
     """libsimavr and libelf with their headers: a program is linked with them, as the runner will be."""
-    from mcugen.targets.host import find_compiler
-
-    command = find_compiler()
+    command = _compiler()
     if command is None:
         return None
     with tempfile.TemporaryDirectory(prefix="mcugen-doctor-") as folder:

@@ -16,7 +16,7 @@ from mcugen.diagnostics import McugenError, error
 from mcugen.ir import Array
 from mcugen.targets import elf
 from mcugen.targets.driver import Unit, driver_sources, pack_rows, row_sizes, unpack_results, write_driver
-from mcugen.targets.host import STRICT, compile_c
+from mcugen.targets.host import STRICT, compile_c, writing
 from mcugen.targets.platformio import PINNED, PioResult, choose_platform, run_pio
 from mcugen.targets.serial import monitor, unusable
 from mcugen.targets.simavr import PACKAGES, SimResult, simulate
@@ -191,9 +191,11 @@ def run_rows(units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Boar
     """Every unit on its own rows under simavr: rows[i] are the inputs of units[i], each of shape (rows, *its own).
 
     Units that do not fit the MCU together go into several programs; names must differ. E0601, E0602, E0501, E0502 from
-    the building, E0702 where a program crashes.
+    the building, E0604 where there is no room for it, E0702 where a program crashes.
     """
-    with tempfile.TemporaryDirectory(prefix="mcugen-avr-") as temporary:
+    with writing():
+        made = tempfile.TemporaryDirectory(prefix="mcugen-avr-")
+    with made as temporary:
         folder = Path(temporary)
         objects = _compile_units(units, board, folder / "units")
         results: list[RowsRun] = []
@@ -204,6 +206,7 @@ def run_rows(units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Boar
         return results
 
 
+@writing()
 def _compile_units(units: Sequence[Unit], board: Board, folder: Path) -> list[list[Path]]:
     """The objects of each unit, compiled on all processors."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -220,6 +223,7 @@ def _compile(source: Path, board: Board, *flags: str) -> Path:
     return built
 
 
+@writing()
 def _link(units: Sequence[Unit], objects: Sequence[Sequence[Path]], board: Board, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     driver = write_driver(folder, units)[0]
@@ -243,7 +247,7 @@ def _gcc(board: Board, *args: str) -> None:
     if command is None:
         raise error("E0601", "avr-gcc is not installed", help=f"install it: `{PACKAGES}`")
     try:
-        compile_c([command, f"-mmcu={board.mcu}", *args])
+        compile_c([command, f"-mmcu={board.mcu}", *args], install=f"install it again: `{PACKAGES}`")
     except McugenError as problem:
         notes = "\n".join(n for d in problem.diagnostics for n in d.notes)
         raise _too_large(notes, board) or problem from problem
