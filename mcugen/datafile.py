@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mcugen.diagnostics import Loc, McugenError, error
+from mcugen.diagnostics import Loc, McugenError, error, nearest_file
 from mcugen.ir import Array
 from mcugen.verify import other_shape
 
@@ -37,23 +37,23 @@ def read_rows(path: str | os.PathLike[str], features: int) -> Array:
         with _opened(file, loc) as stream:
             return _checked(_content(stream, features, loc), features, loc)
     except OSError as problem:
-        raise _unreadable(problem, loc) from problem
+        raise _unreadable(problem, file, loc) from problem
 
 
 def _opened(file: Path, loc: Loc) -> IO[bytes]:
     try:
         mode = file.stat().st_mode  # before opening: a named pipe would block there
     except ValueError as problem:  # a NUL in the path
-        raise _unreadable(problem, loc) from problem
+        raise _unreadable(problem, file, loc) from problem
     if not stat.S_ISREG(mode):
         what = "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
         raise error("E0101", f"the data file {what}", help=HELP, loc=loc)
     return file.open("rb")
 
 
-def _unreadable(problem: Exception, loc: Loc) -> McugenError:
+def _unreadable(problem: Exception, file: Path, loc: Loc) -> McugenError:
     if isinstance(problem, FileNotFoundError):
-        return error("E0101", "the data file does not exist", help="check the path", loc=loc)
+        return error("E0101", "the data file does not exist", help=nearest_file(file), loc=loc)
     reason = getattr(problem, "strerror", None) or str(problem)
     return error("E0101", f"the data file cannot be read: {reason}", help="check the path and its permissions", loc=loc)
 

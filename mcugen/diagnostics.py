@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 EXIT_OK, EXIT_USER, EXIT_USAGE, EXIT_FIT, EXIT_VERIFY, EXIT_TOOL, EXIT_BUG = 0, 1, 2, 3, 4, 5, 70
 
@@ -191,3 +192,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean 'uno'? ` for the nearest known word, or an empty string."""
     near = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
     return f"did you mean '{near[0]}'? " if near else ""
+
+
+def nearest_file(path: Path) -> str:
+    """The way out where there is no such file: the one beside it with the nearest name, or what to check."""
+    try:
+        names = [p.name for p in path.parent.iterdir()]
+    except OSError:
+        return f"there is no folder {path.parent}; check the path"
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean '{path.parent / near[0]}'?" if near else "check the path"

@@ -259,6 +259,7 @@ BAD: list[tuple[str, int, list[str], str]] = [
     ("E0301", 1, ["compile", "../m/svc.skops", "-b", "uno"], "SVC"),
     ("E0304", 1, ["compile", "../m/sugar.skops", "-b", "uno", "--output", "proba"], "--> ../m/sugar.skops"),
     ("E0101", 1, ["verify", "../m/iris.skops", "-b", "uno", "-d", "none.npy"], "--> none.npy"),
+    ("E0101", 1, ["verify", "../m/iris.skops", "-b", "uno", "-d", "../m/irys.npy"], "did you mean '../m/iris.npy'?"),
     ("E0109", 1, ["verify", "../m/iris.skops", "-b", "uno", "-d", "../m/iris.skops"], "a skops model, not rows"),
     ("E0110", 1, ["compile", "../m/iris.skops", "-b", "uno", "-d", "../m/labelled.csv"], "have 5 columns; the model"),
     ("E0401", 1, ["compile", "../m/iris.skops", "-b", "unno"], "did you mean 'uno'?"),
@@ -287,7 +288,7 @@ def test_bad_input(here: Path, code: str, exit: int, args: list[str], says: str)
     assert names(here) == ["own.toml"]
 
 
-@pytest.mark.parametrize(("code", "exit", "args", "says"), BAD[:1] + BAD[10:11] + BAD[15:16])
+@pytest.mark.parametrize(("code", "exit", "args", "says"), BAD[:1] + BAD[11:12] + BAD[16:17])
 def test_bad_input_as_json(here: Path, code: str, exit: int, args: list[str], says: str) -> None:
     result = mcugen(*args, "--json", exit=exit)
     found = json.loads(result.stdout)
@@ -295,6 +296,16 @@ def test_bad_input_as_json(here: Path, code: str, exit: int, args: list[str], sa
     assert [d["code"] for d in found["error"]] == [code]
     assert {*found["error"][0]} == {"code", "message", "where", "notes", "help"}
     assert f"error[{code}]" in result.stderr
+
+
+def test_data_that_may_not_be_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(self: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # what click asks, also as root
+    monkeypatch.setattr("mcugen.datafile._opened", locked)
+    result = mcugen("verify", "../m/iris.skops", "-b", "uno", "-d", "../m/iris.npy", exit=1)
+    assert "error[E0101]: the data file cannot be read: Permission denied" in result.stderr
 
 
 def test_the_users_files_are_left_alone(here: Path) -> None:
@@ -394,6 +405,9 @@ def test_ctrl_c_is_quiet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("mcugen.fit.fit", interrupted)
     result = mcugen("fit", "../m/iris.skops", exit=130)
+    assert result.stdout + result.stderr == ""
+    result = mcugen("fit", "../m/iris.skops", "--json", exit=130)
+    assert json.loads(result.stdout)["error"][0]["code"] == "interrupted"
     assert result.stderr == ""
 
 
@@ -415,6 +429,36 @@ def test_a_full_disk_behind_stdout(here: Path) -> None:
     assert done.returncode == 1
     assert "error[E0604]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+NO_OUTPUT = [  # what goes where, the exit code, whether standard error says E0604
+    ("boards", ">/dev/full", 1, True),
+    ("boards", ">&-", 1, True),
+    ("boards", ">/dev/full 2>&1", 1, False),
+    ("boards", ">&- 2>&-", 1, False),
+    ("boards", "2>&-", 0, False),
+    ("--help", ">&-", 1, True),
+    ("compile ../m/iris.skops -b uno --json", ">/dev/full", 1, True),
+    ("compile ../m/iris.skops -b uno --json", ">&-", 1, True),
+    ("verify ../m/iris.skops -b uno --json", ">&-", 1, True),
+    ("verify ../m/iris.skops -b uno --json", "2>&-", 0, False),
+    ("fit none.skops --json", ">/dev/full", 1, False),
+    ("fit none.skops --json", ">&-", 1, False),
+    ("fit none.skops", "2>/dev/full", 1, False),
+    ("fit none.skops", "2>&-", 1, False),
+    ("fit --json", ">/dev/full", 2, False),
+]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full device")
+@pytest.mark.parametrize(("args", "where", "exit", "says"), NO_OUTPUT, ids=[f"{a} {w}" for a, w, *_ in NO_OUTPUT])
+def test_an_output_that_takes_nothing(here: Path, args: str, where: str, exit: int, says: bool) -> None:
+    command = ["sh", "-c", f'"$0" -m mcugen {args} {where}', sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == exit, done.stderr
+    assert done.stderr.count("error[E0604]") == says
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 def test_a_terminal_that_knows_few_characters(here: Path) -> None:

@@ -79,7 +79,16 @@ class Session:
         for one in found:
             click.echo(styled(one), err=True, color=_color())
         self.put(error=[as_dict(one) for one in found])
-        self.finish()
+        self.finish_after_all()
+
+    def finish_after_all(self) -> None:
+        """`finish` after an error: where standard output takes nothing, the error on standard error is enough."""
+        try:
+            self.finish()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            _silence(sys.stdout)
 
 
 def as_dict(one: Diagnostic) -> dict[str, Any]:
@@ -110,6 +119,7 @@ class Commands(click.Group):
             super().main(args=args, prog_name=name, complete_var="_MCUGEN_COMPLETE")
         given = [*(sys.argv[1:] if args is None else args)]
         session = Session(json="--json" in given, debug="--debug" in given)
+        _open_streams()
         _tolerate_any_character()
         sys.exit(_piped(lambda: _ended(session, lambda: self._run(name, given, session))))
 
@@ -150,7 +160,7 @@ def _ended(session: Session, call: Callable[[], int]) -> int:
     except click.ClickException as problem:
         return _usage(session, problem)
     except (KeyboardInterrupt, click.Abort):
-        return EXIT_INTERRUPTED
+        return _interrupted(session)
     except BrokenPipeError:
         raise
     except Exception as problem:
@@ -161,14 +171,27 @@ def _usage(session: Session, problem: click.ClickException) -> int:
     problem.show()
     message = problem.format_message()
     session.put(error=[{"code": "usage", "message": message, "where": "", "notes": [], "help": "see --help"}])
-    session.finish()
+    session.finish_after_all()
     return EXIT_USAGE
+
+
+def _interrupted(session: Session) -> int:
+    stopped = {
+        "code": "interrupted",
+        "message": "stopped by Ctrl-C",
+        "where": "",
+        "notes": [],
+        "help": "start it again",
+    }
+    session.put(error=[stopped])
+    session.finish_after_all()
+    return EXIT_INTERRUPTED
 
 
 def _unexpected(session: Session, problem: Exception) -> int:
     _trace(session)
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        found = error("E0604", f"cannot write: {problem.strerror}", help="free some space on the disk")
+    if isinstance(problem, OSError) and problem.errno in _UNWRITABLE:
+        found = _unwritable(problem)
         session.fail(found.diagnostics)
         return found.exit_code
     text = " ".join(f"{type(problem).__name__}: {problem}".split())
@@ -177,20 +200,53 @@ def _unexpected(session: Session, problem: Exception) -> int:
     return EXIT_BUG
 
 
+_UNWRITABLE = {
+    errno.ENOSPC: "free some space on the disk",
+    errno.EDQUOT: "free some space on the disk",
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`)",
+    errno.EBADF: "leave standard output open; `>/dev/null` silences it",
+}
+
+
+def _unwritable(problem: OSError) -> McugenError:
+    help = _UNWRITABLE.get(problem.errno or 0, "send the output somewhere else")
+    return error("E0604", f"cannot write: {problem.strerror or problem}", help=help)
+
+
 def _trace(session: Session) -> None:
     if session.debug:
         traceback.print_exc()
 
 
 def _piped(call: Callable[[], int]) -> int:
-    """The exit code of a call whose reader may go away (`mcugen boards | head -1`): that is quiet."""
+    """The exit code of a call whose reader may go away (`mcugen boards | head -1`), which is quiet, or take nothing."""
     try:
         return call()
     except BrokenPipeError:
-        # Python flushes at its end once more, into nothing.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return EXIT_BROKEN_PIPE
+    except OSError as problem:  # while the end was told: to standard output, or to standard error itself
+        _silence(sys.stdout)
+        found = _unwritable(problem)
+        try:
+            click.echo(styled(found.diagnostics[0]), err=True, color=_color())
+        except OSError:
+            _silence(sys.stderr)
+        return found.exit_code
+
+
+def _silence(stream: IO[str]) -> None:
+    """Python flushes at its end once more what a stream did not take: into nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_streams() -> None:
+    """A stream that the shell closed (`>&-`) is None in Python; here it is one that takes nothing, or stays silent."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")  # what is written fails as it does in C
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _tolerate_any_character() -> None:

@@ -40,7 +40,7 @@ output = click.option(
 data = click.option(
     "--data",
     "-d",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # the reader says more about a file that may not be read
     metavar="FILE",
     help="Rows of the model's input: .npy, .npz or .csv.",
 )
