@@ -44,6 +44,10 @@ static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
 }
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "forest_proba: the tables are little-endian"
+#endif
+
 static const uint8_t forest_proba_op_tree_ensemble_0[15] FOREST_PROBA_FLASH = {
     1, 255, 255, 255, 192, 1, 6, 2, 0, 0, 32, 64, 1, 9, 8
 };
@@ -55,15 +59,20 @@ static const uint8_t *const forest_proba_op_tree_ensemble_trees[2] FOREST_PROBA_
 };
 
 /*
- * Walks one tree. A split is: 2 times its feature plus 1 where NaN goes left (1 B); its threshold
- * (4 B); how far the right side is from here (1 B, or 0 and 2 B more); the left side. A leaf is 6 plus its code.
- * Floats are compared by their bits as integers in the same order: negative ones with their lower 31 bits turned over.
+ * Walks one tree. A split is
+ *   - its feature times 2, plus 1 where NaN goes left (1 B),
+ *   - its threshold (4 B),
+ *   - how far the right side is from here (1 B; or 0, and then 2 B),
+ *   - the left side.
+ * A leaf is its code plus 6 (1 B).
+ * Floats are compared by their bits as integers in the same order: negative ones with their lower
+ * 31 bits turned over.
  */
 static uint8_t forest_proba_op_tree_ensemble_walk(const forest_proba_flash *at, const float *x)
 {
     for (;;) {
         const uint8_t head = forest_proba_u8(at);
-        at += 1;
+        at++;
         if (head >= 6u) {
             return (uint8_t)(head - 6u);
         }
@@ -93,12 +102,12 @@ static uint8_t forest_proba_op_tree_ensemble_walk(const forest_proba_flash *at, 
 }
 
 #ifdef __AVR__
-static inline const forest_proba_flash *forest_proba_tree(const uint8_t *const *at)
+static inline const forest_proba_flash *forest_proba_op_tree_ensemble_tree(const uint8_t *const *at)
 {
     return (const forest_proba_flash *)pgm_read_ptr(at);
 }
 #else
-static inline const forest_proba_flash *forest_proba_tree(const uint8_t *const *at)
+static inline const forest_proba_flash *forest_proba_op_tree_ensemble_tree(const uint8_t *const *at)
 {
     return (const forest_proba_flash *)*at;
 }
@@ -111,7 +120,7 @@ static const uint8_t forest_proba_op_tree_ensemble_leaves[8] FOREST_PROBA_FLASH 
 /* Adds one leaf to the sums: all to one class, or what its row says of the classes in it. */
 static void forest_proba_op_tree_ensemble_add(uint16_t *sum, uint8_t leaf)
 {
-    if (leaf < 3u) {
+    if (leaf < 3u) { /* a probability of 1 */
         sum[leaf] = (uint16_t)(sum[leaf] + 4u);
         return;
     }
@@ -119,9 +128,9 @@ static void forest_proba_op_tree_ensemble_add(uint16_t *sum, uint8_t leaf)
     uint8_t head;
     do {
         head = forest_proba_u8(at);
-        at += 1;
-        sum[head & ~0x80u] = (uint16_t)(sum[head & ~0x80u] + forest_proba_u8(at));
-        at += 1;
+        at++;
+        sum[head & 0x7fu] = (uint16_t)(sum[head & 0x7fu] + forest_proba_u8(at));
+        at++;
     } while (head < 0x80u);
 }
 
@@ -129,14 +138,14 @@ static int forest_proba_op_tree_ensemble(const float *x, float *p)
 {
     uint16_t sum[3] = {0};
     for (uint8_t tree = 0; tree < 2; tree++) {
-        forest_proba_op_tree_ensemble_add(sum, forest_proba_op_tree_ensemble_walk(forest_proba_tree(forest_proba_op_tree_ensemble_trees + tree), x));
+        forest_proba_op_tree_ensemble_add(sum, forest_proba_op_tree_ensemble_walk(forest_proba_op_tree_ensemble_tree(forest_proba_op_tree_ensemble_trees + tree), x));
     }
     uint8_t best = 0;
     for (uint8_t i = 0; i < 3; i++) {
         if (sum[i] > sum[best]) {
             best = i;
         }
-        p[i] = (float)sum[i] * 0.125f;
+        p[i] = (float)sum[i] * 0.125f; /* from sum to mean */
     }
     return best;
 }

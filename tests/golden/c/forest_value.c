@@ -44,6 +44,10 @@ static inline uint32_t forest_value_u32(const forest_value_flash *p)
 }
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "forest_value: the tables are little-endian"
+#endif
+
 static const uint8_t forest_value_op_tree_ensemble_0[15] FOREST_VALUE_FLASH = {
     1, 255, 255, 255, 192, 1, 9, 2, 0, 0, 32, 64, 1, 6, 8
 };
@@ -55,15 +59,20 @@ static const uint8_t *const forest_value_op_tree_ensemble_trees[2] FOREST_VALUE_
 };
 
 /*
- * Walks one tree. A split is: 2 times its feature plus 1 where NaN goes left (1 B); its threshold
- * (4 B); how far the right side is from here (1 B, or 0 and 2 B more); the left side. A leaf is 6 plus its code.
- * Floats are compared by their bits as integers in the same order: negative ones with their lower 31 bits turned over.
+ * Walks one tree. A split is
+ *   - its feature times 2, plus 1 where NaN goes left (1 B),
+ *   - its threshold (4 B),
+ *   - how far the right side is from here (1 B; or 0, and then 2 B),
+ *   - the left side.
+ * A leaf is its code plus 6 (1 B).
+ * Floats are compared by their bits as integers in the same order: negative ones with their lower
+ * 31 bits turned over.
  */
 static uint8_t forest_value_op_tree_ensemble_walk(const forest_value_flash *at, const float *x)
 {
     for (;;) {
         const uint8_t head = forest_value_u8(at);
-        at += 1;
+        at++;
         if (head >= 6u) {
             return (uint8_t)(head - 6u);
         }
@@ -93,12 +102,12 @@ static uint8_t forest_value_op_tree_ensemble_walk(const forest_value_flash *at, 
 }
 
 #ifdef __AVR__
-static inline const forest_value_flash *forest_value_tree(const uint8_t *const *at)
+static inline const forest_value_flash *forest_value_op_tree_ensemble_tree(const uint8_t *const *at)
 {
     return (const forest_value_flash *)pgm_read_ptr(at);
 }
 #else
-static inline const forest_value_flash *forest_value_tree(const uint8_t *const *at)
+static inline const forest_value_flash *forest_value_op_tree_ensemble_tree(const uint8_t *const *at)
 {
     return (const forest_value_flash *)*at;
 }
@@ -120,9 +129,9 @@ static float forest_value_op_tree_ensemble(const float *x)
 {
     int64_t sum = 0;
     for (uint8_t tree = 0; tree < 2; tree++) {
-        forest_value_op_tree_ensemble_add(&sum, forest_value_op_tree_ensemble_walk(forest_value_tree(forest_value_op_tree_ensemble_trees + tree), x));
+        forest_value_op_tree_ensemble_add(&sum, forest_value_op_tree_ensemble_walk(forest_value_op_tree_ensemble_tree(forest_value_op_tree_ensemble_trees + tree), x));
     }
-    return (float)sum * 6.938894e-18f;
+    return (float)sum * 6.938894e-18f; /* from sum to mean */
 }
 
 /* Out of line, so that its size and stack can be read from the linked program. */

@@ -34,20 +34,29 @@ static inline uint16_t tree_label_u16(const tree_label_flash *p)
 }
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "tree_label: the tables are little-endian"
+#endif
+
 static const uint8_t tree_label_op_tree_ensemble_0[11] TREE_LABEL_FLASH = {
     1, 255, 192, 1, 4, 2, 32, 64, 1, 5, 6
 };
 
 /*
- * Walks one tree. A split is: 2 times its feature plus 1 where NaN goes left (1 B); its threshold
- * (2 B); how far the right side is from here (1 B, or 0 and 2 B more); the left side. A leaf is 4 plus its code.
- * Floats are compared by their bits as integers in the same order: negative ones with their lower 31 bits turned over.
+ * Walks one tree. A split is
+ *   - its feature times 2, plus 1 where NaN goes left (1 B),
+ *   - its threshold (2 B),
+ *   - how far the right side is from here (1 B; or 0, and then 2 B),
+ *   - the left side.
+ * A leaf is its code plus 4 (1 B).
+ * Floats are compared by their bits as integers in the same order: negative ones with their lower
+ * 31 bits turned over.
  */
 static uint8_t tree_label_op_tree_ensemble_walk(const tree_label_flash *at, const float *x)
 {
     for (;;) {
         const uint8_t head = tree_label_u8(at);
-        at += 1;
+        at++;
         if (head >= 4u) {
             return (uint8_t)(head - 4u);
         }
