@@ -172,17 +172,10 @@ def test_flash_is_within_5_percent_or_100_bytes(measured):
     assert outside == {}, "estimated, measured"
 
 
-# Not held yet: 17 and 18 bytes too many are estimated for 40-bit shares. A case that is mended has to go from here.
-RAM_OUTSIDE = {
-    "uno": {f"weighted {output} {form}" for output in ("label", "proba") for form in ("branches", "branches16")},
-    "mega2560": set[str](),
-}
-
-
-def test_ram_is_within_16_bytes(measured, request):
+def test_ram_is_within_16_bytes(measured):
     outside = {
         case.what: (case.report.ram.value, found.ram)
         for case, found in measured
         if abs(case.report.ram.value - found.ram) > 16
     }
-    assert set(outside) == RAM_OUTSIDE[request.node.callspec.params["measured"]], f"(estimated, measured): {outside}"
+    assert not outside, f"(estimated, measured): {outside}"

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Features = Mapping[str, float]
 Weights = Mapping[str, Mapping[str, Mapping[str, float]]]  # form -> figure -> feature -> weight
 SHORT_JUMP = 126  # bytes that a conditional jump of AVR reaches
+SHORT_RETURNS = (
+    3  # bytes: three calls deep, and a return address has 2 bytes up to 128 KiB, 3 where the weights were fitted
+)
 NEAR_FEATURE = 16  # x[15] is the last that a load reaches from x without computing an address
 
 
@@ -34,7 +37,9 @@ def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
     weights = _weights(board.arch)[form]
     flash = dot(weights["flash"], code_features(op, form)) + table_bytes(op, form)
     cycles = dot(weights["cycles"], cycle_features(op, form))
-    stack = dot(weights["stack"], stack_features(op, form))
+    stack = dot(weights["stack"], stack_features(op, form)) - (
+        SHORT_RETURNS if board.arch == "avr" and board.flash <= 1 << 17 else 0
+    )
     return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)))
 
 
