@@ -30,7 +30,7 @@ from mcugen.targets.simavr import simulate
 
 BOARD = load_board("mega2560")
 RESULTS = Path(__file__).parent / "results" / "trees.csv"
-TARGETS = {  # of issue 2: at most so much
+TARGETS = {  # what the project promises: at most so much
     ("tree", "mcugen speed", "cycles"): 220,
     ("tree", "mcugen size", "flash"): 1_400,
     ("forest of 10", "mcugen speed", "cycles"): 2_100,
