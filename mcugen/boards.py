@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -95,11 +96,16 @@ def all_boards() -> tuple[Board, ...]:
     return tuple(load_board(name) for name in board_names())
 
 
-def load_board(name: str) -> Board:
+def load_board(wanted: str | os.PathLike[str]) -> Board:
     """A board by its short name, or by the path of a TOML file. E0401 for an unknown name, E0101 and E0402 for a bad file."""
+    names = ", ".join(board_names())
+    try:
+        name = os.fsdecode(wanted)
+    except TypeError as problem:
+        help = f"give the name of one board, or the path of your own .toml; the boards are {names}"
+        raise error("E0401", f"{wanted!r} is no board's name", help=help) from problem
     if name in board_names():
         return _shipped(name)
-    names = ", ".join(board_names())
     if not name.endswith(".toml"):
         help = f"{did_you_mean(name, board_names())}the boards are {names}; a path to your own .toml works too"
         raise error("E0401", f"there is no board '{name}'", help=help)

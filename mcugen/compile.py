@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mcugen.arguments import folder_of, form_of, inputs_of, rows_of, sample_of
 from mcugen.boards import Numeric, Optimize, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
@@ -20,7 +21,7 @@ from mcugen.passes import run as run_passes
 from mcugen.report import Report, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
-from mcugen.verify import Proof, checked_rows, probe, prove, require
+from mcugen.verify import Proof, probe, prove, require
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
@@ -31,7 +32,7 @@ QUICK_ROWS = 20_000  # of the proof that every compile runs; `mcugen verify` run
 
 def compile(
     model: object,
-    board: str = "uno",
+    board: str | os.PathLike[str] = "uno",
     *,
     name: str | None = None,
     optimize: Optimize = "auto",
@@ -44,6 +45,7 @@ def compile(
 ) -> Compiled:
     """Compile a fitted estimator, a path or bytes for a board.
 
+    board          the name of one that comes with mcugen, or the path of your own .toml
     name           prefix of every C symbol; by default made from the file's name
     optimize       "size" (least flash), "speed" (fewest cycles) or "auto" (the board's cost model decides)
     numeric        number format of weights; trees are exact in every one, so it changes nothing for them
@@ -115,16 +117,16 @@ class Compiled:
                 on="host",
                 source="threshold rows",
             )
-        data = checked_rows(rows, self.module)
+        data = rows_of(rows, self.module)
         return prove(self.module, self.source.reference, data, self.library.run, on="host", source=source or "rows")
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order."""
-        return self.library.run(inputs)
+        """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order. E0110."""
+        return self.library.run(inputs_of(inputs, self.module))
 
     def predict(self, rows: Array) -> Array:
         """What scikit-learn's `predict` gives, from the C: the user's labels, or numbers as float32. Shape (rows,)."""
-        found = self.run([checked_rows(rows, self.module)])[0]
+        found = self.run([rows_of(rows, self.module)])[0]
         labels = self.module.predict.of(Storage.OUTPUT)[0].labels
         return found if labels is None else np.array(labels)[found]
 
@@ -132,18 +134,20 @@ class Compiled:
         """Class probabilities from the C, (rows, classes) float32. E0304 unless compiled with output="proba"."""
         if len(self.module.predict.of(Storage.OUTPUT)) < 2:
             raise error("E0304", "this C gives no probabilities", help='compile with output="proba" (`--output proba`)')
-        return self.run([checked_rows(rows, self.module)])[1]
+        return self.run([rows_of(rows, self.module)])[1]
 
     def layout(self, as_: As = "arduino", sample: Sequence[float] | None = None) -> Content:
         """The complete output folder as {path: content}."""
         from mcugen.project import layout
 
-        facts = self.report.facts()
+        as_, sample, facts = form_of(as_), sample_of(sample), self.report.facts()
         files = emit(self.module, self.memory, self.target, header=True, facts=facts) if as_ == "header" else self.files
         return layout(self.module, files, self.target.board, as_, sample, facts)
 
-    def write(self, folder: str | Path, as_: As = "arduino", sample: Sequence[float] | None = None) -> Written:
+    def write(
+        self, folder: str | os.PathLike[str], as_: As = "arduino", sample: Sequence[float] | None = None
+    ) -> Written:
         """Write the output folder: only files that changed, all or none, and never over a file of the user's (E0603)."""
         from mcugen.folder import write
 
-        return write(Path(folder), self.layout(as_, sample))
+        return write(folder_of(folder), self.layout(as_, sample))

@@ -71,6 +71,8 @@ def is_identifier(text: str) -> bool:
 
 def check_name(name: str) -> str:
     """The name itself where it can be a model's: prefix of every C symbol, file name, library name. E0111 where not."""
+    if not isinstance(name, str):
+        raise error("E0111", f"{name!r} cannot be the model's name: it is no text", help="give it as text: 'model'")
     problem = _problem(name)
     if problem:
         raise error("E0111", f"'{name}' cannot be the model's name: {problem}", help=f"try --name {suggest_name(name)}")
