@@ -83,7 +83,9 @@ def budget(report: Report, board: Board, build: Build | None = None, measured: M
     add("  buffers", _bytes(report.buffers), report.buffers, "", "the caller's row and answers")
     add("  stack", _bytes(report.stack.value), stack, "", "the deepest of a call")
     if report.cycles.value:
-        row(made, "cycles", f"{report.cycles.value:,}", *([NONE] if build else []), "", time(report.cycles, board))
+        found = f"{measured.mean:,.0f}" if measured else NONE
+        detail = time(report.cycles, board) + ("; measured: the mean over rows at the thresholds" if measured else "")
+        row(made, "cycles", f"{report.cycles.value:,}", *([found] if build else []), "", detail)
     if build:
         row(made, "sketch", "", _bytes(build.flash), _bytes(board.flash), "flash of all, the framework included")
         row(made, "", "", _bytes(build.ram), _bytes(board.ram), "static RAM of all")

@@ -262,13 +262,17 @@ def _visits(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:
     """A regressor's answer is a C float, and so is the sum of its leaves on the way there."""
     largest = float(np.abs(trees.values).max())
-    if not kind.classifier and (largest > _FLOAT_MAX / trees.n_trees or 0 < largest < MIN_VALUE):
-        raise error(
-            "E0303",
-            f"the predicted values reach {largest:.3g}, outside what a C float holds",
-            help="scale the target before `fit` (`y / 1e6`, say), and the prediction back in your sketch",
-            loc=loc,
-        )
+    if kind.classifier:
+        return
+    if largest > _FLOAT_MAX / trees.n_trees:
+        raise _badly_scaled(f"the predicted values reach {largest:.3g}, beyond what a C float holds", "y / 1e6", loc)
+    if 0 < largest < MIN_VALUE:
+        raise _badly_scaled(f"no predicted value is over {largest:.3g}, where a C float loses digits", "y * 1e6", loc)
+
+
+def _badly_scaled(message: str, example: str, loc: Loc) -> Exception:
+    help = f"scale the target before `fit` (`{example}`, say), and the prediction back in your sketch"
+    return error("E0303", message, help=help, loc=loc)
 
 
 def _module(name: str, op: TreeEnsemble, head: _Head, loc: Loc, kind: Kind) -> Module:
