@@ -14,11 +14,39 @@ typedef struct {
 extern const mcugen_model mcugen_models[];
 extern const unsigned mcugen_model_count;
 
-#ifdef __AVR__
+#if defined(__AVR__)
 #include <avr/io.h>
 /* The simulator counts the cycles from a 1 to a 2 written here. */
 #define MCUGEN_START() (GPIOR0 = 1)
 #define MCUGEN_STOP() (GPIOR0 = 2)
+#elif defined(MCUGEN_COUNT_INSIDE)
+#ifdef __cplusplus
+extern "C" {
+#endif
+void mcugen_start(void);
+void mcugen_stop(void);
+#ifdef __cplusplus
+}
+#endif
+#define MCUGEN_START() mcugen_start()
+#define MCUGEN_STOP() mcugen_stop()
+/* firmware/simulator/qemu_count.c knows these instructions, which do nothing. Between the first two a word goes on the
+   stack, to show where it is. */
+#elif defined(__thumb__)
+#define MCUGEN_START()                                                                                                 \
+    __asm__ volatile("mov r9, r9\n"                                                                                    \
+                     "push {r0}\n"                                                                                     \
+                     "pop {r0}\n"                                                                                      \
+                     "mov r10, r10" ::                                                                                 \
+                         : "memory")
+#define MCUGEN_STOP() __asm__ volatile("mov r11, r11" ::: "memory")
+#elif defined(__riscv)
+#define MCUGEN_START()                                                                                                 \
+    __asm__ volatile("slti x0, x0, 1\n"                                                                                \
+                     "sw x0, -4(sp)\n"                                                                                 \
+                     "slti x0, x0, 2" ::                                                                               \
+                         : "memory")
+#define MCUGEN_STOP() __asm__ volatile("slti x0, x0, 3" ::: "memory")
 #else
 #define MCUGEN_START() ((void)0)
 #define MCUGEN_STOP() ((void)0)

@@ -1,7 +1,9 @@
 """PlatformIO as a program: the registry's platform where the registry answers, else ours over the system's tools.
 
-"system" runs in a core folder of mcugen's own (below the cache; the user's is not touched) that holds the platform of
-firmware/platformio under the name atmelavr, and SCons from PyPI in the place of PlatformIO's own package of it.
+"system" runs in a core folder of mcugen's own (below the cache; the user's is not touched) that holds the platforms of
+firmware/platformio under the names and versions that the boards ask for, and SCons from PyPI in the place of PlatformIO's
+own package of it. Of a platform that firmware/platformio has no folder for, `bare` is the stand-in: compilers of the system,
+our start-up code and a minimal Arduino.h; its boards come from boards/*.toml.
 "registry" runs in the user's own core folder and environment: there PlatformIO downloads what it needs.
 """
 
@@ -23,9 +25,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mcugen.boards import Board, all_boards
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import McugenError, error
 from mcugen.targets.cache import cache_dir
+from mcugen.targets.cores import bare_build
 
 PINNED = "atmelavr@5.2.0"
 INSTALL = "pip install 'mcugen[build]'"
@@ -51,16 +55,19 @@ class _Pio:
     scons_folder: str
 
 
-def run_pio(project: Path, args: Sequence[str], *, timeout: float, platform: str = "system") -> PioResult:
+def run_pio(
+    project: Path, args: Sequence[str], *, timeout: float, platform: str = "system", board: Board | None = None
+) -> PioResult:
     """`pio run -d PROJECT ARGS...`, for example `["-e", "uno", "-t", "upload", "--upload-port", port]`.
 
+    board  one that does not come with mcugen, for "system"
     A build that fails is a result, not an error. E0605 without PlatformIO, E0602 after `timeout` seconds.
     """
     command = [find_pio().python, "-m", "platformio", "run", "-d", str(project), *args]
     if platform == "registry":
         return _run(command, os.environ, timeout, platform)
     with _build_cache() as folder:
-        return _run(command, {**system_environment(), **folder}, timeout, platform)
+        return _run(command, {**system_environment(board), **folder}, timeout, platform)
 
 
 def choose_platform(pinned: str = PINNED) -> str:
@@ -76,11 +83,11 @@ def choose_platform(pinned: str = PINNED) -> str:
     return "registry" if _is_installed(pinned) or _registry_answers(pinned) else "system"
 
 
-def system_environment() -> dict[str, str]:
+def system_environment(board: Board | None = None) -> dict[str, str]:
     """The environment of a "system" run: PlatformIO in our core folder, without telemetry, upgrades or colours."""
     moved = ("PACKAGES", "PLATFORMS", "GLOBALLIB", "CACHE", "BOARDS")
     kept = {key: value for key, value in os.environ.items() if key not in {f"PLATFORMIO_{name}_DIR" for name in moved}}
-    return {**kept, **_QUIET, "PLATFORMIO_CORE_DIR": str(core_dir())}
+    return {**kept, **_QUIET, "PLATFORMIO_CORE_DIR": str(core_dir(board))}
 
 
 _QUIET = {
@@ -178,10 +185,13 @@ def _registry_answers(pinned: str) -> bool:
 
 
 @cache
-def core_dir() -> Path:
-    """PlatformIO's core folder of our own, made at its first use and named after all that is in it."""
-    pio, source = find_pio(), firmware_dir() / "platformio"
-    files = {path.relative_to(source): path.read_bytes() for path in sorted(source.rglob("*")) if _belongs(path)}
+def core_dir(board: Board | None = None) -> Path:
+    """PlatformIO's core folder of our own, made at its first use and named after all that is in it.
+
+    It knows the boards that come with mcugen, and `board`.
+    """
+    pio = find_pio()
+    files = dict(_platform_files([*all_boards(), *([board] if board else [])]))
     digest = hashlib.sha256(repr((pio, sorted(files.items()))).encode()).hexdigest()[:16]
     core = cache_dir() / "platformio" / digest
     if not core.is_dir():
@@ -189,21 +199,47 @@ def core_dir() -> Path:
     return core
 
 
-def _belongs(path: Path) -> bool:
-    return path.is_file() and "__pycache__" not in path.parts
+def _platform_files(boards: Sequence[Board]) -> Iterator[tuple[str, bytes]]:
+    """The files of all platforms, by their paths in the core folder's platforms/."""
+    for platform in ("native", *dict.fromkeys(b.platformio.platform for b in boards if b.platformio)):
+        name, _, version = platform.rpartition("/")[2].partition("@")
+        source = firmware_dir() / "platformio" / name
+        source = source if source.is_dir() else source.with_name("bare")
+        folder = f"{name}@{version}" if version else name
+        for path in sorted(p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            yield f"{folder}/{path.relative_to(source).as_posix()}", path.read_bytes()
+        manifest = json.loads((source / "platform.json").read_bytes())
+        version = version or manifest["version"]
+        yield f"{folder}/platform.json", _json({**manifest, "name": name, "version": version})
+        yield f"{folder}/.piopm", _json(_piopm("platform", name, version))
+        if source.name == "bare":
+            for one in (b for b in boards if b.platformio and b.platformio.platform == platform):
+                yield f"{folder}/boards/{one.platformio.board}.json", _json(_bare_board(one))  # type: ignore[union-attr]
 
 
-def _make_core(core: Path, pio: _Pio, files: Mapping[Path, bytes]) -> None:
+def _bare_board(board: Board) -> dict[str, Any]:
+    """A board as PlatformIO has it; its memories become the limits of the linker script."""
+    return {
+        "name": board.title,
+        "vendor": "mcugen",
+        "url": "",
+        "frameworks": ["arduino"],
+        "build": {"mcu": board.mcu, "f_cpu": f"{board.clock}L", "arch": board.arch, **bare_build(board)},
+        "upload": {"maximum_size": board.flash, "maximum_ram_size": board.ram},
+    }
+
+
+def _make_core(core: Path, pio: _Pio, files: Mapping[str, bytes]) -> None:
     """Fill a folder of this process's own and rename it, so that parallel processes never see half of a core folder."""
     core.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=core.parent) as temporary:
         made = Path(temporary) / core.name
         for path, content in files.items():
-            _write(made / "platforms" / "atmelavr" / path, content)
-        _write_json(made / "platforms" / "atmelavr" / ".piopm", _piopm("platform", "atmelavr", PINNED.split("@")[1]))
+            _write(made / "platforms" / path, content)
         _make_scons(made / "packages" / "tool-scons", pio)
-        _write_json(
-            made / "appstate.json", {"cid": "00000000-0000-0000-0000-000000000000", "last_version": pio.version}
+        _write(
+            made / "appstate.json",
+            _json({"cid": "00000000-0000-0000-0000-000000000000", "last_version": pio.version}),
         )
         try:
             made.rename(core)
@@ -215,8 +251,8 @@ def _make_core(core: Path, pio: _Pio, files: Mapping[Path, bytes]) -> None:
 def _make_scons(folder: Path, pio: _Pio) -> None:
     start = f"import sys\n\nsys.path.append({pio.scons_folder!r})\nfrom SCons.Script import main\n\nmain()\n"
     _write(folder / "scons.py", start.encode())
-    _write_json(folder / "package.json", {"name": "tool-scons", "version": pio.scons, "system": "*"})
-    _write_json(folder / ".piopm", _piopm("tool", "tool-scons", pio.scons))
+    _write(folder / "package.json", _json({"name": "tool-scons", "version": pio.scons, "system": "*"}))
+    _write(folder / ".piopm", _json(_piopm("tool", "tool-scons", pio.scons)))
     _write(folder / ".piokeep", b"")
 
 
@@ -230,8 +266,8 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    _write(path, json.dumps(content).encode())
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content).encode()
 
 
 # ---- running --------------------------------------------------------------------------------------------------------
