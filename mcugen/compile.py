@@ -87,8 +87,8 @@ class Compiled:
         return emit(self.module, self.memory, self.target, facts=self.report.facts())
 
     @property
-    def fits(self) -> bool:
-        """Whether the board has the flash and the RAM for it."""
+    def fits(self) -> bool | None:
+        """Whether the board has the flash and the RAM for it; None where its framework's share is unknown."""
         return self.report.fits
 
     @cached_property
@@ -136,18 +136,28 @@ class Compiled:
             raise error("E0304", "this C gives no probabilities", help='compile with output="proba" (`--output proba`)')
         return self.run([rows_of(rows, self.module)])[1]
 
-    def layout(self, as_: As = "arduino", sample: Sequence[float] | None = None) -> Content:
-        """The complete output folder as {path: content}."""
+    def layout(self, as_: As = "arduino", sample: Sequence[float] | None = None, rows: Array | None = None) -> Content:
+        """The complete output folder as {path: content}.
+
+        sample  a row that the sketch tries when it starts
+        rows    rows (n, features) to choose the unit tests' golden vectors from, beside rows at the model's thresholds
+        """
         from mcugen.project import layout
+        from mcugen.vectors import choose
 
         as_, sample, facts = form_of(as_), sample_of(sample), self.report.facts()
         files = emit(self.module, self.memory, self.target, header=True, facts=facts) if as_ == "header" else self.files
-        return layout(self.module, files, self.target.board, as_, sample, facts)
+        vectors = None if as_ == "header" else choose(self.module, self.source.reference, rows)
+        return layout(self.module, files, self.target.board, as_, sample, facts, vectors)
 
     def write(
-        self, folder: str | os.PathLike[str], as_: As = "arduino", sample: Sequence[float] | None = None
+        self,
+        folder: str | os.PathLike[str],
+        as_: As = "arduino",
+        sample: Sequence[float] | None = None,
+        rows: Array | None = None,
     ) -> Written:
         """Write the output folder: only files that changed, all or none, and never over a file of the user's (E0603)."""
         from mcugen.folder import write
 
-        return write(folder_of(folder), self.layout(as_, sample))
+        return write(folder_of(folder), self.layout(as_, sample, rows))

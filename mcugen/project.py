@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import re
-import struct
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mcugen import __version__
-from mcugen.boards import Board
+from mcugen.boards import Board, all_boards
 from mcugen.diagnostics import error
 from mcugen.interface import Does, Parameter, Signature, interface_macros, label_function, signature
 from mcugen.ir import Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
 from mcugen.targets.serial import BAUD
-from mcugen.templating import c_lit, environment
+from mcugen.templating import c_floats, environment
+from mcugen.vectors import Vectors, unit_tests
 from mcugen.verify import other_shape
 
 As = Literal["arduino", "platformio", "header", "c", "zip"]
@@ -116,12 +115,14 @@ def layout(
     as_: As,
     sample: Sequence[float] | None = None,
     facts: Mapping[str, str] | None = None,
+    vectors: Vectors | None = None,
 ) -> Content:
     """The complete folder as {path with slashes: text or bytes}; the same input gives the same bytes.
 
     files   what the emitter made: `src/<name>.h` and `src/<name>.c`; for "header" the one `<name>.h`
     sample  a row of the model's input for the sketch to try; E0110 where its length is not the number of features
     facts   what the README says the model costs, in order: {"flash": "4,096 B"}
+    vectors rows with the model's answers, for unit tests in `test/`; without them there is no such folder
     Raises E0111 for a name that C or Arduino does not take, E0901 for "platformio" on a board without PlatformIO.
     """
     check_name(module.name)
@@ -138,6 +139,8 @@ def layout(
         "baud": BAUD,
         "architecture": _architecture(board),
         "keywords": _keywords(api),
+        "vectors": vectors,
+        "simulated": _is_simulated(board),
         "version": __version__,
     }
     if as_ == "zip":
@@ -153,6 +156,7 @@ def _arduino(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, s
         "keywords.txt": _render("keywords.txt", values),
         f"examples/{example}/{example}.ino": _render("sketch.cpp", values),
         "README.md": _render("README.md", values),
+        **_tests(files, values, "../src"),
     }
 
 
@@ -171,6 +175,7 @@ def _platformio(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str
         "src/main.cpp": _render("sketch.cpp", values),
         "platformio.ini": _render("platformio.ini", values),
         "README.md": _render("README.md", values),
+        **_tests(files, values, f"../{library}/src"),
     }
 
 
@@ -178,7 +183,20 @@ def _plain(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str
     return {
         **{path.rpartition("/")[2]: text for path, text in files.items()},
         "README.md": _render("README.md", values),
+        **_tests(files, values, ".."),
     }
+
+
+def _tests(files: Mapping[str, str], values: Mapping[str, Any], sources: str) -> dict[str, str]:
+    """The folder `test/`, where there are vectors for it; a header that is all of a library carries none."""
+    if values["vectors"] is None or values["form"] == "header":
+        return {}
+    return unit_tests(values["vectors"], values, sources, files)
+
+
+def _is_simulated(board: Board) -> bool:
+    """Whether `mcugen simulate --board NAME` can run it, which knows the boards that come with mcugen by their names."""
+    return bool(board.simulator) and any(one.name == board.name for one in all_boards())
 
 
 _FORMS = {"arduino": _arduino, "platformio": _platformio, "header": _plain, "c": _plain}
@@ -250,25 +268,7 @@ def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:
         return None
     if len(sample) != api.features:
         raise other_shape((1, len(sample)), api.features, f"give a sample row of {api.features} numbers")
-    return [*_literals(sample)]
-
-
-def _literals(numbers: Iterable[float]) -> Iterator[str]:
-    for number in numbers:
-        single = _float32(float(number))
-        if math.isnan(single):
-            yield "NAN"
-        elif math.isinf(single):
-            yield "INFINITY" if single > 0 else "-INFINITY"
-        else:
-            yield c_lit(single)
-
-
-def _float32(number: float) -> float:
-    try:
-        return float(struct.unpack("<f", struct.pack("<f", number))[0])
-    except OverflowError:  # beyond float32, where NumPy too makes it infinite
-        return math.copysign(math.inf, number)
+    return [*c_floats(sample)]
 
 
 def _architecture(board: Board) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -49,6 +50,25 @@ def c_lit(value: SupportsFloat) -> str:
     plain = np.format_float_positional(single, unique=True, trim="0")
     power = np.format_float_scientific(single, unique=True, trim="-", exp_digits=1).replace("e+", "e")
     return (plain if len(plain) <= len(power) else power) + "f"
+
+
+def c_floats(numbers: Iterable[SupportsFloat]) -> Iterator[str]:
+    """A C literal for each number, rounded to float32; NAN, INFINITY and -INFINITY (of math.h) for those that have none."""
+    for number in numbers:
+        single = _float32(float(number))
+        if math.isnan(single):
+            yield "NAN"
+        elif math.isinf(single):
+            yield "INFINITY" if single > 0 else "-INFINITY"
+        else:
+            yield c_lit(single)
+
+
+def _float32(number: float) -> float:
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError:  # beyond float32, where NumPy too makes it infinite
+        return math.copysign(math.inf, number)
 
 
 def c_id(text: str) -> str:

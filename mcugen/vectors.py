@@ -1,0 +1,254 @@
+"""Golden vectors: rows with the model's own answers, which every generated library tests its C against."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.diagnostics import Loc, McugenError, error
+from mcugen.frontends import Reference
+from mcugen.interface import signature
+from mcugen.ir import Array, Module
+from mcugen.targets import host
+from mcugen.templating import c_array, c_floats, c_lit, environment
+from mcugen.verify import NEAR_TIE, TOLERANCE, checked_rows, probe
+
+if TYPE_CHECKING:
+    from mcugen.compile import Compiled
+
+FEWEST, MOST = 4, 64
+BYTES = 2_048  # of rows and answers in flash, unless FEWEST rows take more
+CANDIDATES = 256  # rows of each origin that are asked about
+SEED = 0
+SOLID = TOLERANCE / 10  # what the model's own float64 sum may be off, as part of the value, before it matters
+RUN_SECONDS = 60.0
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Rows (n, features) float32 and what the model answers.
+
+    classes   the index of each row's class, (n,); None for a value
+    answers   probabilities (n, classes) or values (n,) as float32; None for labels alone
+    rounding  what the model's own sum may be off; 0.0 unless every value is so near to 0 that this matters
+    """
+
+    rows: Floats
+    classes: npt.NDArray[np.int64] | None
+    answers: Floats | None
+    rounding: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def choose(module: Module, reference: Reference, rows: Array | None = None) -> Vectors | None:
+    """Golden vectors of a module: of the user's rows (n, features) where there are any, and of rows at its thresholds.
+
+    Every answer comes once before one comes twice; a quarter of the rows have missing values or infinities. Near ties are
+    left out, and values that the model's own rounding blurs. The same arguments give the same vectors. None for a graph of
+    tensors, and where no row is left. E0110 for rows of another shape.
+    """
+    kind = signature(module, module.predict).does
+    if kind == "run":
+        return None
+    x, share = _candidates(module, rows)
+    if kind == "value":
+        return _values(reference, x, share)
+    proba, labels = reference.proba(x), reference.labels(x)
+    clear = np.flatnonzero(_gaps(proba) >= NEAR_TIE)
+    answer_bytes = 2 + (4 * proba.shape[1] if kind == "proba" else 0)
+    chosen = clear[_spread(labels[clear], share[clear], _count(x, answer_bytes))]
+    answers = proba[chosen].astype(np.float32) if kind == "proba" else None
+    return Vectors(x[chosen], labels[chosen], answers) if len(chosen) else None
+
+
+def _values(reference: Reference, x: Floats, share: npt.NDArray[np.float64]) -> Vectors | None:
+    with np.errstate(over="ignore"):
+        values = reference.values(x)
+        single = values.astype(np.float32)
+    size, tiny = np.abs(values), float(np.finfo(np.float32).tiny)
+    solid = (reference.rounding <= SOLID * size) & ((size >= tiny) | (size == 0))
+    enough = np.count_nonzero(solid) >= FEWEST
+    usable = np.flatnonzero(np.isfinite(single) & (solid | (not enough)))
+    chosen = usable[_spread(values[usable], share[usable], _count(x, 4))]
+    rounding = 0.0 if enough else reference.rounding + tiny
+    return Vectors(x[chosen], None, single[chosen], rounding) if len(chosen) else None
+
+
+def _count(x: Floats, answer_bytes: int) -> int:
+    return min(MOST, max(FEWEST, BYTES // (4 * int(x.shape[1]) + answer_bytes)))
+
+
+def _gaps(proba: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How far the best class of each row is ahead of the second; infinite without a second."""
+    if proba.shape[1] < 2:
+        return np.full(len(proba), np.inf)
+    best = np.sort(proba, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
+
+
+def _candidates(module: Module, rows: Array | None) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """Rows in an order of no meaning, and the share of the vectors that each row's origin is to have."""
+    rng = np.random.default_rng(SEED)
+    with np.errstate(over="ignore"):  # above the largest float32 comes infinity, as in C
+        made = probe(module, CANDIDATES).astype(np.float32)
+    plain = np.isfinite(made).all(axis=1)
+    given: Floats = made[:0] if rows is None else checked_rows(rows, module).astype(np.float32)
+    given = given[rng.permutation(len(given))[:CANDIDATES]]
+    shares = (0.5, 0.25, 0.25) if len(given) else (0.5, 0.75, 0.25)
+    parts = [_different(part) for part in (given, rng.permutation(made[plain]), rng.permutation(made[~plain]))]
+    return np.concatenate(parts), np.concatenate([_turns(part, one) for part, one in zip(parts, shares, strict=True)])
+
+
+def _different(rows: Floats) -> Floats:
+    """Each row once; every NaN is the same, as in the text of the vectors."""
+    same = np.where(np.isnan(rows), np.float32(np.nan), rows)
+    numbers = np.ascontiguousarray(same).view(np.uint32)  # so that 0 and -0 are two
+    return same[np.sort(np.unique(numbers, axis=0, return_index=True)[1])]
+
+
+def _turns(part: Floats, share: float) -> npt.NDArray[np.float64]:
+    """When each row's turn comes, if rows of this part are to be `share` of all that had theirs."""
+    return np.asarray((np.arange(len(part)) + 0.5) / share)
+
+
+def _spread(answers: npt.NDArray[Any], turns: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
+    """The positions of `count` rows in the order of their turns, but every answer once before one comes twice."""
+    order = np.argsort(turns, kind="stable")
+    seen: dict[Any, int] = {}
+    rounds = []
+    for answer in answers[order].tolist():
+        seen[answer] = seen.get(answer, -1) + 1
+        rounds.append(seen[answer])
+    return order[np.argsort(np.array(rounds, np.intp), kind="stable")][:count]
+
+
+# ---- the files of test/ ---------------------------------------------------------------------------------------------
+
+
+def unit_tests(vectors: Vectors, values: Mapping[str, Any], sources: str, files: Mapping[str, str]) -> dict[str, str]:
+    """The folder `test/` of a library, as {path: text}.
+
+    values   what the project's templates know: `api`, `board`, `architecture`, `flags`, `baud`, `version`
+    sources  the folder of the library's C, seen from `test/`
+    files    the library's C by path
+    """
+    name = values["api"].name
+    known = {
+        **values,
+        "sources": sources,
+        "library": sorted(path.rpartition("/")[2] for path in files if path.endswith(".c")),
+        "vectors": vectors,
+        "class_bits": next(bits for bits in (8, 16, 32) if values["api"].classes <= 1 << bits),
+        "rows": [_braced([*c_floats(row)]) for row in vectors.rows],
+        "answers": _answers(vectors),
+        "rounding": c_lit(np.nextafter(np.float32(vectors.rounding), np.float32(1))) if vectors.rounding else "",
+        "strict": [flag for flag in host.STRICT if not flag.startswith("-std=")],
+    }
+    return {
+        f"test/{path.format(name=name)}": environment().get_template(f"project/test/{template}.j2").render(known)
+        for path, template in _FILES.items()
+    }
+
+
+_FILES = {
+    "vectors.h": "vectors.h",
+    "test_{name}.h": "test.h",
+    "test_{name}.c": "test.c",
+    "main_host.c": "main_host.c",
+    "main_board.cpp": "main_board.cpp",
+    "Makefile": "Makefile",
+    "test_custom_runner.py": "test_custom_runner.py",
+}
+
+
+def _answers(vectors: Vectors) -> list[str]:
+    if vectors.answers is None:
+        return []
+    if vectors.answers.ndim == 1:
+        return [*c_floats(vectors.answers)]
+    return [_braced([*c_floats(row)]) for row in vectors.answers]
+
+
+def _braced(literals: list[str]) -> str:
+    """A row of an array's initialiser, with its braces and its margin."""
+    text = c_array(literals, indent=8)
+    return f"    {{\n{text}\n    }}" if "\n" in text or len(text) > 90 else f"    {{{text.strip()}}}"
+
+
+# ---- run on this computer -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VectorRun:
+    """What the generated test program said: how many vectors it compared, how many are wrong, and its lines on those."""
+
+    vectors: int
+    wrong: int
+    said: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.vectors} golden vector{'' if self.vectors == 1 else 's'} on the host, {self.wrong} wrong"
+
+
+def run_on_host(compiled: Compiled, rows: Array | None = None) -> VectorRun | None:
+    """Compile the generated tests as the library carries them, and run them. None where there are none.
+
+    E0601 without a compiler, E0602 where it refuses the C, E0604 where there is no room, E0702 where the program crashes.
+    """
+    from mcugen.project import FLAGS
+
+    content = compiled.layout("c", rows=rows)
+    with host.writing():
+        made = tempfile.TemporaryDirectory(prefix="mcugen-test-")
+    with made as temporary:
+        folder = Path(temporary)
+        with host.writing():
+            for path, text in content.items():
+                (folder / path).parent.mkdir(exist_ok=True)
+                (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+        sources = [str(source) for source in sorted(folder.rglob("*.c"))]
+        if not (folder / "test").is_dir():
+            return None
+        program = folder / "test" / "program"
+        host.compile_c(
+            [*host.compiler(), *host.STRICT, "-O1", *FLAGS, f"-I{folder}", *sources, "-o", str(program), "-lm"]
+        )
+        return _run(program)
+
+
+def _run(program: Path) -> VectorRun:
+    try:
+        done = subprocess.run([str(program)], capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise _crashed(str(problem)) from problem
+    lines = done.stdout.splitlines()
+    summary = re.fullmatch(r"(\d+) vectors?, (\d+) wrong", lines[-1] if lines else "")
+    if summary is None:
+        raise _crashed(f"exit code {done.returncode}")
+    wrong = tuple(line for line in lines[:-1] if not line.endswith(": ok"))
+    return VectorRun(int(summary[1]), int(summary[2]), wrong)
+
+
+def _crashed(reason: str) -> McugenError:
+    help = "with mcugen's own output this is a bug: please report it"
+    return error("E0702", f"the generated tests crashed on the host: {reason}", help=help)
+
+
+def require(run: VectorRun, loc: Loc) -> None:
+    """E0801 where a vector is wrong."""
+    if run.wrong:
+        help = "do not use this C; please report the model that led to it"
+        message = f"{run.wrong} of {run.vectors} golden vectors differ on the host"
+        raise error("E0801", message, loc=loc, notes=run.said[:5], help=help)
