@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 from mcugen.diagnostics import McugenError, error
 
 BAUD = 115_200  # of the sketches that project.py writes
+SLICE = 0.005  # seconds that one look at the port may take
+SEND = 10.0  # seconds after which a port that takes no bytes is given up
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,47 @@ def choose_port(asked: str | None, found: Iterable[Port] | None = None) -> str:
 
 
 def open_port(port: str, timeout: float | None = None) -> Any:
-    """The port as pyserial has it, at BAUD; opening it resets an Arduino. E0606 without pyserial, E0703 without the port."""
+    """The port as pyserial has it, at BAUD; opening it resets an Arduino, and keeps other programs out. E0606 without pyserial, E0703 without the port."""
     try:
         import serial
     except ImportError as missing:
         raise _no_pyserial() from missing
     try:
-        return serial.Serial(port, BAUD, timeout=timeout)
+        return serial.Serial(port, BAUD, timeout=timeout, write_timeout=SEND, exclusive=True)
     except (OSError, ValueError) as problem:  # SerialException is an OSError
         raise unusable(port, [str(problem)]) from problem
+
+
+@dataclass(frozen=True)
+class SerialLine:
+    """An open port as a line of bytes (`mcugen.targets.link.Line`). E0703 when the port goes."""
+
+    port: Any
+    name: str
+
+    def write(self, data: bytes) -> None:
+        """Send all of it."""
+        try:
+            self.port.write(data)
+        except OSError as problem:
+            raise unusable(self.name, [str(problem)]) from problem
+
+    def read(self, seconds: float) -> bytes:
+        """What has come in, at least one byte; empty where none came for so many seconds."""
+        until = time.monotonic() + seconds
+        try:
+            while not (came := self.port.read(max(1, self.port.in_waiting))) and time.monotonic() < until:
+                pass  # the port's own time-out is short
+        except OSError as problem:
+            raise unusable(self.name, [str(problem)]) from problem
+        return bytes(came)
+
+
+@contextmanager
+def open_line(port: str) -> Iterator[SerialLine]:
+    """The port as a line, for the block. E0606 without pyserial, E0703 without the port, or where another program has it."""
+    with open_port(port, timeout=SLICE) as opened:
+        yield SerialLine(opened, port)
 
 
 def monitor(port: str) -> Iterator[str]:

@@ -1,0 +1,331 @@
+"""The host's end of the serial protocol: a model on a board as a function, over a line that garbles bytes and a board that resets.
+
+Frames are COBS between zero bytes, with a CRC-32; docs/serial-protocol.md has every byte, firmware/link the board's end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+from binascii import crc32
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from mcugen.data import firmware_dir
+from mcugen.diagnostics import McugenError, error
+from mcugen.ir import Array, Module, Storage
+
+VERSION = 1
+HASH_SIZE = 8
+HELLO, PUT, RUN, GET = 0x01, 0x02, 0x03, 0x04
+GREETING, ACK, DONE, DATA, FAIL = 0x81, 0x82, 0x83, 0x84, 0xFF
+WRONG_REQUEST, OUT_OF_RANGE, OTHER_INPUT = 1, 2, 3
+ATTEMPTS = 12  # runs of one row that may end with a lost input or a changed output before the board is given up
+GREETINGS = 50  # of a board that answers, but not with a greeting
+CRC_SECONDS = 1e-5  # a byte, on the slowest board
+
+
+class Line(Protocol):
+    """A serial line: bytes out, bytes in. Both raise E0703 when it is gone."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of it."""
+        ...
+
+    def read(self, seconds: float) -> bytes:
+        """What has come in, at least one byte; empty where none came for so many seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a session waits, in seconds.
+
+    banner    after opening: for the text of a board that the opening has reset
+    greetings  after each HELLO in turn. A bootloader may keep the first bytes for itself and start the sketch only after
+              seconds of silence (the Mega's: 7 to 8), so the last ones are long
+    first     for an answer while none has come yet; afterwards it follows the answers
+    stall     without any answer to the request, beside 4 times what the prediction is thought to take
+    """
+
+    banner: float = 2.5
+    greetings: tuple[float, ...] = (0.3, 0.3, 0.5, 1.0, 2.5, 10.0, 12.0)
+    first: float = 0.3
+    stall: float = 60.0
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What a board says of itself: its model's hash, bytes of a row's input and output, data bytes of a frame at most."""
+
+    version: int
+    hash: bytes
+    inputs: int
+    outputs: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The outputs of one row as they lie in the board's memory, and the microseconds that the board measured."""
+
+    outputs: bytes
+    microseconds: int
+
+
+def fingerprint(files: Mapping[str, str]) -> bytes:
+    """The 8 bytes that tell a model's C from another's: of the SHA-256 over all paths and texts."""
+    digest = hashlib.sha256()
+    for path, text in sorted(files.items()):
+        for part in (path.encode(), text.encode()):
+            digest.update(struct.pack("<Q", len(part)) + part)
+    return digest.digest()[:HASH_SIZE]
+
+
+def firmware() -> dict[str, str]:
+    """The C of the board's end, {name: text}."""
+    folder = firmware_dir() / "link"
+    return {name: (folder / name).read_text(encoding="utf-8") for name in ("mcugen_link.c", "mcugen_link.h")}
+
+
+# ---- frames ---------------------------------------------------------------------------------------------------------
+
+
+def cobs(data: bytes) -> bytes:
+    """Fewer than 254 bytes without a zero among them, one byte longer (consistent overhead byte stuffing)."""
+    return b"".join(bytes([len(run) + 1]) + run for run in data.split(b"\0"))
+
+
+def uncobs(data: bytes) -> bytes | None:
+    """The bytes that `cobs` was given; None where no bytes give these."""
+    found, at = bytearray(), 0
+    while at < len(data):
+        code = data[at]
+        found += data[at + 1 : at + code] + b"\0"
+        at += code
+    return bytes(found[:-1]) if found and at == len(data) and 0 not in data else None
+
+
+def frame(kind: int, number: int, payload: bytes = b"") -> bytes:
+    """A frame as it goes over the wire, both its zeros included."""
+    body = struct.pack("<BH", kind, number) + payload
+    return b"\0" + cobs(body + struct.pack("<I", crc32(body))) + b"\0"
+
+
+def unframe(piece: bytes) -> tuple[int, int, bytes] | None:
+    """Type, sequence number and payload of what stood between two zeros; None where that is no whole frame."""
+    body = uncobs(piece)
+    if body is None or len(body) < 7 or body[-4:] != struct.pack("<I", crc32(body[:-4])):
+        return None
+    return body[0], int.from_bytes(body[1:3], "little"), body[3:-4]
+
+
+# ---- a session ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Session:
+    """A conversation with one board about one model.
+
+    expected  the hash that the board has to greet with
+    slow      seconds that a prediction is thought to take
+    flash_it  what the user is told to do where the board has another firmware
+    """
+
+    line: Line
+    expected: bytes
+    slow: float = 0.0
+    flash_it: str = "flash it: `mcugen flash MODEL --board BOARD`"
+    patience: Patience = field(default_factory=Patience)
+    greeting: Greeting | None = None
+    _rest: bytes = b""
+    _number: int = 0
+    _heard: int = 0  # bytes in all
+    _sent: dict[int, bytes] = field(default_factory=dict)  # what the board has of its input, by offset
+    _quick: deque[float] = field(default_factory=lambda: deque(maxlen=16))  # seconds of late answers that need no run
+
+    def open(self) -> Greeting:
+        """Greet the board, which may only be starting. E0705 where nothing answers, E0706 with another firmware."""
+        self._listen(self.patience.banner)
+        found = self._greet()
+        if found is None:
+            help = f"{self.flash_it}; it may also be another board's port, or a program of your own that runs there"
+            raise error("E0705", "nothing at the serial port speaks mcugen's protocol", help=help)
+        return found
+
+    def predict(self, row: bytes) -> Answer:
+        """The outputs for a row: all inputs one after the other. E0703, E0705 where the board stops answering, E0706."""
+        greeting = self.greeting or self.open()
+        if len(row) != greeting.inputs:
+            raise ValueError(f"a row of {len(row)} bytes for a model that takes {greeting.inputs}")
+        for _ in range(ATTEMPTS):
+            self._bring(row, greeting.most)
+            found = self._run(row, greeting)
+            if found is not None:
+                return found
+            self._sent.clear()
+            if self._greet() is None:  # it was reset, and may be another board by now
+                raise self._silent()
+        help = "check its power supply and its cable; whatever resets it keeps it from answering"
+        raise error("E0705", f"the board lost its input {ATTEMPTS} times in a row", help=help)
+
+    def _bring(self, row: bytes, most: int) -> None:
+        for offset in range(0, len(row), most):
+            part = row[offset : offset + most]
+            if self._sent.get(offset) != part:
+                self._sent.pop(offset, None)
+                self._ask(PUT, ACK, struct.pack("<I", offset) + part)
+                self._sent[offset] = part
+
+    def _run(self, row: bytes, greeting: Greeting) -> Answer | None:
+        """None where the board has another input by now, or lost its outputs before all of them came."""
+        slow = self.slow + CRC_SECONDS * (greeting.inputs + greeting.outputs)
+        done = self._ask(RUN, DONE, struct.pack("<I", crc32(row)), slow)
+        if done is None or len(done) < 8:
+            return None
+        microseconds, check = struct.unpack_from("<II", done)
+        self.slow = max(self.slow, microseconds / 1e6)
+        outputs = done[8:]
+        while len(outputs) < greeting.outputs:
+            size = min(greeting.most, greeting.outputs - len(outputs))
+            found = self._ask(GET, DATA, struct.pack("<IB", len(outputs), size))
+            if found is None or found[:4] != struct.pack("<I", len(outputs)) or len(found) != 4 + size:
+                return None
+            outputs += found[4:]
+        whole = len(outputs) == greeting.outputs and crc32(outputs) == check
+        return Answer(outputs, microseconds) if whole else None
+
+    def _greet(self) -> Greeting | None:
+        """None where nothing answers. A board that says anything at all is asked again soon, a silent one ever later."""
+        silent = 0
+        for _ in range(GREETINGS):
+            heard, number = self._heard, self._next()
+            found = self._once(HELLO, number, b"", self.patience.greetings[silent], restart=True)
+            if found is not None and found[0] == GREETING and found[1]:
+                self.greeting = self._checked(found[1])
+                return self.greeting
+            silent = silent + 1 if self._heard == heard else 0
+            if silent == len(self.patience.greetings):
+                return None
+        return None
+
+    def _checked(self, payload: bytes) -> Greeting:
+        if payload[0] != VERSION or len(payload) != struct.calcsize(_GREETING):
+            message = f"the board speaks version {payload[0]} of the protocol, this mcugen version {VERSION}"
+            raise error("E0706", message, help=self.flash_it)
+        found = Greeting(*struct.unpack(_GREETING, payload))
+        if found.hash != self.expected:
+            message = f"the board runs another model: {found.hash.hex()}, not {self.expected.hex()}"
+            raise error("E0706", message, help=self.flash_it)
+        return found
+
+    def _ask(self, request: int, wanted: int, payload: bytes, slow: float = 0.0) -> bytes | None:
+        """The payload of the answer; None where the board says that it has another input. Sends until it comes."""
+        until = time.monotonic() + self.patience.stall + 4 * slow
+        while time.monotonic() < until:
+            found = self._asked_often(request, payload, slow)
+            if found is not None and found[0] == wanted:
+                return found[1]
+            if found is not None and found[0] == FAIL:
+                self._require_other_input(request, found[1])
+                return None
+            if self._greet() is None:
+                break
+        raise self._silent()
+
+    def _asked_often(self, request: int, payload: bytes, slow: float) -> tuple[int, bytes] | None:
+        """Noise takes some answers; where it would have to be eight, the board has started again, and is to greet."""
+        number, wait, start = self._next(), self._usual() + 1.5 * slow, time.monotonic()
+        for attempt in range(8):
+            found = self._once(request, number, payload, wait)
+            if found is not None:
+                if attempt == 0 and not slow:
+                    self._quick.append(time.monotonic() - start)
+                return found
+            wait *= 1.5
+        return None
+
+    def _require_other_input(self, request: int, why: bytes) -> None:
+        if request == RUN and why[:1] == bytes([OTHER_INPUT]):
+            return
+        # the request came whole, so both ends do not mean the same by it
+        message = f"the board refuses request {request} with code {why.hex() or 'none'}"
+        raise error("E0706", message, help=self.flash_it)
+
+    def _once(
+        self, request: int, number: int, payload: bytes, seconds: float, restart: bool = False
+    ) -> tuple[int, bytes] | None:
+        """Send a request and wait for the answer that has its number: its type and payload; None after so many seconds.
+
+        restart  bytes that come first may be those of a board that starts: the wait ends soon after them
+        """
+        self.line.write(frame(request, number, payload))
+        for kind, echoed, found in self._frames(time.monotonic() + seconds, restart):
+            if echoed == number and kind >= 0x80:
+                return kind, found
+        return None
+
+    def _next(self) -> int:
+        self._number = (self._number + 1) & 0xFFFF
+        return self._number
+
+    def _usual(self) -> float:
+        """Seconds after which an answer that needs no run is late."""
+        return max(0.02, 2 * max(self._quick)) if self._quick else self.patience.first
+
+    def _frames(self, until: float, restart: bool) -> Iterator[tuple[int, int, bytes]]:
+        """The whole frames that come until then; text and damaged frames are thrown away."""
+        while (left := until - time.monotonic()) > 0:
+            came = self.line.read(left)
+            self._heard += len(came)
+            if came and restart:
+                until = min(until, time.monotonic() + self.patience.first)
+            *pieces, rest = (self._rest + came).split(b"\0")
+            self._rest = rest[-_LONGEST:]
+            for piece in pieces:
+                if (found := unframe(piece)) is not None:
+                    yield found
+
+    def _listen(self, seconds: float) -> None:
+        """Until soon after the board has said something, or for so many seconds."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.line.read(left):
+                until = min(until, time.monotonic() + self.patience.first)
+
+    def _silent(self) -> McugenError:
+        help = "check the cable, press the board's reset button and try again; what it says: `mcugen monitor`"
+        return error("E0705", "the board stopped answering", help=help)
+
+
+_GREETING = f"<B{HASH_SIZE}sIIB"
+_LONGEST = 256  # bytes that may be a frame not yet ended
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+
+def rows_as_bytes(module: Module, inputs: Sequence[Array]) -> list[bytes]:
+    """Per row all inputs one after the other. Each input has shape (rows, *its own)."""
+    values = module.predict.of(Storage.INPUT)
+    tables = [
+        np.ascontiguousarray(a, v.type.dtype.numpy).reshape(len(a), -1).view(np.uint8)
+        for a, v in zip(inputs, values, strict=True)
+    ]
+    return [row.tobytes() for row in np.concatenate(tables, axis=1)]
+
+
+def outputs_of(module: Module, rows: Sequence[bytes]) -> list[Array]:
+    """The outputs of rows, each of shape (rows, *its own)."""
+    table = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
+    found, at = [], 0
+    for value in module.predict.of(Storage.OUTPUT):
+        part = np.ascontiguousarray(table[:, at : at + value.type.nbytes])
+        found.append(part.view(value.type.dtype.numpy).reshape(len(rows), *value.type.shape))
+        at += value.type.nbytes
+    return found
