@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +62,7 @@ def run(session: Session, /, data: Path | None, folder: Path | None, **asked: An
         built = _built(session, compiled, here, sample_row(compiled, rows))
         sent = b"" if rows is None else row_text(rows)
         with session.working(f"running on a simulated {board.title}"):
-            done = toolchain_for(board).run(built, board, sent)
+            done = toolchain_for(board).run(built.elf, board, sent)
     serial = done.serial.decode("utf-8", "replace").replace("\r\n", "\n")
     session.say(serial.rstrip("\n"))
     session.say(
@@ -117,7 +119,59 @@ def monitor(session: Session, board: str, port: str | None) -> None:
         session.say(line)
 
 
-COMMANDS = (build, run, flash, monitor)
+@click.command(epilog="Example: mcugen simulate .pio/build/uno/firmware.elf --board uno")
+@options.debug
+@options.board
+@click.argument("elf", metavar="ELF", type=click.Path(path_type=Path))
+@click.pass_obj
+def simulate(session: Session, elf: Path, board: str) -> None:
+    """Run a program in the board's simulator.
+
+    ELF is what PlatformIO linked for the board. What it sends over its serial port is shown when it has ended, or has been
+    silent for two seconds. Tests of a project (`pio test -e NAME_simulated`) are run by this.
+    """
+    from mcugen.boards import load_board
+    from mcugen.diagnostics import error, nearest_file
+    from mcugen.targets import toolchain_for
+
+    found = load_board(board)
+    if not elf.is_file():
+        raise error("E0101", f"there is no program {elf}", help=nearest_file(elf))
+    with session.working(f"running on a simulated {found.title}"):
+        done = toolchain_for(found).run(elf, found)
+    session.say(done.serial.decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n"))
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},  # they are PlatformIO's
+    epilog="Example: mcugen pio test -d digits-uno -e native",
+)
+@options.debug
+@click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def pio(args: tuple[str, ...]) -> None:
+    """Call PlatformIO as mcugen does.
+
+    With its registry's platforms where the registry answers, else with mcugen's own over the system's tools, for the
+    project in this folder or in the one after -d. ARGS and the exit code are PlatformIO's.
+    """
+    from mcugen.targets.platformio import call_pio, choose_platform, project_platform
+
+    platform = choose_platform(project_platform(_project(args)))
+    click.echo(f"PlatformIO with the {platform} platform", err=True)
+    raise click.exceptions.Exit(call_pio(args, platform))
+
+
+COMMANDS = (build, run, flash, monitor, simulate, pio)
+
+
+def _project(args: Sequence[str]) -> Path:
+    """The folder that PlatformIO's options name: `-d DIR`, `-dDIR`, `--project-dir DIR` or `--project-dir=DIR`."""
+    for option, following in pairwise([*args, ""]):
+        if option in ("-d", "--project-dir"):
+            return Path(following)
+        if option.startswith(("-d", "--project-dir=")):
+            return Path(option.removeprefix("--project-dir=").removeprefix("-d"))
+    return Path()
 
 
 def _proven(session: Session, **asked: Any) -> Compiled:

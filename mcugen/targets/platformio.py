@@ -19,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -332,3 +334,25 @@ def _too_slow(process: subprocess.Popen[str], timeout: float, platform: str) -> 
         help=f"{way_out}; a download that does not come looks like this too",
         notes=output.splitlines()[-5:],
     )
+
+
+def call_pio(args: Sequence[str], platform: str) -> int:
+    """`pio ARGS...` on this terminal, as long as it takes; its exit code. E0605 without PlatformIO.
+
+    With the platform "system" it runs in our core folder. `mcugen` is on its PATH: tests in a simulator call it.
+    """
+    command = [find_pio().python, "-m", "platformio", *args]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    if platform == "registry":
+        return subprocess.call(command, env={**os.environ, "PATH": path})
+    with _build_cache() as folder:
+        return subprocess.call(command, env={**system_environment(), **folder, "PATH": path})
+
+
+def project_platform(folder: Path) -> str:
+    """The platform that a project's first board asks for; ours for AVR where there is none, of which PlatformIO says more."""
+    ini = ConfigParser(interpolation=None, strict=False)
+    with suppress(OSError, UnicodeDecodeError, ConfigParserError):
+        ini.read_string((folder / "platformio.ini").read_text(encoding="utf-8"))
+    found = (ini.get(section, "platform", fallback="native") for section in ini.sections())
+    return next((platform for platform in found if platform != "native"), PINNED)
