@@ -16,6 +16,8 @@ from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
 
 Optimize = Literal["auto", "size", "speed"]
 Numeric = Literal["auto", "float32", "int16", "int8"]
+Known = Literal["measured", "estimated", "unknown"]
+Simulator = Literal["", "simavr", "qemu"]
 Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
 
 
@@ -33,8 +35,11 @@ class Board:
     """One microcontroller board. Sizes in bytes, clock in Hz.
 
     flash and ram are what a sketch may use in all (a bootloader already taken off); framework_flash and framework_ram what
-    an empty sketch with Serial takes of them; `measured` says how these came about. stack_reserve is the RAM that the
-    sketch's own calls, the framework and interrupts need for their stack, beside the model's.
+    an empty sketch with Serial takes of them with the registry's Arduino core; `measured` says how these came about, and
+    begins with "estimated: " where nobody built that sketch. All three are left out where they are not known.
+    stack_reserve is the RAM that the sketch's own calls, the framework and interrupts need for their stack, beside the
+    model's. copied: start-up code copies functions and constants to RAM, so that what a model takes of flash it takes of
+    RAM, too.
     """
 
     name: str
@@ -44,27 +49,35 @@ class Board:
     clock: int
     flash: int
     ram: int
-    framework_flash: int
-    framework_ram: int
-    measured: str
     source: str
+    framework_flash: int | None = None
+    framework_ram: int | None = None
+    measured: str = ""
     fpu: bool = False
     dsp: bool = False
     progmem: bool = False
+    copied: bool = False
     stack_reserve: int = 0
     platformio: PlatformIO | None = None
-    simulator: str = ""
+    simulator: Simulator = ""
     upload: str = ""
 
     @property
+    def framework_known(self) -> Known:
+        """How the framework's share came about."""
+        if self.framework_flash is None:
+            return "unknown"
+        return "estimated" if self.measured.startswith(_ESTIMATED) else "measured"
+
+    @property
     def flash_free(self) -> int:
-        """Flash left for the model beside the framework, in bytes."""
-        return self.flash - self.framework_flash
+        """Flash left for the model beside the framework, in bytes; at most that where the framework's share is unknown."""
+        return self.flash - (self.framework_flash or 0)
 
     @property
     def ram_free(self) -> int:
-        """RAM left for the model's data, its caller's buffers and its own stack, in bytes."""
-        return self.ram - self.framework_ram - self.stack_reserve
+        """RAM left for the model's data, its caller's buffers and its own stack; at most that, as with `flash_free`."""
+        return self.ram - (self.framework_ram or 0) - self.stack_reserve
 
 
 @dataclass(frozen=True)
@@ -106,16 +119,28 @@ def load_board(wanted: str | os.PathLike[str]) -> Board:
         raise error("E0401", f"{wanted!r} is no board's name", help=help) from problem
     if name in board_names():
         return _shipped(name)
-    if not name.endswith(".toml"):
+    if not name.lower().endswith(".toml"):
         help = f"{did_you_mean(name, board_names())}the boards are {names}; a path to your own .toml works too"
         raise error("E0401", f"there is no board '{name}'", help=help)
+    return parse_board(Path(name).stem, _content(name, names), name)
+
+
+def _content(name: str, names: str) -> bytes:
+    """A user's own board file, `~` understood. E0101 where it cannot be read, E0402 where it is far too large to be one."""
     try:
-        content = Path(name).read_bytes()
-    except (OSError, ValueError) as problem:  # ValueError: a path with a NUL in it
+        path = Path(name).expanduser()
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is a folder" if path.is_dir() else "it is no file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, ValueError, RuntimeError) as problem:  # a NUL in the path; a `~` without a home
         reason = getattr(problem, "strerror", None) or str(problem)
         help = f"check the path of your board file; the boards that come with mcugen are {names}"
         raise error("E0101", f"the board file cannot be read: {reason}", loc=Loc(name), help=help) from problem
-    return parse_board(Path(name).stem, content, name)
+    if len(content) > LARGEST:
+        message = f"larger than {LARGEST:,} B, which no board file is"
+        raise error("E0402", message, loc=Loc(name), help=_EXAMPLE)
+    return content
 
 
 @cache
@@ -126,47 +151,53 @@ def _shipped(name: str) -> Board:
 
 def parse_board(name: str, content: bytes, file: str) -> Board:
     """A board from the text of its file; E0402 lists every key that is wrong."""
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise error("E0402", f"not TOML: {problem}", loc=Loc(file), help=_EXAMPLE) from problem
+    table = _table(content, file)
     problems = [*_problems(Board, table, Loc(file))]
     if isinstance(table.get("platformio"), dict):
         problems += _problems(PlatformIO, table["platformio"], Loc(file, "platformio"))
-    problems = problems or [*_contradictions(name, table, Loc(file))]
     if problems:
         raise McugenError(problems)
     if "platformio" in table:
         table["platformio"] = PlatformIO(**table["platformio"])
-    return Board(name=name, **table)
+    board = Board(name=name, **table)
+    problems = [Diagnostic("E0402", message, help, Loc(file, key)) for key, message, help in _contradictions(board)]
+    if problems:
+        raise McugenError(problems)
+    return board
+
+
+def _table(content: bytes, file: str) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(content.decode("utf-8-sig"))  # editors of Windows put a mark in front
+    except UnicodeDecodeError as problem:
+        raise error("E0402", "not TOML: no text in UTF-8", loc=Loc(file), help=_EXAMPLE) from problem
+    except (ValueError, RecursionError) as problem:  # also a number of thousands of digits, and brackets in brackets
+        raise error("E0402", f"not TOML: {problem}", loc=Loc(file), help=_EXAMPLE) from problem
+    if not table:
+        raise error("E0402", "the board file is empty", loc=Loc(file), help=_EXAMPLE)
+    return table
 
 
 _EXAMPLE = "see boards/uno.toml for a board file"
+_ESTIMATED = "estimated: "
+LARGEST = 1 << 16  # bytes of a board file
 
+# ---- each key for itself --------------------------------------------------------------------------------------------
 
-def _contradictions(name: str, table: Mapping[str, Any], loc: Loc) -> Iterator[Diagnostic]:
-    """What is wrong although each key for itself is right."""
-    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        help = "name the file with letters, digits, '_' and '-': the PlatformIO project takes the name over"
-        yield Diagnostic("E0402", f"'{name}' is no name for a board", help, loc)
-    for key in ("clock", "flash", "ram"):
-        if table[key] == 0:
-            yield Diagnostic("E0402", f"'{key}' is 0", "take it from the data sheet", loc.within(key))
-    for memory in ("flash", "ram"):
-        if table[f"framework_{memory}"] > table[memory]:
-            message = f"the framework takes {table[f'framework_{memory}']:,} B of {table[memory]:,} B"
-            help = f"'{memory}' is what a sketch may use in all, its framework among it"
-            yield Diagnostic("E0402", message, help, loc.within(f"framework_{memory}"))
-    if table["arch"] == "avr" and not table.get("progmem"):
-        help = "set it to true: an AVR reads constants from flash by instructions of their own"
-        yield Diagnostic("E0402", "'progmem' is false", help, loc.within("progmem"))
-
-
+_NUMBER: tuple[Callable[[Any], bool], str] = (
+    lambda value: type(value) is int and 0 <= value < 1 << 63,
+    "a whole number, 0 or more",
+)
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {  # by the annotation of a field
-    "str": (lambda value: isinstance(value, str) and value.isprintable() and "*/" not in value, "a line of text"),
-    "int": (lambda value: type(value) is int and value >= 0, "a whole number, 0 or more"),
+    "str": (
+        lambda value: isinstance(value, str) and value.isprintable() and bool(value.strip()) and "*/" not in value,
+        "a line of text",
+    ),
+    "int": _NUMBER,
+    "int | None": _NUMBER,
     "bool": (lambda value: isinstance(value, bool), "true or false"),
     "Arch": (lambda value: value in get_args(Arch), f"one of {', '.join(get_args(Arch))}"),
+    "Simulator": (lambda value: value in get_args(Simulator), "simavr, qemu, or an empty text for none"),
     "PlatformIO | None": (lambda value: isinstance(value, dict), "a table"),
 }
 
@@ -176,7 +207,7 @@ def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]
     found: list[Diagnostic] = []
     for key in table.keys() - known.keys():
         help = f"{did_you_mean(key, known)}the keys are {', '.join(known)}"
-        found.append(Diagnostic("E0402", f"unknown key '{key}'", help, loc.within(key)))
+        found.append(Diagnostic("E0402", f"unknown key {key!r}", help, loc.within(key)))
     for key, one in known.items():
         if key not in table:
             if one.default is MISSING:
@@ -184,5 +215,108 @@ def _problems(cls: type, table: Mapping[str, Any], loc: Loc) -> list[Diagnostic]
             continue
         is_valid, text = _KINDS[str(one.type)]
         if not is_valid(table[key]):
-            found.append(Diagnostic("E0402", f"'{key}' is {table[key]!r}", f"it must be {text}", loc.within(key)))
+            message = f"'{key}' is {_shown(table[key])}"
+            found.append(Diagnostic("E0402", message, f"it must be {text}", loc.within(key)))
     return sorted(found, key=lambda d: d.loc.where)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of thousands of digits
+        return "a number with too many digits"
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+# ---- all keys together ----------------------------------------------------------------------------------------------
+
+Found = tuple[str, str, str]  # the key, what is wrong with it, what to do
+_DATA_SHEET = "take it from the data sheet"
+_LIMITS: Mapping[str, tuple[str, Mapping[str, int]]] = {  # bytes: what a core addresses, where less than any other has
+    "avr": ("an AVR", {"flash": 1 << 18, "ram": 1 << 16}),
+    "host": ("a computer", {"flash": 1 << 62, "ram": 1 << 62}),
+}
+_SLOWEST, _FASTEST = 1_000, 2_000_000_000  # Hz
+_WITHOUT_FPU = ("avr", "cortex-m0plus", "cortex-m3")
+_WITH_DSP = ("cortex-m4f", "cortex-m7")
+
+
+def _contradictions(board: Board) -> Iterator[Found]:
+    """What is wrong although each key for itself is right."""
+    if not re.fullmatch(r"[\w.-]+", board.name, re.ASCII):
+        help = "name the file with letters, digits, '_' and '-': the PlatformIO project takes the name over"
+        yield "", f"'{board.name}' is no name for a board", help
+    yield from _sizes(board)
+    yield from _framework(board)
+    yield from _core(board)
+    yield from _tools(board)
+
+
+def _sizes(board: Board) -> Iterator[Found]:
+    if not _SLOWEST <= board.clock <= _FASTEST:
+        yield "clock", f"{board.clock:,} Hz", f"it is in Hz, {_SLOWEST:,} to {_FASTEST:,}: {_DATA_SHEET}"
+    kind, limits = _LIMITS.get(board.arch, ("a microcontroller", {"flash": 1 << 30, "ram": 1 << 26}))
+    for key, most in limits.items():
+        if not 0 < (size := getattr(board, key)) <= most:
+            help = f"it is in bytes, 1 to {most:,}: {_DATA_SHEET}"
+            yield key, f"{kind} has no {size:,} B of {key}", help
+
+
+def _framework(board: Board) -> Iterator[Found]:
+    given = [key for key in _SHARE if getattr(board, key) not in (None, "")]
+    if given and len(given) < len(_SHARE):
+        missing = " and ".join(f"'{key}'" for key in _SHARE if key not in given)
+        help = f"give {', '.join(_SHARE)} together, or leave all out where the framework's share is not known"
+        yield given[0], f"it stands there without {missing}", help
+    if "estimat" in board.measured and not board.measured.startswith(_ESTIMATED):
+        help = f"begin it with '{_ESTIMATED}', or say how it was measured"
+        yield "measured", "it speaks of an estimate and counts as measured", help
+    flash, ram = board.framework_flash or 0, board.framework_ram or 0
+    if flash >= board.flash:
+        yield "framework_flash", f"the framework takes {flash:,} B of {board.flash:,} B", _IN_ALL.format("flash")
+    if ram >= board.ram:
+        yield "framework_ram", f"the framework takes {ram:,} B of {board.ram:,} B", _IN_ALL.format("ram")
+    elif (stack := board.stack_reserve) + ram >= board.ram:
+        message = f"{stack:,} B for the stack and {ram:,} B for the framework leave nothing of {board.ram:,} B"
+        yield "stack_reserve", message, _IN_ALL.format("ram")
+
+
+_IN_ALL = "'{}' is what a sketch may use in all, its framework among it"
+_SHARE = ("framework_flash", "framework_ram", "measured")
+
+
+def _core(board: Board) -> Iterator[Found]:
+    if board.progmem != (board.arch == "avr"):
+        avr = "set it to true: an AVR reads constants from flash by instructions of their own"
+        other = "leave it out: only an AVR reads constants from flash by instructions of their own"
+        yield "progmem", f"'progmem' is {str(board.progmem).lower()}", avr if board.arch == "avr" else other
+    if board.fpu and board.arch in _WITHOUT_FPU:
+        yield "fpu", f"{board.arch} has no unit for floats", "leave it out"
+    if not board.fpu and board.arch == "cortex-m4f":
+        yield "fpu", "a cortex-m4f has a unit for floats", "set it to true"
+    if board.dsp and board.arch not in _WITH_DSP:
+        yield "dsp", f"{board.arch} has no DSP instructions", f"leave it out: {' and '.join(_WITH_DSP)} have them"
+    if board.copied and board.arch == "avr":
+        yield "copied", "an AVR runs from flash", "leave it out"
+
+
+def _tools(board: Board) -> Iterator[Found]:
+    fitting = _simulator(board.arch)
+    if board.simulator and board.simulator != fitting:
+        help = f"for {board.arch} it is {fitting}" if fitting else f"leave it out: there is none for {board.arch}"
+        yield "simulator", f"{board.simulator} does not run {board.arch}", help
+    if board.platformio is None:
+        return
+    if not re.fullmatch(r"([\w-]+/)?[\w-]+@\d+\.\d+\.\d+", board.platformio.platform, re.ASCII):
+        help = "pin its version as name@x.y.z, as in atmelavr@5.2.0: another one builds another program"
+        yield "platformio.platform", f"{board.platformio.platform!r} is not pinned", help
+    for key in ("board", "framework"):
+        if not re.fullmatch(r"[\w.-]+", value := getattr(board.platformio, key), re.ASCII):
+            help = "it is the short name that PlatformIO has for it, as in platformio.ini"
+            yield f"platformio.{key}", f"'{key}' is {value!r}", help
+
+
+def _simulator(arch: Arch) -> Simulator:
+    if arch == "avr":
+        return "simavr"
+    return "qemu" if arch.startswith("cortex-m") or arch == "riscv32" else ""

@@ -21,9 +21,9 @@ class Verdict:
     problems: tuple[Diagnostic, ...] = ()
 
     @property
-    def fits(self) -> bool:
-        """Whether nothing is in the way."""
-        return not self.problems
+    def fits(self) -> bool | None:
+        """Whether nothing is in the way; None where that hangs on the framework's share, which is unknown."""
+        return self.report.fits if self.report and not self.problems else False
 
 
 def fit(

@@ -35,7 +35,8 @@ def boards(session: Session) -> None:
 def _board(board: Board) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(board), "flash_free": board.flash_free, "ram_free": board.ram_free}
+    free = {"flash_free": board.flash_free, "ram_free": board.ram_free}
+    return {**asdict(board), **free, "framework_known": board.framework_known}
 
 
 @click.command(epilog="Example: mcugen explain E0501")

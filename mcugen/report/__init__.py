@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mcugen.boards import Target
+from mcugen.boards import Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import LabelFunction, label_function
 from mcugen.ir import Module, Storage
@@ -45,7 +45,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of a compiled model on a board. RAM is static data, the caller's buffers and the deepest stack."""
+    """The figures of a compiled model on a board.
+
+    RAM is static data, the caller's buffers, the deepest stack, and what start-up code copies of flash (Teensy 4).
+    flash_free and ram_free are upper bounds where the framework's share is unknown.
+    """
 
     model: str
     board: str
@@ -58,17 +62,21 @@ class Report:
     cycles: Figure
     static: int
     buffers: int
-    framework_flash: int
-    framework_ram: int
+    copied: int
+    framework_flash: int | None
+    framework_ram: int | None
+    framework_known: Known
     flash_free: int
     ram_free: int
     memory: dict[str, Any] = field(hash=False)
     layers: tuple[Layer, ...] = ()
 
     @property
-    def fits(self) -> bool:
-        """Whether both flash and RAM suffice."""
-        return self.flash.value <= self.flash_free and self.ram.value <= self.ram_free
+    def fits(self) -> bool | None:
+        """Whether both flash and RAM suffice; None where that hangs on the framework's share, which is unknown."""
+        if self.flash.value > self.flash_free or self.ram.value > self.ram_free:
+            return False
+        return None if self.framework_known == "unknown" else True
 
     def facts(self) -> dict[str, str]:
         """What the generated README says the model costs."""
@@ -97,20 +105,24 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
     labels = label_function(module)
     buffers += labels.size if labels else 0
     tables = sum(v.type.nbytes for v in graph.of(Storage.CONST)) + (_label_bytes(labels) if labels else 0)
+    flash = sum(c.flash for c in costs) + tables
+    copied = flash if board.copied else 0
     return Report(
         model=module.name,
         board=board.name,
         title=board.title,
         optimize=target.optimize,
         numeric=target.numeric,
-        flash=Figure(sum(c.flash for c in costs) + tables, "B"),
-        ram=Figure(static + buffers + stack, "B"),
+        flash=Figure(flash, "B"),
+        ram=Figure(static + buffers + stack + copied, "B"),
         stack=Figure(stack, "B"),
         cycles=Figure(sum(c.cycles for c in costs), "cycles"),
         static=static,
         buffers=buffers,
+        copied=copied,
         framework_flash=board.framework_flash,
         framework_ram=board.framework_ram,
+        framework_known=board.framework_known,
         flash_free=board.flash_free,
         ram_free=board.ram_free,
         memory=_memory(memory, module),
@@ -133,8 +145,10 @@ def require_fit(found: Report, loc: Loc) -> None:
 
 def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
     if found.ram.value > found.ram_free:
+        copied = f", copied from flash at the start {found.copied:,} B" if found.copied else ""
         notes = (
-            f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, stack {found.stack.value:,} B",
+            f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, "
+            f"stack {found.stack.value:,} B{copied}",
         )
         message = f"needs {found.ram.value:,} B of RAM; {found.title} has {found.ram_free:,} B free"
         yield Diagnostic(

@@ -75,13 +75,19 @@ def budget(report: Report, board: Board, build: Build | None = None, measured: M
         add(name, _bytes(needed), found, _bytes(free), detail, needed > free)
 
     stack = measured.stack if measured else None
-    ram = build.model_ram + report.buffers + stack if build and stack is not None else None
-    of = f"of {_bytes(board.flash)}; the framework takes {_bytes(report.framework_flash)}"
+    copied = build.model_flash if build and report.copied else 0
+    ram = build.model_ram + report.buffers + stack + copied if build and stack is not None else None
+    of = f"of {_bytes(board.flash)}; {framework_takes(report)}"
     limited("flash", report.flash.value, build.model_flash if build else None, report.flash_free, of)
-    limited("RAM", report.ram.value, ram, report.ram_free, f"of {_bytes(board.ram)}; static + buffers + stack:")
+    parts = "static + buffers + stack + copied:" if report.copied else "static + buffers + stack:"
+    limited("RAM", report.ram.value, ram, report.ram_free, f"of {_bytes(board.ram)}; {parts}")
     add("  static", _bytes(report.static), build.model_ram if build else None, "", "data of the model's own")
     add("  buffers", _bytes(report.buffers), report.buffers, "", "the caller's row and answers")
     add("  stack", _bytes(report.stack.value), stack, "", "the deepest of a call")
+    if report.copied:
+        add(
+            "  copied", _bytes(report.copied), build.model_flash if build else None, "", "code and tables, run from RAM"
+        )
     if report.cycles.value:
         found = f"{measured.mean:,.0f}" if measured else NONE
         detail = time(report.cycles, board) + ("; measured: the mean over rows at the thresholds" if measured else "")
@@ -99,6 +105,14 @@ def _caption(report: Report, build: Build | None) -> str:
         if build
         else said
     )
+
+
+def framework_takes(report: Report) -> str:
+    """`the framework takes 1,442 B`, and whether that is estimated or not known."""
+    if report.framework_flash is None:
+        return "what the framework takes is unknown"
+    estimated = " (estimated)" if report.framework_known == "estimated" else ""
+    return f"the framework takes {_bytes(report.framework_flash)}{estimated}"
 
 
 def time(cycles: Figure, board: Board) -> str:
@@ -137,8 +151,11 @@ def verdicts(found: Iterable[Verdict]) -> Table:
     """The table of `mcugen fit`."""
     made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated: needed / free beside the board's framework")  # fmt: skip
     for one in found:
-        row(made, one.board.name, *_needs(one), _verdict(one), style=None if one.fits else "red")
+        row(made, one.board.name, *_needs(one), _verdict(one), style=_STYLES[one.fits])
     return made
+
+
+_STYLES = {True: None, None: "yellow", False: "red"}
 
 
 def _needs(one: Verdict) -> tuple[str, ...]:
@@ -152,11 +169,9 @@ def _needs(one: Verdict) -> tuple[str, ...]:
 
 def _verdict(one: Verdict) -> str:
     short = {"E0501": "RAM", "E0502": "flash"}
-    return (
-        f"no: {', '.join(dict.fromkeys(short.get(d.code, d.message) for d in one.problems))}"
-        if one.problems
-        else "fits"
-    )
+    if one.problems:
+        return f"no: {', '.join(dict.fromkeys(short.get(d.code, d.message) for d in one.problems))}"
+    return "fits" if one.fits else "unknown: the framework's share is not known"
 
 
 def proof_line(proof: Proof) -> str:
@@ -187,12 +202,11 @@ def measured_line(measured: Measured, board: Board) -> str:
 
 def boards_table(found: Iterable[Board]) -> Table:
     """The table of `mcugen boards`."""
-    caption = "free: what an empty sketch with Serial leaves"
-    made = table("board", "MCU", "MHz>", "flash free>", "RAM free>", "", caption=caption)
+    caption = "free: what an empty sketch with Serial leaves; unknown: free is at most that"
+    made = table("board", "MCU", "MHz>", "flash free>", "RAM free>", "free is", "simulator", "", caption=caption)
     for board in found:
-        title = f"{board.title}, {board.simulator}" if board.simulator else board.title
-        sizes = (_bytes(board.flash_free), _bytes(board.ram_free))
-        row(made, board.name, board.mcu, f"{board.clock / 1e6:g}", *sizes, title)
+        sizes = (_bytes(board.flash_free), _bytes(board.ram_free), board.framework_known)
+        row(made, board.name, board.mcu, f"{board.clock / 1e6:g}", *sizes, board.simulator or NONE, board.title)
     return made
 
 
