@@ -210,6 +210,7 @@ def run_on_host(compiled: Compiled, rows: Array | None = None) -> VectorRun | No
     from mcugen.project import FLAGS
 
     content = compiled.layout("c", rows=rows)
+    speed = "-O1" if sum(map(len, compiled.files.values())) < host.OPTIMIZED_BELOW else "-O0"
     with host.writing():
         made = tempfile.TemporaryDirectory(prefix="mcugen-test-")
     with made as temporary:
@@ -218,12 +219,14 @@ def run_on_host(compiled: Compiled, rows: Array | None = None) -> VectorRun | No
             for path, text in content.items():
                 (folder / path).parent.mkdir(exist_ok=True)
                 (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
-        sources = [str(source) for source in sorted(folder.rglob("*.c"))]
-        if not (folder / "test").is_dir():
+        tests = sorted((folder / "test").glob("*.c"))
+        if not tests:
             return None
+        library = [folder / Path(path).name for path in compiled.files if path.endswith(".c")]
+        sources = [str(source) for source in (*library, *tests)]
         program = folder / "test" / "program"
         host.compile_c(
-            [*host.compiler(), *host.STRICT, "-O1", *FLAGS, f"-I{folder}", *sources, "-o", str(program), "-lm"]
+            [*host.compiler(), *host.STRICT, speed, *FLAGS, f"-I{folder}", *sources, "-o", str(program), "-lm"]
         )
         return _run(program)
 

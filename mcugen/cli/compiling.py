@@ -146,7 +146,8 @@ def verify(session: Session, /, data: Path | None, on: str, **asked: Any) -> Non
     """Compare the C with MODEL, row by row.
 
     On the rows of --data; without, on rows made at every threshold of the model: just below, at and just above it, with
-    missing values and infinities. Ends with 4 where a single row differs.
+    missing values and infinities. On the host the unit tests that the library carries are built and run as well. Ends
+    with 4 where a single row differs.
     """
     compiled = compiled_model(session, **asked)
     rows = rows_of(compiled, data)
@@ -156,6 +157,8 @@ def verify(session: Session, /, data: Path | None, on: str, **asked: Any) -> Non
             _simulated(session, compiled, rows, source) if on == "simulator" else compiled.verify(rows, source=source)
         )
     show_proofs(session, compiled, [proof])
+    if on == "host":
+        _unit_tests(session, compiled, rows)
 
 
 COMMANDS = (fit, compile, report, verify)
@@ -206,9 +209,24 @@ def _simulated(session: Session, compiled: Compiled, rows: Array | None, source:
     return measured.proof
 
 
+def _unit_tests(session: Session, compiled: Compiled, rows: Array | None) -> None:
+    """Build and run what `compile` would write into `test/`; E0801 where a golden vector is wrong."""
+    from dataclasses import asdict
+
+    from mcugen.vectors import require, run_on_host
+
+    with session.working("running the unit tests"):
+        done = run_on_host(compiled, rows)
+    if done is None:
+        return
+    session.say(f"unit tests: {done}")
+    session.put(unit_tests=asdict(done))
+    require(done, compiled.source.loc)
+
+
 def _write(session: Session, compiled: Compiled, folder: Path, as_: As, rows: Array | None) -> None:
     sample = None if rows is None else cast("list[float]", rows[0].tolist())
-    written = compiled.write(folder, as_, sample)
+    written = compiled.write(folder, as_, sample, rows)
     for path in written.changed:
         session.say(f"wrote {folder / path}")
     for path in written.removed:
