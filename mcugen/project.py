@@ -16,6 +16,7 @@ from mcugen.diagnostics import error
 from mcugen.interface import Does, Parameter, Signature, interface_macros, label_function, signature
 from mcugen.ir import Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
+from mcugen.targets.link import fingerprint, firmware
 from mcugen.targets.serial import BAUD
 from mcugen.templating import c_floats, environment
 from mcugen.vectors import Vectors, unit_tests
@@ -50,11 +51,20 @@ _LISTED = 64  # labels that a README lists before it says how many more there ar
 
 
 @dataclass(frozen=True)
+class Variable:
+    """A variable of the sketch that holds an input or an output of the model."""
+
+    name: str
+    scalar: bool
+
+
+@dataclass(frozen=True)
 class Api:
     """What a caller of the generated C sees.
 
     index   the C variable that holds the class's index; empty where there is none to give to `<name>_label`
     labels  what `<name>_label` gives: text, int32_t or int64_t; empty for a value
+    memory_in, memory_out  the sketch's variables, in the order of the graph
     """
 
     name: str
@@ -66,6 +76,8 @@ class Api:
     label_lines: tuple[str, ...]
     functions: tuple[str, ...]
     macros: tuple[str, ...]
+    memory_in: tuple[Variable, ...]
+    memory_out: tuple[Variable, ...]
 
     @property
     def kind(self) -> Does:
@@ -135,6 +147,7 @@ def layout(
         "keeps_state": bool(module.predict.of(Storage.STATE)),
         "facts": dict(facts or {}),
         "sample": _sample(sample, api),
+        "hash": fingerprint(files),
         "flags": FLAGS,
         "baud": BAUD,
         "architecture": _architecture(board),
@@ -155,6 +168,7 @@ def _arduino(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, s
         "library.properties": _render("library.properties", values),
         "keywords.txt": _render("keywords.txt", values),
         f"examples/{example}/{example}.ino": _render("sketch.cpp", values),
+        **{f"examples/{example}/{name}": text for name, text in firmware().items()},
         "README.md": _render("README.md", values),
         **_tests(files, values, "../src"),
     }
@@ -173,6 +187,7 @@ def _platformio(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str
         **{f"{library}/{path}": text for path, text in files.items()},
         f"{library}/library.json": _render("library.json", values),
         "src/main.cpp": _render("sketch.cpp", values),
+        **{f"src/{name}": text for name, text in firmware().items()},
         "platformio.ini": _render("platformio.ini", values),
         "README.md": _render("README.md", values),
         **_tests(files, values, f"../{library}/src"),
@@ -234,7 +249,18 @@ def _api(module: Module) -> Api:
         label_lines=tuple(_label_lines(labels)),
         functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))),
         macros=tuple(macro for macro, *_ in interface_macros(module)),
+        memory_in=_variables(graph.of(Storage.INPUT), function),
+        memory_out=_variables(graph.of(Storage.OUTPUT), function),
     )
+
+
+def _variables(values: Sequence[Value], function: Signature) -> tuple[Variable, ...]:
+    """The sketch's names: the first input is the row of features, what the function returns its result."""
+    names = {p.value: f"{'output' if p.out else 'input'}_{p.name}" for p in function.parameters}
+    names[next(p.value for p in function.parameters if not p.out)] = "features"
+    if function.result is not None:
+        names[function.result] = "result"
+    return tuple(Variable(names[v.name], names[v.name] != "features" and v.type.shape == ()) for v in values)
 
 
 def _index(function: Signature, index: Value | None) -> str:

@@ -176,6 +176,8 @@ def test_the_arduino_library_has_the_layout_of_the_specification() -> None:
     assert sorted(laid_out("arduino")) == [
         "README.md",
         "examples/Iris/Iris.ino",
+        "examples/Iris/mcugen_link.c",
+        "examples/Iris/mcugen_link.h",
         "keywords.txt",
         "library.properties",
         "src/iris.c",
@@ -191,6 +193,8 @@ def test_the_other_forms() -> None:
         "lib/iris/src/iris.h",
         "platformio.ini",
         "src/main.cpp",
+        "src/mcugen_link.c",
+        "src/mcugen_link.h",
     ]
     assert sorted(laid_out("c")) == ["README.md", "iris.c", "iris.h"]
     assert sorted(layout(module(), {"iris.h": "x\n"}, HOST, "header")) == ["README.md", "iris.h"]
