@@ -318,7 +318,7 @@ def test_the_users_files_are_left_alone(here: Path) -> None:
 
 def test_a_board_without_ram(here: Path) -> None:
     uno = (Path(__file__).parent.parent / "boards/uno.toml").read_text()
-    Path("tiny.toml").write_text(uno.replace("ram = 2_048", "ram = 200"))
+    Path("tiny.toml").write_text(uno.replace("ram = 2_048", "ram = 320"))
     result = mcugen("compile", "../m/iris.skops", "-b", "tiny.toml", exit=3)
     assert "error[E0501]" in result.stderr
     assert names(here) == ["tiny.toml"]

@@ -149,7 +149,7 @@ def forms(layer: Layer, board: Board) -> Table:
 
 def verdicts(found: Iterable[Verdict]) -> Table:
     """The table of `mcugen fit`."""
-    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated: needed / free beside the board's framework")  # fmt: skip
+    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated: needed/free beside the board's framework")  # fmt: skip
     for one in found:
         row(made, one.board.name, *_needs(one), _verdict(one), style=_STYLES[one.fits])
     return made
@@ -162,8 +162,8 @@ def _needs(one: Verdict) -> tuple[str, ...]:
     if one.report is None:
         return (NONE,) * 4
     report, needed = one.report, milliseconds(one.report.cycles, one.board)
-    flash = f"{report.flash.value:,} / {report.flash_free:,}"
-    ram = f"{report.ram.value:,} / {report.ram_free:,}"
+    flash = f"{report.flash.value:,}/{report.flash_free:,}"
+    ram = f"{report.ram.value:,}/{report.ram_free:,}"
     return (flash, ram, _count(report.cycles.value), f"{needed:.3g}" if needed else NONE)
 
 
