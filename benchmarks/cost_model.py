@@ -37,9 +37,10 @@ from mcugen.frontends import read
 from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble, cost
-from mcugen.targets.avr import build_driver, model_part, run_rows
+from mcugen.targets import toolchain_for
 from mcugen.targets.driver import Unit, write_driver
 from mcugen.targets.elf import symbols
+from mcugen.targets.sketch import model_part
 
 ARM = "cortex-m" in sys.argv
 BOARD = load_board("feather_nrf52840" if ARM else "mega2560")
@@ -150,8 +151,8 @@ def _measured(what: str, op: TreeEnsemble, unit: Unit, rows: Any) -> Sample:
     if ARM:
         return Sample(what, op, _thumb_size(unit), 0.0, 0)
     with tempfile.TemporaryDirectory() as folder:
-        flash, ram = model_part(build_driver([unit], BOARD, Path(folder)), "m")
-    (run,) = run_rows([unit], [[rows]], BOARD)
+        flash, ram = model_part(toolchain_for(BOARD).link([unit], BOARD, Path(folder)), "m")
+    (run,) = toolchain_for(BOARD).run_rows([unit], [[rows]], BOARD)
     assert ram == 0
     return Sample(what, op, flash, float(np.mean(run.cycles)), max(run.stacks))
 

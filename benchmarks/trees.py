@@ -150,8 +150,8 @@ def by_mcugen_empty(model: Any, test: Rows, folder: Path) -> Program:
 
 def run_unit(unit: Unit, test: Rows, folder: Path) -> Program:
     """Compile, link and run a unit of mcugen's own driver."""
-    program = avr.build_driver([unit], BOARD, folder)
-    (run,) = avr.run_driver(program, [unit], [[test]], BOARD)
+    program = avr.toolchain.link([unit], BOARD, folder)
+    (run,) = avr.toolchain.run_program(program, [unit], [[test]], BOARD)
     return Program(program, run.cycles, run.stacks, run.outputs[0].astype(np.int64))
 
 

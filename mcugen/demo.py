@@ -18,8 +18,8 @@ from mcugen.diagnostics import CODES, EXIT_VERIFY, Diagnostic, McugenError, erro
 from mcugen.folder import write
 from mcugen.ir import Array
 from mcugen.targets import toolchain_for
-from mcugen.targets.avr import build_driver, model_part
 from mcugen.targets.serial import open_port
+from mcugen.targets.sketch import model_part
 from mcugen.targets.toolchain import Build
 from mcugen.verify import Proof, require
 
@@ -184,7 +184,8 @@ def _on_simulator(digits: Digits, compiled: Compiled, say: Show) -> None:
 def _model_alone(compiled: Compiled) -> tuple[int, int]:
     """Flash and static RAM of the model's own part of an ELF without a framework."""
     with TemporaryDirectory(prefix="mcugen-demo-") as folder:
-        program = build_driver([compiled.unit], compiled.target.board, Path(folder))
+        board = compiled.target.board
+        program = toolchain_for(board).link([compiled.unit], board, Path(folder))
         return model_part(program, compiled.module.name)
 
 

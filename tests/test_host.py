@@ -131,7 +131,7 @@ def test_a_full_disk(compiled: mcugen.Compiled, target: str, tmp_path: Path, mon
 
     build: dict[str, Callable[[], object]] = {
         "host": lambda: host.compile_for_host([compiled.unit]),
-        "avr": lambda: avr.build_driver([compiled.unit], compiled.target.board, tmp_path),
+        "avr": lambda: avr.toolchain.link([compiled.unit], compiled.target.board, tmp_path),
     }
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(McugenError, match="No space left") as caught:

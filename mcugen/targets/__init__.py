@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from mcugen.boards import Board
     from mcugen.targets.toolchain import Toolchain
 
-_MODULES = {"avr": "avr"}  # a board's arch: the module here that has its `toolchain`
+_MODULES = {  # a board's arch: the module here that has its `toolchain`
+    "avr": "avr",
+    "cortex-m0plus": "cortexm",
+    "cortex-m3": "cortexm",
+    "cortex-m4f": "cortexm",
+    "cortex-m7": "cortexm",
+    "riscv32": "riscv",
+}
 
 
 def toolchain_for(board: Board) -> Toolchain:

@@ -47,6 +47,16 @@ def symbols(elf: Path) -> list[Symbol]:
     return sorted(found, key=lambda symbol: (symbol.address, symbol.name))
 
 
+def address(elf: Path, name: str) -> int:
+    """The address of a symbol. E0602 where the program has none of this name."""
+    with _opened(elf) as file:
+        table = file.get_section_by_name(".symtab")
+        found = table.get_symbol_by_name(name) if table else None
+        if not found:
+            raise error("E0602", f"{elf.name} has no symbol {name}", help="build it again with mcugen's own platform")
+        return int(found[0]["st_value"])
+
+
 def usage(elf: Path) -> Usage:
     """Flash used (all that is stored: .text, tables, .data's initial values) and static RAM (.data, .bss, .noinit)."""
     flash = ram = 0

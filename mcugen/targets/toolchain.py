@@ -29,7 +29,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Run:
-    """A program's run in a simulator: what came over serial, all the cycles it took, and the most SRAM in use, in bytes."""
+    """A program's run in a simulator: what came over serial, the cycles (or instructions) it took, and the most SRAM in use.
+
+    SRAM in bytes; 0 of either where nothing counts.
+    """
 
     serial: bytes
     cycles: int
@@ -38,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class RowsRun:
-    """One model's rows in a simulator: its outputs (rows, *its own), and per row the cycles and the stack of the call."""
+    """One model's rows in a simulator: its outputs (rows, *its own), and per row the cycles (or instructions) and the stack of the call."""
 
     outputs: list[Array]
     cycles: tuple[int, ...]
@@ -48,6 +51,11 @@ class RowsRun:
 class Toolchain(Protocol):
     """What a target can do with a generated project. A step that a board does not have raises E0901."""
 
+    @property
+    def unit(self) -> str:
+        """What its simulator counts: "cycles" or "instructions"."""
+        ...
+
     def build(self, project: Path, board: Board, model: str) -> Build:
         """Build a PlatformIO project that holds the model `model`.
 
@@ -55,12 +63,22 @@ class Toolchain(Protocol):
         """
         ...
 
-    def run(self, build: Build, board: Board, rows: bytes = b"") -> Run:
-        """Run the program in the board's simulator and send it `rows` over serial, until it has fallen silent."""
+    def run(self, program: Path, board: Board, rows: bytes = b"") -> Run:
+        """Run a sketch's ELF in the board's simulator and send it `rows` over serial, until it has fallen silent."""
         ...
 
     def run_rows(self, units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Board) -> list[RowsRun]:
         """Every model on its own rows in the board's simulator, without a framework: rows[i] are the inputs of units[i]."""
+        ...
+
+    def link(self, units: Sequence[Unit], board: Board, folder: Path) -> Path:
+        """Models alone, without a framework, as one program that `run_program` runs; its ELF."""
+        ...
+
+    def run_program(
+        self, program: Path, units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Board
+    ) -> Iterator[RowsRun]:
+        """The models of a program that `link` made, each on its own rows."""
         ...
 
     def flash(self, project: Path, board: Board, port: str) -> str:

@@ -12,9 +12,10 @@ import pytest
 from mcugen.boards import load_board
 from mcugen.diagnostics import EXIT_FIT, EXIT_TOOL, McugenError
 from mcugen.targets import toolchain_for
-from mcugen.targets.avr import Avr, model_part
+from mcugen.targets.avr import Avr
 from mcugen.targets.serial import monitor
 from mcugen.targets.simavr import simulated_board
+from mcugen.targets.sketch import model_part
 from mcugen.targets.toolchain import Build
 
 UNO = load_board("uno")
@@ -98,7 +99,7 @@ def test_a_models_part_is_what_bears_its_name(built):
 
 def test_every_line_is_answered(built):
     """A sketch that prints more than its buffers hold loses what comes in meanwhile; a person waits for the answer."""
-    run = Avr().run(built, UNO, b"".join(b"this is row number %d\n" % i for i in range(8)))
+    run = Avr().run(built.elf, UNO, b"".join(b"this is row number %d\n" % i for i in range(8)))
     lines = run.serial.decode().splitlines()
     assert lines[0] == "first line"
     assert [line.rpartition("this is ")[2] for line in lines[1:]] == [f"row number {i}" for i in range(8)]
@@ -111,7 +112,7 @@ def test_a_sketch_that_crashes(require, tmp_path):
     sketch = "#include <Arduino.h>\nvoid setup() { ((void (*)())0x3000)(); }\nvoid loop() {}\n"
     build = Avr().build(write_project(tmp_path / "p", sketch), UNO, "m")
     with pytest.raises(McugenError, match=r"E0702.*crashed"):
-        Avr().run(build, UNO)
+        Avr().run(build.elf, UNO)
 
 
 # ---- builds that fail -----------------------------------------------------------------------------------------------

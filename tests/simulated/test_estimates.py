@@ -25,8 +25,9 @@ from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.report import Report, report
 from mcugen.targets import elf
-from mcugen.targets.avr import build_driver, model_part, run_driver
+from mcugen.targets.avr import toolchain
 from mcugen.targets.driver import Unit
+from mcugen.targets.sketch import model_part
 
 pytestmark = pytest.mark.long
 
@@ -130,8 +131,8 @@ def programs(batch: list[Case], board: Board) -> Iterator[list[Case]]:
 def measure(program: list[Case], board: Board, folder: Path) -> Iterator[Measured]:
     """Each case's figures. The driver asks for no labels, so the function that gives them is added from its object."""
     units = [case.unit for case in program]
-    built = build_driver(units, board, folder)
-    runs = run_driver(built, units, [[case.rows] for case in program], board)
+    built = toolchain.link(units, board, folder)
+    runs = toolchain.run_program(built, units, [[case.rows] for case in program], board)
     for i, (case, run) in enumerate(zip(program, runs, strict=True)):
         name = case.unit.module.name
         flash, static = model_part(built, name)

@@ -12,7 +12,7 @@ from toy_ops import Argmax, casts, toys
 
 from mcugen.boards import load_board
 from mcugen.ir import DType, GraphBuilder, Storage, TensorType
-from mcugen.targets.avr import run_rows
+from mcugen.targets.avr import toolchain
 from mcugen.targets.driver import Unit
 
 __all__ = ["toys"]
@@ -32,7 +32,7 @@ def test_the_simulated_uno_gives_what_the_host_gives(require: Callable[..., None
     rng = np.random.default_rng(0)
     units = [graph(), classifier(), *(compiled(casts((3, 5, 2, 4, 1, 2)), name=f"casts{i}") for i in range(2))]
     rows = [[_rows(rng, value.type) for value in unit.module.predict.of(Storage.INPUT)] for unit in units]
-    simulated = [run.outputs for run in run_rows(units, rows, load_board("mega2560"))]
+    simulated = [run.outputs for run in toolchain.run_rows(units, rows, load_board("mega2560"))]
     for unit, found, wanted in zip(units, simulated, run_sanitized(units, rows), strict=True):
         for one, other in zip(found, wanted, strict=True):
             assert_same_floats(one, other, unit.module.name)

@@ -28,7 +28,7 @@ from mcugen.ir import Array, Module
 from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
 from mcugen.targets import avr, elf
-from mcugen.targets.avr import build_driver, run_driver, run_rows
+from mcugen.targets.avr import toolchain
 from mcugen.targets.driver import Unit
 from mcugen.targets.host import compile_for_host
 from mcugen.targets.toolchain import RowsRun
@@ -125,7 +125,7 @@ def ran(request, require) -> list[tuple[Case, RowsRun, list[Array]]]:
     require("avr-gcc", "simavr", "python:elftools")
     batch = [*cases(request.param)]
     units = [case.unit for case in batch]
-    runs = run_rows(units, [[case.rows] for case in batch], load_board(request.param))
+    runs = toolchain.run_rows(units, [[case.rows] for case in batch], load_board(request.param))
     host = compile_for_host(units)
     return [(case, run, host.run([case.rows], i)) for i, (case, run) in enumerate(zip(batch, runs, strict=True))]
 
@@ -186,8 +186,8 @@ def small(require, tmp_path_factory) -> tuple[list[Case], Path, Path]:
     folder = tmp_path_factory.mktemp("driver")
     board = load_board("mega2560")
     units = [case.unit for case in batch]
-    full = build_driver(units, board, folder / "full")
-    return batch, full, build_driver([answering_zero(unit) for unit in units], board, folder / "empty")
+    full = toolchain.link(units, board, folder / "full")
+    return batch, full, toolchain.link([answering_zero(unit) for unit in units], board, folder / "empty")
 
 
 def answering_zero(unit: Unit) -> Unit:
@@ -233,9 +233,9 @@ def test_more_models_than_fit_one_program(require, tmp_path):
     model = DecisionTreeClassifier(random_state=0).fit(train, labels)
     units = [unit for k in range(4) for _, unit in in_every_form(model, "label", f"t{k}", "uno")]  # some 55 KB
     with pytest.raises(McugenError, match="E0502") as raised:
-        build_driver(units, load_board("uno"), tmp_path)
+        toolchain.link(units, load_board("uno"), tmp_path)
     assert "--optimize size" in raised.value.diagnostics[0].help
-    runs = run_rows(units, [[test[i : i + 10 + i]] for i in range(len(units))], load_board("uno"))
+    runs = toolchain.run_rows(units, [[test[i : i + 10 + i]] for i in range(len(units))], load_board("uno"))
     for i, run in enumerate(runs):
         assert run.outputs[0].tolist() == model.predict(test[i : i + 10 + i]).tolist()
 
@@ -251,12 +251,12 @@ def test_tables_beyond_64_kib(require, tmp_path):
     assert "table_far" in {form.name for form in module.predict.nodes[0].op.forms(target)}
     unit, rows = in_form(module, "table_far", target), with_nans(test)[::3]
     assert len(rows) >= 300
-    program = build_driver([unit], target.board, tmp_path)
+    program = toolchain.link([unit], target.board, tmp_path)
     tables = [s for s in elf.symbols(program) if avr.FAR_TABLE.search(s.name)]
     assert len(tables) == 120
     assert sum(s.size for s in tables) > NEAR
     assert min(s.address for s in tables) < NEAR < max(s.address for s in tables)
-    (run,) = run_driver(program, [unit], [[rows]], target.board)
+    (run,) = toolchain.run_program(program, [unit], [[rows]], target.board)
     host = compile_for_host([unit]).run([rows])
     assert [a.tobytes() for a in run.outputs] == [b.tobytes() for b in host]
     assert disagreements(Case("far", model, "proba", unit, rows), run.outputs) == 0

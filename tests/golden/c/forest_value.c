@@ -32,15 +32,11 @@ static inline uint8_t forest_value_u8(const forest_value_flash *p)
 }
 static inline uint16_t forest_value_u16(const forest_value_flash *p)
 {
-    uint16_t value;
-    memcpy(&value, p, sizeof value);
-    return value;
+    return (uint16_t)(p[0].byte | (unsigned)p[1].byte << 8);
 }
 static inline uint32_t forest_value_u32(const forest_value_flash *p)
 {
-    uint32_t value;
-    memcpy(&value, p, sizeof value);
-    return value;
+    return p[0].byte | (uint32_t)p[1].byte << 8 | (uint32_t)p[2].byte << 16 | (uint32_t)p[3].byte << 24;
 }
 #endif
 
@@ -68,6 +64,13 @@ static const uint8_t *const forest_value_op_tree_ensemble_trees[2] FOREST_VALUE_
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
  * 31 bits turned over.
  */
+typedef int32_t __attribute__((may_alias)) forest_value_op_tree_ensemble_word;
+
+static inline int32_t forest_value_op_tree_ensemble_bits(const float *p)
+{
+    return *(const forest_value_op_tree_ensemble_word *)(const void *)p;
+}
+
 static uint8_t forest_value_op_tree_ensemble_walk(const forest_value_flash *at, const float *x)
 {
     for (;;) {
@@ -76,8 +79,7 @@ static uint8_t forest_value_op_tree_ensemble_walk(const forest_value_flash *at, 
         if (head >= 6u) {
             return (uint8_t)(head - 6u);
         }
-        int32_t value;
-        memcpy(&value, x + (head >> 1), sizeof value);
+        int32_t value = forest_value_op_tree_ensemble_bits(x + (head >> 1));
         const int32_t threshold = (int32_t)forest_value_u32(at);
         at += 4;
         uint16_t skip = forest_value_u8(at);

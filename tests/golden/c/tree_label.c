@@ -28,9 +28,7 @@ static inline uint8_t tree_label_u8(const tree_label_flash *p)
 }
 static inline uint16_t tree_label_u16(const tree_label_flash *p)
 {
-    uint16_t value;
-    memcpy(&value, p, sizeof value);
-    return value;
+    return (uint16_t)(p[0].byte | (unsigned)p[1].byte << 8);
 }
 #endif
 
@@ -52,6 +50,13 @@ static const uint8_t tree_label_op_tree_ensemble_0[11] TREE_LABEL_FLASH = {
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
  * 31 bits turned over.
  */
+typedef int32_t __attribute__((may_alias)) tree_label_op_tree_ensemble_word;
+
+static inline int32_t tree_label_op_tree_ensemble_bits(const float *p)
+{
+    return *(const tree_label_op_tree_ensemble_word *)(const void *)p;
+}
+
 static uint8_t tree_label_op_tree_ensemble_walk(const tree_label_flash *at, const float *x)
 {
     for (;;) {
@@ -60,8 +65,7 @@ static uint8_t tree_label_op_tree_ensemble_walk(const tree_label_flash *at, cons
         if (head >= 4u) {
             return (uint8_t)(head - 4u);
         }
-        int32_t value;
-        memcpy(&value, x + (head >> 1), sizeof value);
+        int32_t value = tree_label_op_tree_ensemble_bits(x + (head >> 1));
         int32_t threshold = (int32_t)((uint32_t)tree_label_u16(at) << 16);
         if (threshold < 0) {
             threshold |= 0xffff;

@@ -19,6 +19,7 @@ env.Replace(
     AS=prefix + "as",
     CC=prefix + "gcc",
     CXX=prefix + "g++",
+    LINK=prefix + "gcc",  # there is no C++ library for every core, and nothing here needs one
     GDB=prefix + "gdb",
     OBJCOPY=prefix + "objcopy",
     RANLIB=prefix + "gcc-ranlib",

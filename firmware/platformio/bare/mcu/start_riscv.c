@@ -12,7 +12,8 @@ __attribute__((aligned(4), used)) static void crashed(void) {
 }
 
 __attribute__((section(".vectors"), naked, used)) static void reset(void) {
-    __asm__ volatile("la sp, _stack_top\n"
+    __asm__ volatile(".option arch, +zicsr\n"
+                     "la sp, _stack_top\n"
                      "la t0, crashed\n"
                      "csrw mtvec, t0\n"
                      "j start\n");

@@ -1,0 +1,156 @@
+"""A project with a sketch, built and uploaded by PlatformIO: what the toolchains of all boards share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mcugen.boards import Board, all_boards
+from mcugen.diagnostics import McugenError, error
+from mcugen.targets import elf
+from mcugen.targets.platformio import PINNED, PioResult, choose_platform, run_pio
+from mcugen.targets.serial import unusable
+from mcugen.targets.toolchain import Build
+
+BUILD_SECONDS = 600.0
+
+
+def build(project: Path, board: Board, model: str) -> Build:
+    """`pio run` for the board's environment. E0602 with the compiler's words, E0601 without the compiler, E0501 and E0502
+    where the program does not fit.
+    """
+    done = _pio(project, board)
+    if done.returncode != 0:
+        raise too_large(done.output, board) or _build_failed(done.output)
+    program = firmware(project, board)
+    check_fit(program, board)
+    used = elf.usage(program)
+    flash, ram = model_part(program, model)
+    return Build(program, done.platform, used.flash, used.ram, flash, ram, done.output)
+
+
+def firmware(project: Path, board: Board) -> Path:
+    """Where PlatformIO leaves the board's ELF."""
+    return project / ".pio" / "build" / board.name / "firmware.elf"
+
+
+def upload(project: Path, board: Board, port: str) -> str:
+    """`pio run -t upload`. E0703 without the port, E0704 with the uploader's words, E0602 where it does not even build."""
+    done = _pio(project, board, "-t", "upload", "--upload-port", port)
+    if done.returncode != 0:
+        raise too_large(done.output, board) or _upload_failed(done.output, board, port)
+    return done.output
+
+
+def _pio(project: Path, board: Board, *args: str) -> PioResult:
+    pinned = board.platformio.platform if board.platformio else PINNED
+    own = None if board in all_boards() else board
+    platform = choose_platform(pinned)
+    return run_pio(project, ["-e", board.name, *args], timeout=BUILD_SECONDS, platform=platform, board=own)
+
+
+def model_part(program: Path, model: str) -> tuple[int, int]:
+    """Flash and static RAM, in bytes, of all that a linked program has of a model: the symbols that begin with its name."""
+    own = re.compile(rf"(_ZL?\d+)?{re.escape(model)}_")  # with C++'s mangling where a header was included by C++
+    flash = ram = 0
+    for symbol in elf.symbols(program):
+        if own.match(symbol.name):
+            flash += symbol.size if symbol.section not in (".bss", ".noinit") else 0
+            ram += symbol.size if symbol.section in (".data", ".bss", ".noinit") else 0
+    return flash, ram
+
+
+def _build_failed(output: str) -> McugenError:
+    said = _lines(output, _ERROR)
+    for line in said:
+        if missing := _NO_COMPILER.search(line):
+            name = missing.group(1)
+            help = "`mcugen doctor` says how to install it"
+            return error("E0601", f"{name} is not installed", help=help, notes=[line])
+    return error(
+        "E0602",
+        "PlatformIO could not build the project",
+        help="the notes are the compiler's own words; with nothing of your own in the project this is a bug, please report it",
+        notes=said[-8:] or output.strip().splitlines()[-8:],
+    )
+
+
+_ERROR = re.compile(r"error|undefined reference|Unknown|not found|No such file", re.IGNORECASE)
+_NO_COMPILER = re.compile(r"(?:sh: \d+: |sh: )((?:avr|arm-none-eabi|riscv64-unknown-elf)-[\w+-]+): .*not found")
+_OVERFLOW = re.compile(r"is greater than maximum allowed|not fit in region|overflowed by|is not within region")
+
+
+def _lines(output: str, pattern: re.Pattern[str]) -> list[str]:
+    return [line.strip() for line in output.splitlines() if pattern.search(line)]
+
+
+# ---- does it fit ----------------------------------------------------------------------------------------------------
+
+
+def too_large(output: str, board: Board) -> McugenError | None:
+    """The error where the linker or PlatformIO says that the program is larger than the board."""
+    said = _lines(output, _OVERFLOW)
+    if not said:
+        return None
+    if any("region `data'" in line or "region `RAM'" in line for line in said):
+        return error("E0501", f"the program does not fit the RAM of the {board.title}", help=_MORE_RAM, notes=said[:3])
+    return error("E0502", f"the program does not fit the flash of the {board.title}", help=SMALLER, notes=said[:3])
+
+
+def check_fit(program: Path, board: Board) -> None:
+    """E0501 or E0502, or both, where the program needs more than the board has. PlatformIO only warns about RAM."""
+    used = elf.usage(program)
+    found = []
+    if used.ram + board.stack_reserve > board.ram:
+        stack = f" and {board.stack_reserve:,} B for the stack" if board.stack_reserve else ""
+        found.append(
+            error(
+                "E0501",
+                f"the program needs {used.ram:,} B of RAM{stack}; {board.title} has {board.ram:,} B",
+                help=_MORE_RAM,
+            )
+        )
+    if used.flash > board.flash:
+        found.append(
+            error(
+                "E0502",
+                f"the program needs {used.flash:,} B of flash; {board.title} has {board.flash:,} B",
+                help=SMALLER,
+            )
+        )
+    if found:
+        raise McugenError(d for one in found for d in one.diagnostics)
+
+
+_MORE_RAM = "choose a board with more RAM: `mcugen fit` says which"
+SMALLER = "compile with `--optimize size`, train a smaller model, or choose a larger board: `mcugen fit` says which"
+
+# ---- upload ---------------------------------------------------------------------------------------------------------
+
+
+def _upload_failed(output: str, board: Board, port: str) -> McugenError:
+    """E0703 or E0704 with the uploader's words; E0602 where it did not come to uploading."""
+    uploading = output.partition("\nUploading ")[2]
+    if not uploading and "Looking for upload port" not in output and not _PORT.search(output):
+        return _build_failed(output)
+    if _SIMULATED in uploading:
+        title = board.title
+        help = f"connect to the internet once: PlatformIO then downloads its own platform for the {title}; `mcugen verify --on simulator` works without"
+        return error("E0704", f"this firmware for {title} runs in the simulator only: PlatformIO's registry did not answer", help=help)  # fmt: skip
+    if _PORT.search(uploading or output):
+        return unusable(port, _lines(output, _PORT))
+    said = [line for line in _lines(uploading, _UPLOADER) if line != "avrdude:" and "Thank you" not in line][-8:]
+    return error(
+        "E0704",
+        f"{board.title} on {port} did not take the firmware",
+        help="check that the board is the one you named and that its cable carries data; press its reset button and try again",
+        notes=said or uploading.strip().splitlines()[-4:],
+    )
+
+
+_SIMULATED = "this platform builds for the simulator"
+_PORT = re.compile(
+    r"can't open device|cannot open port|unable to open .*port|could not open port|Device or resource busy|"
+    r"[Pp]lease specify `upload_port`"
+)
+_UPLOADER = re.compile(r"avrdude|signature|[Dd]ouble.check|[Ee]rror|[Ff]ail")
