@@ -87,6 +87,13 @@ class Compiled:
         return emit(self.module, self.memory, self.target, facts=self.report.facts())
 
     @property
+    def hash(self) -> bytes:
+        """The 8 bytes by which a board says whose C it runs: of the SHA-256 over `files`."""
+        from mcugen.targets.link import fingerprint
+
+        return fingerprint(self.files)
+
+    @property
     def fits(self) -> bool | None:
         """Whether the board has the flash and the RAM for it; None where its framework's share is unknown."""
         return self.report.fits

@@ -118,6 +118,17 @@ CODES: dict[str, Code] = {
     "E0702": Code("run failed", "The firmware crashed or ran past its time limit in the simulator.", EXIT_TOOL),
     "E0703": Code("no serial port", "No board was found, or the port is busy or gone.", EXIT_TOOL),
     "E0704": Code("upload failed", "The board did not take the firmware.", EXIT_TOOL),
+    "E0705": Code(
+        "board does not answer",
+        "Nothing at the serial port speaks mcugen's protocol, or it stopped: a sketch that mcugen wrote does, once it is flashed.",
+        EXIT_TOOL,
+    ),
+    "E0706": Code(
+        "board has other firmware",
+        "The sketch on the board is of another model, of other options or of another version of mcugen. Its answers would "
+        "prove nothing, so it is refused.",
+        EXIT_TOOL,
+    ),
     "E0801": Code(
         "the C and the model disagree",
         "At least one row gives another answer in C than in Python. Do not ship this build.",

@@ -1,4 +1,4 @@
-"""A model in its board's simulator: the same comparison as on the host, and the cycles and the stack of every call."""
+"""A model in its board's simulator or on the board itself: the same comparison as on the host, and what each call takes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcugen.compile import Compiled
-from mcugen.ir import Array
+from mcugen.ir import Array, Module, Storage
 from mcugen.targets import toolchain_for
+from mcugen.targets.link import DATA_BYTES, FLASH_IT, Line, Patience, Session, outputs_of, rows_as_bytes
+from mcugen.targets.serial import open_line
 from mcugen.verify import Proof, checked_rows, probe, prove
 
 BUDGET = 400_000_000  # simulated cycles that a proof without data may take: about ten seconds
 FEWEST, MOST = 200, 20_000  # rows of such a proof
+FEWEST_SENT = 20  # over a serial line
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,64 @@ def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") 
     text = source or ("threshold rows" if rows is None else "rows")
     proof = prove(compiled.module, compiled.source.reference, data, run, on="simulator", source=text)
     return Measured(proof, min(cycles), sum(cycles) / len(cycles), max(cycles), max(stacks))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The board's own clock over all rows: microseconds of a call."""
+
+    proof: Proof
+    port: str
+    least: int
+    mean: float
+    most: int
+
+
+def measure_on_board(
+    compiled: Compiled, port: str, rows: Array | None = None, *, source: str = "", flash_it: str = ""
+) -> Timed:
+    """Send rows (n, features) to the flashed board at `port`; without them rows at the thresholds, for about a minute.
+
+    flash_it  what to tell the user where the board has other firmware
+    E0606 without pyserial, E0703 without the port or when it goes, E0705 where the board does not answer, E0706 where its
+    firmware is another's.
+    """
+    with open_line(port) as line:
+        return time_over(compiled, line, port, rows, source=source, flash_it=flash_it)
+
+
+def time_over(
+    compiled: Compiled,
+    line: Line,
+    port: str,
+    rows: Array | None = None,
+    *,
+    source: str = "",
+    flash_it: str = "",
+    patience: Patience | None = None,
+) -> Timed:
+    """`measure_on_board` over a line that is open."""
+    module = compiled.module
+    slow = compiled.report.cycles.value / compiled.target.board.clock
+    data = probe(module, _most_rows(module, slow)) if rows is None else checked_rows(rows, module)
+    talk = Session(line, compiled.hash, slow, flash_it or FLASH_IT, patience or Patience())
+    talk.open()
+    times: list[int] = []
+
+    def run(inputs: Sequence[Array]) -> Sequence[Array]:
+        answers = [talk.predict(row) for row in rows_as_bytes(module, inputs)]
+        times.extend(answer.microseconds for answer in answers)
+        return outputs_of(module, [answer.outputs for answer in answers])
+
+    text = source or ("threshold rows" if rows is None else "rows")
+    proof = prove(module, compiled.source.reference, data, run, on="board", source=text)
+    return Timed(proof, port, min(times), sum(times) / len(times), max(times))
+
+
+def _most_rows(module: Module, slow: float) -> int:
+    """Rows that go over the line in about a minute."""
+    frames = 2 + sum(-(-v.type.nbytes // DATA_BYTES) for v in module.predict.of(Storage.INPUT))
+    return max(FEWEST_SENT, min(MOST, int(60 / (0.01 * frames + slow))))
 
 
 def _limit(compiled: Compiled) -> int:

@@ -136,26 +136,32 @@ def report(session: Session, /, html: Path | None, built: bool, **asked: Any) ->
 @options.data
 @click.option(
     "--on",
-    type=click.Choice(["host", "simulator"]),
+    type=click.Choice(["host", "simulator", "board"]),
     default="host",
     show_default=True,
-    help="Run the C on this computer, or on a simulated board that counts its cycles.",
+    help="Run the C on this computer, on a simulated board that counts its cycles, or on the flashed board.",
 )
+@options.port
 @click.pass_obj
-def verify(session: Session, /, data: Path | None, on: str, **asked: Any) -> None:
+def verify(session: Session, /, data: Path | None, on: str, port: str | None, **asked: Any) -> None:
     """Compare the C with MODEL, row by row.
 
     On the rows of --data; without, on rows made at every threshold of the model: just below, at and just above it, with
-    missing values and infinities. On the host the unit tests that the library carries are built and run as well. Ends
+    missing values and infinities. On the host the unit tests that the library carries are built and run as well. A
+    board is one that `mcugen flash` has flashed with the same options; without --data it gets the rows of a minute. Ends
     with 4 where a single row differs.
     """
+    chosen = _port_of(port, on)
     compiled = compiled_model(session, **asked)
     rows = rows_of(compiled, data)
     source = f"rows of {data}" if data else ""
     with session.working(f"comparing on the {on}"):
-        proof = (
-            _simulated(session, compiled, rows, source) if on == "simulator" else compiled.verify(rows, source=source)
-        )
+        if on == "simulator":
+            proof = _simulated(session, compiled, rows, source)
+        elif on == "board":
+            proof = _on_board(session, compiled, chosen, rows, source, asked)
+        else:
+            proof = compiled.verify(rows, source=source)
     show_proofs(session, compiled, [proof])
     if on == "host":
         _unit_tests(session, compiled, rows)
@@ -222,6 +228,32 @@ def _unit_tests(session: Session, compiled: Compiled, rows: Array | None) -> Non
     session.say(f"unit tests: {done}")
     session.put(unit_tests=asdict(done))
     require(done, compiled.source.loc)
+
+
+def _port_of(port: str | None, on: str) -> str:
+    """The board's port, looked for before anything that takes long; empty where no board is asked."""
+    if on == "board":
+        from mcugen.targets.serial import choose_port
+
+        return choose_port(port)
+    if port is not None:
+        raise click.UsageError("--port is the board's: add `--on board`")
+    return ""
+
+
+def _on_board(
+    session: Session, compiled: Compiled, port: str, rows: Array | None, source: str, asked: dict[str, Any]
+) -> Proof:
+    from mcugen.measure import measure_on_board
+    from mcugen.report.json import of_timed
+    from mcugen.report.show import timed_line
+
+    command = f"mcugen flash {asked['model']} --board {asked['board']} --port {port}"
+    flash_it = f"flash it, with the same options as here: `{command}`"
+    timed = measure_on_board(compiled, port, rows, source=source, flash_it=flash_it)
+    session.say(timed_line(timed))
+    session.put(measured=of_timed(timed), port=port)
+    return timed.proof
 
 
 def _write(session: Session, compiled: Compiled, folder: Path, as_: As, rows: Array | None) -> None:

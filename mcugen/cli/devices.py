@@ -96,6 +96,7 @@ def flash(session: Session, /, port: str | None, folder: Path | None, **asked: A
         with session.working(f"uploading over {chosen}"):
             log = toolchain_for(board).flash(here, board, chosen)
     session.say(f"flashed {board.title} over {chosen}")
+    session.say(f"prove it: mcugen verify {asked['model']} --board {asked['board']} --on board --port {chosen}")
     session.say(f"its answers: mcugen monitor --board {asked['board']} --port {chosen}")
     session.put(flashed=True, port=chosen, log=log)
 

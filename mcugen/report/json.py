@@ -10,7 +10,7 @@ from mcugen.report import Figure, Layer, Report
 
 if TYPE_CHECKING:
     from mcugen.fit import Verdict
-    from mcugen.measure import Measured
+    from mcugen.measure import Measured, Timed
     from mcugen.op import Form
     from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
@@ -78,6 +78,12 @@ def of_measured(measured: Measured) -> dict[str, Any]:
         "cycles": {**cycles, "source": "measured"},
         "stack": {"value": measured.stack, "unit": "B", "source": "measured"},
     }
+
+
+def of_timed(timed: Timed) -> dict[str, Any]:
+    """What the board's own clock said, per call."""
+    times = {"min": timed.least, "mean": timed.mean, "max": timed.most, "unit": "us"}
+    return {"time": {**times, "source": "measured"}}
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

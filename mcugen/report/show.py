@@ -18,7 +18,7 @@ from mcugen.report.json import milliseconds
 if TYPE_CHECKING:
     from mcugen.doctor import Check
     from mcugen.fit import Verdict
-    from mcugen.measure import Measured
+    from mcugen.measure import Measured, Timed
     from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
 
@@ -198,6 +198,11 @@ def measured_line(measured: Measured, board: Board) -> str:
     mean = time(Figure(round(measured.mean), "cycles"), board)
     counted = f"{measured.least:,} to {measured.most:,} cycles, mean {measured.mean:,.0f} ({mean})"
     return f"per call: {counted}; deepest stack {measured.stack:,} B (measured)"
+
+
+def timed_line(timed: Timed) -> str:
+    """`per call on the board: 104 to 180 µs, mean 131 µs (measured)`."""
+    return f"per call on the board: {timed.least:,} to {timed.most:,} µs, mean {timed.mean:,.0f} µs (measured)"
 
 
 def boards_table(found: Iterable[Board]) -> Table:

@@ -22,6 +22,8 @@ from mcugen.ir import Array, Module, Storage
 
 VERSION = 1
 HASH_SIZE = 8
+DATA_BYTES = 48  # of input or output in a frame, at most: a greeting says how many the board takes
+FLASH_IT = "flash it: `mcugen flash MODEL --board BOARD`, with the same options"
 HELLO, PUT, RUN, GET = 0x01, 0x02, 0x03, 0x04
 GREETING, ACK, DONE, DATA, FAIL = 0x81, 0x82, 0x83, 0x84, 0xFF
 WRONG_REQUEST, OUT_OF_RANGE, OTHER_INPUT = 1, 2, 3
@@ -140,7 +142,7 @@ class Session:
     line: Line
     expected: bytes
     slow: float = 0.0
-    flash_it: str = "flash it: `mcugen flash MODEL --board BOARD`"
+    flash_it: str = FLASH_IT
     patience: Patience = field(default_factory=Patience)
     greeting: Greeting | None = None
     _rest: bytes = b""
