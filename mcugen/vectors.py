@@ -207,28 +207,29 @@ def run_on_host(compiled: Compiled, rows: Array | None = None) -> VectorRun | No
 
     E0601 without a compiler, E0602 where it refuses the C, E0604 where there is no room, E0702 where the program crashes.
     """
-    from mcugen.project import FLAGS
-
     content = compiled.layout("c", rows=rows)
-    speed = "-O1" if sum(map(len, compiled.files.values())) < host.OPTIMIZED_BELOW else "-O0"
+    if not any(path.startswith("test/") for path in content):
+        return None
     with host.writing():
         made = tempfile.TemporaryDirectory(prefix="mcugen-test-")
     with made as temporary:
-        folder = Path(temporary)
-        with host.writing():
-            for path, text in content.items():
-                (folder / path).parent.mkdir(exist_ok=True)
-                (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
-        tests = sorted((folder / "test").glob("*.c"))
-        if not tests:
-            return None
-        library = [folder / Path(path).name for path in compiled.files if path.endswith(".c")]
-        sources = [str(source) for source in (*library, *tests)]
-        program = folder / "test" / "program"
-        host.compile_c(
-            [*host.compiler(), *host.STRICT, speed, *FLAGS, f"-I{folder}", *sources, "-o", str(program), "-lm"]
-        )
-        return _run(program)
+        return _run(_built(compiled, content, Path(temporary)))
+
+
+def _built(compiled: Compiled, content: Mapping[str, str | bytes], folder: Path) -> Path:
+    """The test program of plain C, written into `folder` and compiled there."""
+    from mcugen.project import FLAGS
+
+    with host.writing():
+        for path, text in content.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+    library = (folder / Path(path).name for path in compiled.files if path.endswith(".c"))
+    sources = map(str, (*library, *sorted((folder / "test").glob("*.c"))))
+    program = folder / "test" / "program"
+    speed = "-O1" if sum(map(len, compiled.files.values())) < host.OPTIMIZED_BELOW else "-O0"
+    host.compile_c([*host.compiler(), *host.STRICT, speed, *FLAGS, f"-I{folder}", *sources, "-o", str(program), "-lm"])
+    return program
 
 
 def _run(program: Path) -> VectorRun:
