@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 from tools import is_there, require
 
-from mcugen.boards import all_boards
+from mcugen.boards import Board, all_boards
+from mcugen.targets.cores import CORES
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ("README.md", "docs/tutorial.md")  # documents whose commands are run
@@ -118,16 +119,54 @@ def _rows(*rows: tuple[str, ...], right: str) -> str:
 
 
 def boards_table() -> str:
-    """Every board that comes with mcugen, but `host`."""
-    head = ("`--board`", "board", "MCU", "clock", "flash free", "RAM free", "C, proof, fit", "build, simulate, flash")
+    """What `mcugen boards` lists, as the README has it."""
+    head = ("`--board`", "board", "MCU", "clock", "flash free", "RAM free", "free is", "simulated by")
     rows = [
         (
             f"`{b.name}`", b.title, b.mcu, f"{b.clock / 1e6:g} MHz", f"{b.flash_free:,} B", f"{b.ram_free:,} B",
-            "yes", "yes" if b.simulator else "not yet",
+            b.framework_known, SIMULATORS[b.simulator],
         )
         for b in all_boards() if b.arch != "host"
     ]  # fmt: skip
     return _rows(head, *rows, right="   rrr  ")
+
+
+SIMULATORS = {"simavr": "simavr", "qemu": "QEMU", "": "-"}
+FLASHED = ("uno", "nano", "mega2560")  # tests/simulated/test_device_commands.py: through their real bootloaders
+PAGES = {
+    "nordicnrf52": "nrf52",
+    "atmelsam": "samd",
+    "ststm32": "stm32",
+    "raspberrypi": "rp2040",
+    "espressif32": "esp32",
+}
+
+
+def verification_table() -> str:
+    """How each board is verified, from its file and from the targets that there are."""
+    head = ("board", "MCU", "core", "PlatformIO", "sketch built by", "runs on", "flashed", "page")
+    rows = [
+        (
+            f"`{b.name}`", b.mcu, b.arch, b.platformio.platform, *_built_and_run(b),
+            "in simulation, real bootloader" if b.name in FLASHED else "no", f"[{page}]({page}.md)",
+        )
+        for b in all_boards() if b.platformio
+        for page in [_page(b.platformio.platform.partition("@")[0])]
+    ]  # fmt: skip
+    return _rows(head, *rows, right="        ")
+
+
+def _page(platform: str) -> str:
+    return PAGES.get(platform, "avr" if platform == "atmelavr" else platform)
+
+
+def _built_and_run(board: Board) -> tuple[str, str]:
+    """By which compiler, and on which simulated machine; the models alone take the same ones."""
+    if board.arch == "avr":
+        return "avr-gcc, Arduino core", "simavr, the same MCU"
+    if core := CORES.get(board.arch):
+        return f"{core.prefix}gcc, bare metal", f"QEMU {core.qemu[core.qemu.index('-M') + 1]}"
+    return "none: C compiled for lx106, types checked for ESP32", "this computer: the C only"
 
 
 def benchmark_table() -> str:
@@ -145,11 +184,16 @@ def benchmark_table() -> str:
     return _rows(head, *rows, right="   rrrrrr")
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"boards": boards_table, "benchmark": benchmark_table}
+TABLES: Mapping[str, Callable[[], str]] = {
+    "boards": boards_table,
+    "verification": verification_table,
+    "benchmark": benchmark_table,
+}
 
 
-def test_tables_match_their_sources(request):
-    _compare("README.md", lambda text: TABLE.sub(lambda m: m["head"] + TABLES[m["name"]]() + m["tail"], text), request)
+@pytest.mark.parametrize("document", ["README.md", "docs/boards/README.md"])
+def test_tables_match_their_sources(request, document):
+    _compare(document, lambda text: TABLE.sub(lambda m: m["head"] + TABLES[m["name"]]() + m["tail"], text), request)
 
 
 # ---- links ----------------------------------------------------------------------------------------------------------
