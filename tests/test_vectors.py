@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from configparser import ConfigParser
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from tools import require
 import mcugen
 from mcugen.cli import cli
 from mcugen.compile import Compiled
+from mcugen.data import boards_dir
 from mcugen.diagnostics import McugenError
 from mcugen.folder import write
 from mcugen.ir import DType, GraphBuilder, Module, TensorType
@@ -255,6 +257,47 @@ def test_values_that_rounding_blurs_are_left_out() -> None:
     of = mcugen.compile(RandomForestRegressor(5, max_depth=4, random_state=0).fit(rows, targets - 150), name="sugar")
     found = vectors(of, rows)
     assert (of.source.reference.rounding <= 1e-7 * np.abs(found.answers)).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "targets"),
+    [
+        (DecisionTreeClassifier(), np.zeros(8, int)),
+        (RandomForestClassifier(3, random_state=0), np.zeros(8, int)),
+        (DecisionTreeRegressor(), np.zeros(8)),
+        (DecisionTreeRegressor(), np.repeat([1.0, 1e-40], 4)),
+        (DecisionTreeRegressor(), np.full(8, 3e38)),
+        (RandomForestRegressor(3, random_state=0), np.repeat([-1.0, 0.0], 4)),
+        (DecisionTreeClassifier(), np.arange(8) * 10**12),
+    ],
+)
+def test_models_of_one_answer_and_of_extreme_ones(tmp_path: Path, model: Any, targets: Any) -> None:
+    of = mcugen.compile(model.fit(np.arange(16.0).reshape(8, 2), targets), name="iris")
+    of.write(tmp_path, "c")
+    passes(tmp_path, len(vectors(of)))
+
+
+def ini(board: str | Path) -> ConfigParser:
+    read = ConfigParser(interpolation=None)
+    of = mcugen.compile(KINDS["label_int"][0].fit(X, Y), board, name="iris", check_fit=False)
+    read.read_string(str(of.layout("platformio")["platformio.ini"]))
+    return read
+
+
+def test_environments_of_the_tests() -> None:
+    found = ini("uno")
+    assert found.sections() == ["platformio", "env", "env:uno", "env:uno_simulated", "env:native"]
+    assert found["platformio"]["default_envs"] == "uno"
+    assert found["env"]["test_framework"] == "custom"
+    command = ["mcugen", "simulate", "--board", "uno", "${platformio.build_dir}/${this.__env__}/firmware.elf"]
+    assert found["env:uno_simulated"]["test_testing_command"].split() == command
+    assert "env:esp32dev_simulated" not in ini("esp32dev")  # there is no simulator
+
+
+def test_no_simulator_for_a_board_that_only_its_user_knows(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text((boards_dir() / "uno.toml").read_text())
+    assert ini(own).sections() == ["platformio", "env", "env:mine", "env:native"]
 
 
 def test_no_tests_where_there_is_nothing_to_test() -> None:
