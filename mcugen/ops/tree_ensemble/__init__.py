@@ -32,7 +32,6 @@ class TreeEnsemble(Op):
     """
 
     name: ClassVar[str] = "tree_ensemble"
-    includes: ClassVar[tuple[str, ...]] = ("string.h",)
 
     trees: Trees
     output: Output

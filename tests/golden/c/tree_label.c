@@ -2,7 +2,6 @@
 #include "tree_label.h"
 
 #include <stdint.h>
-#include <string.h>
 
 /* Tables live in flash and are read through these; a direct read does not compile. */
 typedef struct {
