@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier
 from tools import require
 
 import mcugen
+from mcugen.cli import cli
 from mcugen.targets.platformio import PINNED, project_platform
 from mcugen.vectors import choose
 
@@ -28,7 +30,8 @@ MODELS: dict[str, Any] = {
     "value": RandomForestRegressor(7, random_state=0).fit(X, X[:, 2] ** 2 - 9),
 }
 AVR = ("avr-gcc", "arduino-core-avr", "platformio", "simavr", "gcc")
-QEMU = ("platformio", "gcc")
+ARM = ("arm-none-eabi-gcc", "qemu-system-arm", "platformio")
+RISCV = ("riscv64-unknown-elf-gcc", "qemu-system-riscv32", "platformio")
 
 
 def project(folder: Path, kind: str, board: str) -> int:
@@ -55,6 +58,22 @@ def test_natively_and_on_a_simulated_uno(tmp_path: Path, kind: str) -> None:
     assert f"{2 * count} test cases: {2 * count} succeeded" in done.stdout
     assert "PlatformIO with the system platform" in done.stderr
     assert re.search(r"uno_simulated +\* +PASSED", done.stdout)
+
+
+@pytest.mark.parametrize(("board", "tools"), [
+    ("leonardo", AVR),  # whose serial port is USB
+    ("mega2560", AVR),
+    ("metro_m0", ARM),
+    ("bluepill_f103c8", ARM),
+    ("feather_nrf52840", ARM),
+    ("esp32c3", RISCV),
+])  # fmt: skip
+def test_on_other_simulated_boards(tmp_path: Path, board: str, tools: tuple[str, ...]) -> None:
+    require(*tools)
+    count = project(tmp_path, "proba", board)
+    done = mcugen_pio("test", "-d", tmp_path, "-e", f"{board}_simulated")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{count} test cases: {count} succeeded" in done.stdout
 
 
 def test_pio_run_builds_the_board_and_nothing_else(tmp_path: Path) -> None:
@@ -110,3 +129,37 @@ def test_the_platform_that_a_project_asks_for(tmp_path: Path, files: dict[str, s
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert project_platform(tmp_path) == found
+
+
+def test_simulate_shows_what_comes_over_serial(tmp_path: Path) -> None:
+    require(*AVR)
+    project(tmp_path, "value", "uno")
+    mcugen_pio("run", "-d", tmp_path)
+    said = CliRunner().invoke(cli, ["simulate", str(tmp_path / ".pio/build/uno/firmware.elf"), "-b", "uno"])
+    assert said.exit_code == 0
+    assert said.stdout.startswith("iris: send 4 numbers")
+
+
+@pytest.mark.parametrize(
+    ("file", "board", "code"),
+    [
+        ("none.elf", "uno", "E0101"),
+        ("text.elf", "uno", "E0702"),
+        ("text.elf", "huzzah32", "E0901"),
+        ("text.elf", "unoo", "E0401"),
+    ],
+)
+def test_simulate_refuses(tmp_path: Path, file: str, board: str, code: str) -> None:
+    require("simavr")
+    (tmp_path / "text.elf").write_text("no program")
+    said = CliRunner().invoke(cli, ["simulate", str(tmp_path / file), "-b", board])
+    assert f"error[{code}]" in said.stderr
+    assert said.exit_code != 0
+
+
+def test_options_behind_the_command_are_platformios(tmp_path: Path) -> None:
+    require("platformio")
+    done = mcugen_pio("test", "--help")
+    assert done.returncode == 0
+    assert "--without-uploading" in done.stdout
+    assert mcugen_pio("nonsense").returncode == 2
