@@ -25,7 +25,7 @@ static inline uint32_t graph_u32(const graph_flash *p)
 static inline uint32_t graph_u32(const graph_flash *p)
 {
     return p[0].byte | (uint32_t)p[1].byte << 8 | (uint32_t)p[2].byte << 16
-            | (uint32_t)p[3].byte << 24;
+        | (uint32_t)p[3].byte << 24;
 }
 #endif
 
