@@ -18,6 +18,7 @@ _MODULES = {  # a board's arch: the module here that has its `toolchain`
     "cortex-m4f": "cortexm",
     "cortex-m7": "cortexm",
     "riscv32": "riscv",
+    "xtensa": "xtensa",
 }
 
 

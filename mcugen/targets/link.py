@@ -10,7 +10,7 @@ import struct
 import time
 from binascii import crc32
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from mcugen.ir import Array, Module, Storage
 VERSION = 1
 HASH_SIZE = 8
 DATA_BYTES = 48  # of input or output in a frame, at most: a greeting says how many the board takes
+FIRST_BYTES, LEAST_BYTES = 16, 8  # of a session, and on a noisy line
 FLASH_IT = "flash it: `mcugen flash MODEL --board BOARD`, with the same options"
 HELLO, PUT, RUN, GET = 0x01, 0x02, 0x03, 0x04
 GREETING, ACK, DONE, DATA, FAIL = 0x81, 0x82, 0x83, 0x84, 0xFF
@@ -106,11 +107,13 @@ def cobs(data: bytes) -> bytes:
 def uncobs(data: bytes) -> bytes | None:
     """The bytes that `cobs` was given; None where no bytes give these."""
     found, at = bytearray(), 0
+    if 0 in data:
+        return None
     while at < len(data):
         code = data[at]
         found += data[at + 1 : at + code] + b"\0"
         at += code
-    return bytes(found[:-1]) if found and at == len(data) and 0 not in data else None
+    return bytes(found[:-1]) if found and at == len(data) else None
 
 
 def frame(kind: int, number: int, payload: bytes = b"") -> bytes:
@@ -144,11 +147,16 @@ class Session:
     slow: float = 0.0
     flash_it: str = FLASH_IT
     patience: Patience = field(default_factory=Patience)
+    clock: Callable[[], float] = time.monotonic  # seconds
     greeting: Greeting | None = None
     _rest: bytes = b""
     _number: int = 0
     _heard: int = 0  # bytes in all
-    _sent: dict[int, bytes] = field(default_factory=dict)  # what the board has of its input, by offset
+    _garbled: int = 0  # frames that came damaged
+    _slowest: float = 0.0  # seconds that a prediction took at most, by the board's clock
+    _piece: int = FIRST_BYTES  # bytes of data that a frame is given: the noisier the line, the fewer
+    _easy: int = 0  # requests in a row that were answered at once
+    _has: list[int | None] = field(default_factory=list)  # the bytes of input that the board has, None for unknown ones
     _quick: deque[float] = field(default_factory=lambda: deque(maxlen=16))  # seconds of late answers that need no run
 
     def open(self) -> Greeting:
@@ -166,35 +174,38 @@ class Session:
         if len(row) != greeting.inputs:
             raise ValueError(f"a row of {len(row)} bytes for a model that takes {greeting.inputs}")
         for _ in range(ATTEMPTS):
-            self._bring(row, greeting.most)
+            self._bring(row)
             found = self._run(row, greeting)
             if found is not None:
                 return found
-            self._sent.clear()
+            self._has.clear()
             if self._greet() is None:  # it was reset, and may be another board by now
                 raise self._silent()
         help = "check its power supply and its cable; whatever resets it keeps it from answering"
         raise error("E0705", f"the board lost its input {ATTEMPTS} times in a row", help=help)
 
-    def _bring(self, row: bytes, most: int) -> None:
-        for offset in range(0, len(row), most):
-            part = row[offset : offset + most]
-            if self._sent.get(offset) != part:
-                self._sent.pop(offset, None)
-                self._ask(PUT, ACK, struct.pack("<I", offset) + part)
-                self._sent[offset] = part
+    def _bring(self, row: bytes) -> None:
+        """Send what the board has not: rows that follow each other differ in little."""
+        self._has = self._has or [None] * len(row)
+        for at in range(len(row)):
+            if self._has[at] != row[at]:
+                part = row[at : at + self._piece]
+                self._has[at : at + len(part)] = [None] * len(part)
+                self._ask(PUT, ACK, struct.pack("<I", at) + part)
+                self._has[at : at + len(part)] = part
 
     def _run(self, row: bytes, greeting: Greeting) -> Answer | None:
         """None where the board has another input by now, or lost its outputs before all of them came."""
-        slow = self.slow + CRC_SECONDS * (greeting.inputs + greeting.outputs)
-        done = self._ask(RUN, DONE, struct.pack("<I", crc32(row)), slow)
+        checks = CRC_SECONDS * (greeting.inputs + greeting.outputs)
+        run = 1.5 * self._slowest if self._slowest else max(0.5, 2 * self.slow)
+        done = self._ask(RUN, DONE, struct.pack("<IB", crc32(row), self._piece), run + checks)
         if done is None or len(done) < 8:
             return None
         microseconds, check = struct.unpack_from("<II", done)
-        self.slow = max(self.slow, microseconds / 1e6)
+        self._slowest = max(self._slowest, microseconds / 1e6)
         outputs = done[8:]
         while len(outputs) < greeting.outputs:
-            size = min(greeting.most, greeting.outputs - len(outputs))
+            size = min(self._piece, greeting.outputs - len(outputs))
             found = self._ask(GET, DATA, struct.pack("<IB", len(outputs), size))
             if found is None or found[:4] != struct.pack("<I", len(outputs)) or len(found) != 4 + size:
                 return None
@@ -206,10 +217,12 @@ class Session:
         """None where nothing answers. A board that says anything at all is asked again soon, a silent one ever later."""
         silent = 0
         for _ in range(GREETINGS):
-            heard, number = self._heard, self._next()
+            heard, number, start = self._heard, self._next(), self.clock()
             found = self._once(HELLO, number, b"", self.patience.greetings[silent], restart=True)
             if found is not None and found[0] == GREETING and found[1]:
+                self._quick.append(min(self.clock() - start, self.patience.first))
                 self.greeting = self._checked(found[1])
+                self._piece = min(self._piece, self.greeting.most)
                 return self.greeting
             silent = silent + 1 if self._heard == heard else 0
             if silent == len(self.patience.greetings):
@@ -226,11 +239,14 @@ class Session:
             raise error("E0706", message, help=self.flash_it)
         return found
 
-    def _ask(self, request: int, wanted: int, payload: bytes, slow: float = 0.0) -> bytes | None:
-        """The payload of the answer; None where the board says that it has another input. Sends until it comes."""
-        until = time.monotonic() + self.patience.stall + 4 * slow
-        while time.monotonic() < until:
-            found = self._asked_often(request, payload, slow)
+    def _ask(self, request: int, wanted: int, payload: bytes, run: float = 0.0) -> bytes | None:
+        """The payload of the answer; None where the board says that it has another input. Sends until it comes.
+
+        run  seconds that the board may work on it
+        """
+        number, until = self._next(), self.clock() + self.patience.stall + 4 * run
+        while self.clock() < until:
+            found = self._asked_often(request, number, payload, run)
             if found is not None and found[0] == wanted:
                 return found[1]
             if found is not None and found[0] == FAIL:
@@ -240,17 +256,28 @@ class Session:
                 break
         raise self._silent()
 
-    def _asked_often(self, request: int, payload: bytes, slow: float) -> tuple[int, bytes] | None:
+    def _asked_often(self, request: int, number: int, payload: bytes, run: float) -> tuple[int, bytes] | None:
         """Noise takes some answers; where it would have to be eight, the board has started again, and is to greet."""
-        number, wait, start = self._next(), self._usual() + 1.5 * slow, time.monotonic()
+        wait, start = self._usual() + run, self.clock()
         for attempt in range(8):
+            garbled = self._garbled
             found = self._once(request, number, payload, wait)
             if found is not None:
-                if attempt == 0 and not slow:
-                    self._quick.append(time.monotonic() - start)
+                if attempt == 0 and not run:
+                    self._quick.append(self.clock() - start)
+                self._fit_pieces(attempt)
                 return found
-            wait *= 1.5
+            wait *= 1.0 if self._garbled > garbled else 1.5
         return None
+
+    def _fit_pieces(self, lost: int) -> None:
+        """Halve the pieces where two answers were lost in a row, double them where eight requests lost none."""
+        most = self.greeting.most if self.greeting else DATA_BYTES
+        self._easy = 0 if lost else self._easy + 1
+        if lost > 1:
+            self._piece = max(LEAST_BYTES, self._piece // 2)
+        elif self._easy == 8:
+            self._easy, self._piece = 0, min(most, 2 * self._piece)
 
     def _require_other_input(self, request: int, why: bytes) -> None:
         if request == RUN and why[:1] == bytes([OTHER_INPUT]):
@@ -262,12 +289,17 @@ class Session:
     def _once(
         self, request: int, number: int, payload: bytes, seconds: float, restart: bool = False
     ) -> tuple[int, bytes] | None:
-        """Send a request and wait for the answer that has its number: its type and payload; None after so many seconds.
+        """Send a request and wait for the answer that has its number: its type and payload.
+
+        None after so many seconds, or as soon as something damaged came, which may have been the answer.
 
         restart  bytes that come first may be those of a board that starts: the wait ends soon after them
         """
         self.line.write(frame(request, number, payload))
-        for kind, echoed, found in self._frames(time.monotonic() + seconds, restart):
+        for came in self._frames(self.clock() + seconds, restart):
+            if came is None:
+                return None
+            kind, echoed, found = came
             if echoed == number and kind >= 0x80:
                 return kind, found
         return None
@@ -280,25 +312,26 @@ class Session:
         """Seconds after which an answer that needs no run is late."""
         return max(0.02, 2 * max(self._quick)) if self._quick else self.patience.first
 
-    def _frames(self, until: float, restart: bool) -> Iterator[tuple[int, int, bytes]]:
-        """The whole frames that come until then; text and damaged frames are thrown away."""
-        while (left := until - time.monotonic()) > 0:
+    def _frames(self, until: float, restart: bool) -> Iterator[tuple[int, int, bytes] | None]:
+        """The whole frames that come until then, and None for what stood where a frame stands and is none."""
+        while (left := until - self.clock()) > 0:
             came = self.line.read(left)
             self._heard += len(came)
             if came and restart:
-                until = min(until, time.monotonic() + self.patience.first)
+                until = min(until, self.clock() + self.patience.first)
             *pieces, rest = (self._rest + came).split(b"\0")
             self._rest = rest[-_LONGEST:]
-            for piece in pieces:
-                if (found := unframe(piece)) is not None:
-                    yield found
+            for piece in filter(None, pieces):
+                found = unframe(piece)
+                self._garbled += found is None
+                yield found
 
     def _listen(self, seconds: float) -> None:
         """Until soon after the board has said something, or for so many seconds."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        until = self.clock() + seconds
+        while (left := until - self.clock()) > 0:
             if self.line.read(left):
-                until = min(until, time.monotonic() + self.patience.first)
+                until = min(until, self.clock() + self.patience.first)
 
     def _silent(self) -> McugenError:
         help = "check the cable, press the board's reset button and try again; what it says: `mcugen monitor`"

@@ -35,8 +35,9 @@ static inline uint16_t forest_proba_u16(const forest_proba_flash *p)
 }
 static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
 {
-    return p[0].byte | (uint32_t)p[1].byte << 8 | (uint32_t)p[2].byte << 16
-        | (uint32_t)p[3].byte << 24;
+    const uint32_t low = p[0].byte | (uint32_t)p[1].byte << 8;
+    const uint32_t high = p[2].byte | (uint32_t)p[3].byte << 8;
+    return low | high << 16;
 }
 #endif
 

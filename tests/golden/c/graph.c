@@ -24,8 +24,9 @@ static inline uint32_t graph_u32(const graph_flash *p)
 #define GRAPH_FLASH
 static inline uint32_t graph_u32(const graph_flash *p)
 {
-    return p[0].byte | (uint32_t)p[1].byte << 8 | (uint32_t)p[2].byte << 16
-        | (uint32_t)p[3].byte << 24;
+    const uint32_t low = p[0].byte | (uint32_t)p[1].byte << 8;
+    const uint32_t high = p[2].byte | (uint32_t)p[3].byte << 8;
+    return low | high << 16;
 }
 #endif
 
