@@ -122,11 +122,13 @@ static uint8_t run(const mcugen_link_model *model, uint8_t *frame) {
     uint8_t *payload = frame + PAYLOAD;
     if (read_u32(payload) != crc_of_all(&model->inputs))
         return fail(frame, OTHER_INPUT);
+    uint8_t size = payload[4];
+    if (size > FIRST)
+        size = FIRST;
+    if (size > model->outputs.size)
+        size = (uint8_t)model->outputs.size;
     write_u32(payload, model->run());
     write_u32(payload + 4, crc_of_all(&model->outputs));
-    uint8_t size = FIRST;
-    if (model->outputs.size < FIRST)
-        size = (uint8_t)model->outputs.size;
     copy(model->outputs.spans, 0, payload + 8, size, false);
     return (uint8_t)(8 + size);
 }
@@ -138,7 +140,7 @@ static uint8_t serve(const mcugen_link_model *model, uint8_t *frame, uint8_t siz
         return greet(model, frame);
     if (type == PUT && size >= 4)
         return move(&model->inputs, frame, (uint8_t)(size - 4), true);
-    if (type == RUN && size == 4)
+    if (type == RUN && size == 5)
         return run(model, frame);
     if (type == GET && size == 5)
         return move(&model->outputs, frame, frame[PAYLOAD + 4], false);
