@@ -57,7 +57,7 @@ class Patience:
     """
 
     banner: float = 2.5
-    greetings: tuple[float, ...] = (0.3, 0.3, 0.5, 1.0, 2.5, 10.0, 12.0)
+    greetings: tuple[float, ...] = (0.2, 0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 1.0, 2.5, 10.0, 12.0)
     first: float = 0.3
     stall: float = 60.0
 
@@ -215,17 +215,17 @@ class Session:
 
     def _greet(self) -> Greeting | None:
         """None where nothing answers. A board that says anything at all is asked again soon, a silent one ever later."""
-        silent = 0
+        silent, pauses = 0, self.patience.greetings * (2 if self.greeting else 1)
         for _ in range(GREETINGS):
             heard, number, start = self._heard, self._next(), self.clock()
-            found = self._once(HELLO, number, b"", self.patience.greetings[silent], restart=True)
+            found = self._once(HELLO, number, b"", pauses[silent], restart=True)
             if found is not None and found[0] == GREETING and found[1]:
                 self._quick.append(min(self.clock() - start, self.patience.first))
                 self.greeting = self._checked(found[1])
                 self._piece = min(self._piece, self.greeting.most)
                 return self.greeting
             silent = silent + 1 if self._heard == heard else 0
-            if silent == len(self.patience.greetings):
+            if silent == len(pauses):
                 return None
         return None
 
