@@ -10,8 +10,11 @@ import ctypes
 import os
 import pty
 import random
+import re
 import shutil
+import struct
 import subprocess
+import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +30,13 @@ from mcugen.diagnostics import McugenError
 from mcugen.ir import DType, GraphBuilder, Module, TensorType
 from mcugen.ops.add import Add
 from mcugen.targets.link import (
+    ACK,
     DONE,
+    FAIL,
     GREETING,
     HELLO,
+    PUT,
+    RUN,
     Patience,
     Session,
     cobs,
@@ -195,7 +202,21 @@ def test_frames(kind: int, number: int, payload: bytes) -> None:
 
 
 def test_the_example_of_the_documentation() -> None:
-    assert frame(HELLO, 1).hex(" ") == "00 03 01 01 05 64 82 98 e7 00"
+    text = (Path(__file__).parent.parent / "docs" / "serial-protocol.md").read_text()
+    lines = re.findall(r"^    ([A-Z]+) +(00 [0-9a-f ]+ 00)$", text, re.MULTILINE)
+    frames = {kind: unframe(bytes.fromhex(wire)[1:-1]) for kind, wire in lines}
+    row = np.array([5.1, 3.5, 1.4, 0.2], "<f4").tobytes()
+    label = bytes(4)
+    greeting = bytes([1]) + bytes.fromhex("4863daf9bdad5b04") + struct.pack("<IIB", len(row), len(label), 48)
+    assert frames == {
+        "HELLO": (HELLO, 1, b""),
+        "GREETING": (GREETING, 1, greeting),
+        "PUT": (PUT, 2, struct.pack("<I", 0) + row),
+        "ACK": (ACK, 2, b""),
+        "RUN": (RUN, 3, struct.pack("<IB", zlib.crc32(row), 16)),
+        "DONE": (DONE, 3, struct.pack("<II", 96, zlib.crc32(label)) + label),
+        "FAIL": (FAIL, 3, b"\3"),
+    }
 
 
 def test_the_fingerprint_is_of_paths_and_texts() -> None:
