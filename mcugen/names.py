@@ -112,6 +112,8 @@ def _taken(name: str) -> str | None:
         return "the C library or the Arduino core uses it"
     if name.lower().startswith("arduino"):
         return "library names that begin with Arduino are kept for Arduino's own"
+    if name.lower() == "mcugen" or name.lower().startswith("mcugen_"):
+        return "names that begin with mcugen are those of the C that comes with every sketch"
     if name.lower() in HEADERS:
         return f"{name}.h would hide a header of the C library or the Arduino core"
     return None

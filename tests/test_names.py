@@ -62,6 +62,8 @@ def test_takes(name: str) -> None:
         ("wire", "header"),
         ("print", "header"),
         ("ArduinoModel", "begin with Arduino"),
+        ("mcugen", "begin with mcugen"),
+        ("mcugen_link", "begin with mcugen"),
     ],
 )
 def test_refuses(name: str, why: str) -> None:
@@ -83,6 +85,7 @@ def test_refuses(name: str, why: str) -> None:
         ("", "model"),
         ("__x__", "x"),
         ("arduino model", "my_arduino_model"),
+        ("mcugen link", "my_mcugen_link"),
     ],
 )
 def test_suggests(text: str, name: str) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import require, tool
@@ -442,6 +443,19 @@ def test_a_port_that_is_silent_is_waited_for_no_longer_than_asked() -> None:
     finally:
         os.close(slave)
         os.close(master)
+
+
+def test_verify_asks_for_the_port_first(tmp_path: Path) -> None:
+    """Before it reads a model, which may take long."""
+    from mcugen.cli import cli
+
+    command = ["verify", "no-such-model", "-b", "uno", "-p", str(tmp_path / "no-port")]
+    missing = CliRunner().invoke(cli, [*command, "--on", "board"])
+    assert missing.exit_code == 5
+    assert "error[E0703]: there is no port" in missing.stderr
+    usage = CliRunner().invoke(cli, command)
+    assert usage.exit_code == 2
+    assert "--on board" in usage.stderr
 
 
 def test_the_firmware_travels(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_verified_over_a_garbling_line_with_resets(name: str, model: Callable[[]
 
 
 def test_answers_are_the_hosts_bit_by_bit() -> None:
-    """Probabilities and their index, of more bytes than one frame carries."""
+    """Probabilities and their index, of more bytes than one frame carries; afterwards the line takes text again."""
     from sklearn.datasets import make_classification
     from sklearn.ensemble import RandomForestClassifier
 
@@ -159,6 +159,13 @@ def test_answers_are_the_hosts_bit_by_bit() -> None:
         session = Session(line, compiled.hash)
         assert session.open().outputs == 4 + 14 * 4
         said = [session.predict(row).outputs for row in rows_as_bytes(compiled.module, [rows])]
+        line.write(",".join(map(str, rows[0])).encode() + b"\n")
+        text = b""
+        while b" us)\r\n" not in text:
+            came = line.read(5.0)
+            assert came, text
+            text += came
+    assert text.startswith(f"{index[0]}  p = {proba[0][0]:.6f} ".encode())
     assert said == [index[i].astype("<i4").tobytes() + proba[i].tobytes() for i in range(len(rows))]
 
 
