@@ -1,19 +1,25 @@
-"""Fits the cost model of tree ensembles to measured models: `python benchmarks/cost_model.py [--quick] [--arch cortex-m]`.
+"""Fits the cost model of tree ensembles to measured models: `python benchmarks/cost_model.py [--quick] [--arch NAME]`.
 
-Trains trees and forests on real and made-up data, builds each for an ATmega2560 by avr-gcc -Os as the Arduino core's flags
-have it, counts its flash by its symbols and its cycles and stack under simavr, and fits the weights of
-mcugen/ops/tree_ensemble/cost.py by least squares on relative errors. Every fifth model is held out and only judged.
-With `--arch cortex-m`, flash alone is fitted, to Thumb-2 code by arm-none-eabi-gcc -Os; nothing is run.
+Trains trees and forests on real and made-up data, compiles each as the boards' frameworks do (-Os), links many into one
+program, takes the flash from its symbols, runs it in the architecture's simulator for cycles (or instructions) and stack,
+and fits the weights of mcugen/ops/tree_ensemble/cost.py by least squares on relative errors. All forms and outputs of every
+fifth model are held out and only judged. `--quick` measures fewer models and writes nothing.
+
+`--arch xtensa` has no simulator and no ESP32 compiler: flash is the size of the objects that the LX106's compiler makes
+(the same base instructions, call0 ABI), stack comes from its -fstack-usage, and nothing is counted.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,34 +36,38 @@ from sklearn.datasets import (
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from mcugen.boards import Target, load_board
+from mcugen.boards import Arch, Board, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
 from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble, cost
-from mcugen.targets import toolchain_for
+from mcugen.targets import elf, toolchain_for
 from mcugen.targets.driver import Unit, write_driver
-from mcugen.targets.elf import symbols
 from mcugen.targets.sketch import model_part
 
-ARM = "cortex-m" in sys.argv
-BOARD = load_board("feather_nrf52840" if ARM else "mega2560")
-FORMS = ("branches", "table") if ARM else ("branches", "branches16", "table", "table_far")
-ROWS = 150
-OUT = Path(cost.__file__).parent / ("cost_cortex-m.json" if ARM else "cost_avr.json")
-# Cortex-M by hand, from the timings of its instructions: a split loads, compares and jumps; a walk also decodes.
-BY_HAND = {
-    "branches": {
-        "cycles": {"split L": 9.0, "split R": 9.0, "split N": 9.0, "tree": 14.0},
-        "stack": {"sums": 1.0, "base": 40.0},
-    },
-    "table": {
-        "cycles": {"split L": 24.0, "split R": 24.0, "split N": 24.0, "tree": 30.0},
-        "stack": {"sums": 1.0, "base": 48.0},
-    },
+BOARDS = {  # a board of each architecture, with room for many models at once
+    "avr": "mega2560",
+    "cortex-m0plus": "pico",
+    "cortex-m3": "bluepill_f103c8",
+    "cortex-m4f": "feather_nrf52840",
+    "cortex-m7": "teensy40",
+    "riscv32": "esp32c3",
+    "xtensa": "esp32dev",
 }
+TOGETHER = {"avr": 4}  # models in a program
+ROWS = 150
+XTENSA = (
+    "xtensa-lx106-elf-gcc",
+    "-mlongcalls",
+    "-Os",
+    "-std=c99",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+)
+STRING_H = "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n"  # it comes without a C library
 SIZES = (
     (1, None, 1),
     (1, 4, 1),
@@ -71,22 +81,44 @@ SIZES = (
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A measured model: its op with the form decided, and its flash (bytes), mean cycles and stack (bytes)."""
+class Case:
+    """A model in one form for one output, to be measured: the number of its model, its op and C, and rows of its data."""
 
+    model: int
     what: str
     op: TreeEnsemble
+    unit: Unit
+    rows: Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A measured case: its flash (bytes), mean cycles or instructions, and stack (bytes)."""
+
+    case: Case
     flash: int
     cycles: float
     stack: int
 
+    @property
+    def op(self) -> TreeEnsemble:
+        """The op with its form decided."""
+        return self.case.op
 
-ALL_FIGURES: dict[str, tuple[Callable[[TreeEnsemble, str], Mapping[str, float]], float]] = {
-    "flash": (cost.code_features, 400.0),  # errors below this count absolute, above relative
-    "cycles": (cost.cycle_features, 100.0),
-    "stack": (cost.stack_features, 1e9),
+
+@dataclass(frozen=True)
+class Fitted:
+    """A figure that is fitted: what it depends on, and the floor below which errors count absolute, above relative."""
+
+    features: Callable[[TreeEnsemble, str, Arch], Mapping[str, float]]
+    floor: float
+
+
+FIGURES = {
+    "flash": Fitted(cost.code_features, 400.0),
+    "cycles": Fitted(cost.cycle_features, 100.0),
+    "stack": Fitted(cost.stack_features, 1e9),
 }
-FIGURES = {"flash": ALL_FIGURES["flash"]} if ARM else ALL_FIGURES
 
 
 def data() -> Iterator[tuple[str, Any, Any]]:
@@ -130,49 +162,88 @@ def models(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[tuple[str, 
             yield f"{name} trees={trees} depth={depth} least={least}", model.fit(x, y), x[:ROWS].astype(np.float32)
 
 
-def samples(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[Sample]:
-    """Every model in every output and form that an ATmega2560 can hold."""
-    target = Target(BOARD)
-    for what, model, rows in models(sizes):
+def cases(board: Board, sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[Case]:
+    """Every model in every output and form that the architecture has."""
+    target, number = Target(board), 0
+    for place, (what, model, rows) in enumerate(models(sizes)):
         for output in ("label", "proba") if hasattr(model, "classes_") else ("value",):
             module = read(model, name="m", output=output).module
             node = module.predict.nodes[0]
-            for form in FORMS:
+            for form in forms(board):
+                if form == "table" and node.op.encodings.table is None:
+                    continue
                 op = node.op.with_form(Form(form, Cost()), target)
-                decided = replace(module, functions=(replace(module.predict, nodes=(replace(node, op=op),)),))
+                predict = replace(module.predict, nodes=(replace(node, op=op),))
+                decided = replace(module, name=f"m{number}", functions=(predict,))
+                number += 1
                 unit = Unit(decided, emit(decided, plan(decided, target), target))
-                try:
-                    yield _measured(f"{what} {output} {form}", op, unit, rows)
-                except McugenError as problem:
-                    print(f"left out: {what} {output} {form}: {problem.diagnostics[0].message}", file=sys.stderr)
+                yield Case(place, f"{what} {output} {form}", op, unit, rows)
 
 
-def _measured(what: str, op: TreeEnsemble, unit: Unit, rows: Any) -> Sample:
-    if ARM:
-        return Sample(what, op, _thumb_size(unit), 0.0, 0)
+def forms(board: Board) -> tuple[str, ...]:
+    """The forms of an architecture."""
+    return ("branches", "branches16", "table", "table_far") if board.arch == "avr" else ("branches", "table")
+
+
+def measured(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
+    """The figures of cases that are linked into one program; in halves where they do not fit together."""
+    units = [case.unit for case in cases]
     with tempfile.TemporaryDirectory() as folder:
-        flash, ram = model_part(toolchain_for(BOARD).link([unit], BOARD, Path(folder)), "m")
-    (run,) = toolchain_for(BOARD).run_rows([unit], [[rows]], BOARD)
-    assert ram == 0
-    return Sample(what, op, flash, float(np.mean(run.cycles)), max(run.stacks))
+        try:
+            program = toolchain_for(board).link(units, board, Path(folder))
+            runs = toolchain_for(board).run_program(program, units, [[case.rows] for case in cases], board)
+            for case, run in zip(cases, runs, strict=True):
+                flash, ram = model_part(program, case.unit.module.name)
+                assert ram == 0
+                yield Sample(case, flash, float(np.mean(run.cycles)), max(run.stacks))
+        except McugenError as problem:
+            if len(cases) == 1:
+                print(f"left out: {cases[0].what}: {problem.diagnostics[0].message}", file=sys.stderr)
+                return
+            half = len(cases) // 2
+            yield from measured(cases[:half], board)
+            yield from measured(cases[half:], board)
 
 
-def _thumb_size(unit: Unit) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        source = next(f for f in write_driver(Path(folder), [unit]) if f.name == "m.c")
-        flags = ["-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c99", "-ffunction-sections", "-fdata-sections"]
-        subprocess.run(["arm-none-eabi-gcc", *flags, "-c", source, "-o", f"{folder}/m.o"], check=True)
-        return sum(symbol.size for symbol in symbols(Path(folder, "m.o")) if symbol.name.startswith("m_"))
+def on_xtensa(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
+    """Flash and stack of cases from their objects, literals among them; the deepest call is of the prediction and one below it."""
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            source = next(f for f in write_driver(Path(folder), [case.unit]) if f.parent.name == "0")
+            Path(folder, "string.h").write_text(STRING_H)
+            built = Path(folder, "model.o")
+            subprocess.run([*XTENSA, "-isystem", folder, "-fstack-usage", "-c", source, "-o", built], check=True)
+            flash = sum(
+                size for name, size in elf.sections(built).items() if re.match(r"\.(text|literal|rodata)", name)
+            )
+            label = [s for s in elf.symbols(built) if "_label" in s.name]
+            frames = re.findall(r":(\w+)\t(\d+)\t", built.with_suffix(".su").read_text())
+        own = {name: int(size) for name, size in frames if "_label" not in name}
+        top = own.pop(next(name for name in own if re.fullmatch(r"m\d+_predict(_proba)?", name)))
+        yield Sample(case, flash - sum(s.size for s in label), 0.0, top + max(own.values(), default=0))
 
 
-def fitted(chosen: Sequence[Sample], figure: str) -> dict[str, float]:
+def samples(board: Board, sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[Sample]:
+    """All cases, measured."""
+    measure = on_xtensa if board.arch == "xtensa" else measured
+    waiting = cases(board, sizes)
+    while together := [*islice(waiting, TOGETHER.get(board.arch, 16))]:
+        found = [*measure(together, board)]
+        print(f"{found[-1].case.what if found else ''}", file=sys.stderr)
+        yield from found
+
+
+def tables(sample: Sample, figure: str) -> int:
+    """What of a figure is counted and not fitted: the bytes of the tables."""
+    return cost.table_bytes(sample.op, sample.op.form) if figure == "flash" else 0
+
+
+def fitted(chosen: Sequence[Sample], figure: str, board: Board) -> dict[str, float]:
     """The weights of one figure by least squares; a little ridge keeps features that always come together apart."""
-    features, floor = FIGURES[figure]
-    rows = [features(s.op, s.op.form) for s in chosen]
+    features, floor = FIGURES[figure].features, FIGURES[figure].floor
+    rows = [features(s.op, s.op.form, board.arch) for s in chosen]
     names = sorted({name for row in rows for name in row})
-    known = np.array(
-        [getattr(s, figure) - (cost.table_bytes(s.op, s.op.form) if figure == "flash" else 0) for s in chosen]
-    )
+    known = np.array([getattr(s, figure) - tables(s, figure) for s in chosen])
     weight = 1 / np.maximum([getattr(s, figure) for s in chosen], floor)
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * weight[:, np.newaxis]
     ridge = 1e-4 * np.eye(len(names)) * weight.mean()
@@ -182,50 +253,58 @@ def fitted(chosen: Sequence[Sample], figure: str) -> dict[str, float]:
     return {name: round(float(w), 3) for name, w in zip(names, found, strict=True) if abs(w) >= 0.0005}
 
 
-def judge(weights: cost.Weights, judged: Sequence[Sample], title: str) -> None:
+def judge(weights: cost.Weights, judged: Sequence[Sample], board: Board, title: str) -> None:
     """Print how far the estimates are off."""
-    for form in FORMS:
-        for figure, (features, _) in FIGURES.items():
+    for form, figures in weights.items():
+        for figure in figures:
             chosen = [s for s in judged if s.op.form == form]
-            if not chosen:
-                continue
-            tables = [cost.table_bytes(s.op, form) if figure == "flash" else 0 for s in chosen]
-            guesses = np.array(
-                [cost.dot(weights[form][figure], features(s.op, form)) + t for s, t in zip(chosen, tables, strict=True)]
-            )
-            truth = np.array([getattr(s, figure) for s in chosen])
-            off, percent = np.abs(guesses - truth), 100 * np.abs(guesses - truth) / truth
-            print(
-                f"{title:9} {form:10} {figure:6} {len(chosen):4} models: mean {percent.mean():5.1f} %, worst {percent.max():5.1f} %, {off.max():7.0f}",
-                end="",
-            )
-            if figure == "flash":
-                bad = (percent > 5) & (off > 100)
-                print(
-                    f"; over both 5 % and 100 B: {int(bad.sum())} {[chosen[i].what for i in np.flatnonzero(bad)[:3]]}",
-                    end="",
-                )
-            print()
+            if chosen:
+                print(f"{title:9} {form:10} {figure:6} {_judgement(figures[figure], chosen, figure, board)}")
+
+
+def _judgement(weights: Mapping[str, float], chosen: Sequence[Sample], figure: str, board: Board) -> str:
+    features = FIGURES[figure].features
+    guesses = np.array([cost.dot(weights, features(s.op, s.op.form, board.arch)) + tables(s, figure) for s in chosen])
+    truth = np.array([getattr(s, figure) for s in chosen])
+    off = np.abs(guesses - truth)
+    percent = 100 * off / np.maximum(truth, 1)
+    bad = {"flash": (percent > 5) & (off > 100), "cycles": percent > 20, "stack": off > 16}[figure]
+    limit = {"flash": "5 % and 100 B", "cycles": "20 %", "stack": "16 B"}[figure]
+    worst = [chosen[i].case.what for i in np.flatnonzero(bad)[:3]]
+    said = f"mean {percent.mean():5.1f} %, worst {percent.max():5.1f} %, {off.max():7.0f}"
+    return f"{len(chosen):4} models: {said}; over {limit}: {int(bad.sum())} {worst}"
+
+
+def fit(found: Sequence[Sample], board: Board) -> cost.Weights:
+    """The weights, printed beside how far they are off: fitted to four of five models."""
+    known, held = ([s for s in found if (s.case.model % 5 == 4) == out] for out in (False, True))
+    figures = ("flash", "stack") if board.arch == "xtensa" else tuple(FIGURES)
+    weights = {
+        form: {f: fitted([s for s in known if s.op.form == form], f, board) for f in figures} for form in forms(board)
+    }
+    judge(weights, known, board, "fitted")
+    judge(weights, held, board, "held out")
+    return weights
 
 
 def main() -> None:
-    sizes = SIZES[::4] if "--quick" in sys.argv else SIZES
-    found = []
-    for i, sample in enumerate(samples(sizes)):
-        found.append(sample)
-        if i % 50 == 49:
-            print(f"{i + 1} models measured", file=sys.stderr)
-    held = found[::5]
-    known = [s for s in found if s not in held]
-    weights = {
-        form: {figure: fitted([s for s in known if s.op.form == form], figure) for figure in FIGURES} for form in FORMS
-    }
-    judge(weights, known, "fitted")
-    judge(weights, held, "held out")
-    if "--quick" not in sys.argv:
-        weights = {form: figures | (BY_HAND[form] if ARM else {}) for form, figures in weights.items()}
-        OUT.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n")
-        print(f"written: {OUT.name}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=BOARDS, default="avr")
+    parser.add_argument("--quick", action="store_true", help="fewer models; nothing is written")
+    parser.add_argument("--judge", action="store_true", help="judge the weights as they are; nothing is written")
+    asked = parser.parse_args()
+    board = replace(load_board(BOARDS[asked.arch]), copied=False)
+    if asked.arch == "cortex-m3":  # QEMU's has more
+        board = replace(board, flash=1 << 20)
+    found = [*samples(board, SIZES[::4] if asked.quick else SIZES)]
+    if asked.judge:
+        judge(cost.weights(asked.arch), found, board, "as it is")
+        return
+    weights = fit(found, board)
+    if not asked.quick:
+        out = Path(cost.__file__).parent / f"cost_{asked.arch}.json"
+        out.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n")
+        print(f"written: {out.name}")
 
 
 if __name__ == "__main__":

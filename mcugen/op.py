@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a node costs on a target. Bytes of flash (code and constants), cycles of one call, bytes of stack."""
+    """What a node costs on a target. Bytes of flash (code and constants), cycles of one call, bytes of stack.
+
+    cycles are instructions where that is what the target's simulator counts; where they are not `counted`, nothing there
+    could be, and they serve to compare forms only.
+    """
 
     flash: int = 0
     cycles: int = 0
     stack: int = 0
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class Op:
 
     def describe(self) -> str:
         """The attributes as the dump shows them; empty where there are none."""
+        return ""
+
+    def sums(self) -> str:
+        """What arithmetic of the compiler's own library the op draws into a program, in a word; empty where it is none."""
         return ""
 
     def macc(self, *inputs: TensorType) -> int:

@@ -1,8 +1,9 @@
 """What a tree ensemble costs on a board, before anything is built: sums of features, each with a measured weight.
 
 The weights of an architecture are in cost_<arch>.json, fitted by `python benchmarks/cost_model.py`, which uses the same
-features. The tables' bytes are not estimated but counted. cost_cortex-m.json serves every 32-bit board: its flash is fitted to
-Thumb-2 code, its cycles and stack are set by hand from the core's instruction timings and not measured.
+features. The tables' bytes are not estimated but counted. AVR's cycles are cycles; on Cortex-M and RISC-V they are
+instructions, which is what QEMU counts. Xtensa has no simulator here: its flash and stack are those of the LX106's compiler
+(the same base instructions with the call0 ABI), its cycles are not known.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcugen.boards import Board
+from mcugen.boards import Arch, Board
 from mcugen.op import Cost
+from mcugen.ops.tree_ensemble import words
 from mcugen.ops.tree_ensemble.layout import Line, Table
 
 if TYPE_CHECKING:
@@ -30,17 +32,36 @@ SHORT_RETURNS = (
     3  # bytes: three calls deep, and a return address has 2 bytes up to 128 KiB, 3 where the weights were fitted
 )
 NEAR_FEATURE = 16  # x[15] is the last that a load reaches from x without computing an address
+WINDOWS = 96  # bytes: three calls deep, and the ESP32's windowed calls save up to 32 B each where the LX106 saves none
+FORMS_AS: Arch = "riscv32"  # whose instructions tell the forms apart where an architecture's own cycles are not known
+_SAME: Mapping[Arch, Arch] = {"cortex-m7": "cortex-m4f", "host": "cortex-m4f"}
+_ISA: Mapping[Arch, words.Isa] = {
+    "cortex-m0plus": "thumb",
+    "cortex-m3": "thumb2",
+    "cortex-m4f": "thumb2",
+    "cortex-m7": "thumb2",
+    "riscv32": "riscv",
+    "xtensa": "xtensa",
+    "host": "thumb2",
+}
 
 
 def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
-    """Flash of code and tables, cycles of one call, stack: for the expected rows (see Trees.visits)."""
-    weights = _weights(board.arch)[form]
-    flash = dot(weights["flash"], code_features(op, form)) + table_bytes(op, form)
-    cycles = dot(weights["cycles"], cycle_features(op, form))
-    stack = dot(weights["stack"], stack_features(op, form)) - (
-        SHORT_RETURNS if board.arch == "avr" and board.flash <= 1 << 17 else 0
-    )
-    return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)))
+    """Flash of code and tables, cycles (or instructions) of one call, stack: for the expected rows (see Trees.visits)."""
+    own = weights(board.arch)[form]
+    flash = dot(own["flash"], code_features(op, form, board.arch)) + table_bytes(op, form)
+    counted = "cycles" in own
+    ran = own if counted else weights(FORMS_AS)[form]
+    cycles = dot(ran["cycles"], cycle_features(op, form, board.arch))
+    stack = dot(own["stack"], stack_features(op, form, board.arch)) + _calls(board)
+    return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)), counted)
+
+
+def _calls(board: Board) -> int:
+    """Bytes of stack that calls take on the board, more than where the weights were fitted."""
+    if board.arch == "xtensa":
+        return WINDOWS
+    return -SHORT_RETURNS if board.arch == "avr" and board.flash <= 1 << 17 else 0
 
 
 def dot(weights: Mapping[str, float], features: Features) -> float:
@@ -54,14 +75,15 @@ def table_bytes(op: TreeEnsemble, form: str) -> int:
     return op.encodings.leaves.nbytes + (table.nbytes if table else 0)
 
 
-def code_features(op: TreeEnsemble, form: str) -> Counter[str]:
-    """What the size of the code depends on, counted once per form."""
-    if form not in op.encodings.counted:
-        op.encodings.counted[form] = _code_features(op, form)
-    return op.encodings.counted[form]
+def code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
+    """What the size of the code depends on, counted once per form and kind of processor."""
+    key = f"{form} {_ISA.get(arch, arch)}"
+    if key not in op.encodings.counted:
+        op.encodings.counted[key] = _code_features(op, form, arch)
+    return op.encodings.counted[key]
 
 
-def _code_features(op: TreeEnsemble, form: str) -> Counter[str]:
+def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
     found = Counter(_common(op))
     if form.startswith("table"):
         assert op.encodings.table is not None
@@ -71,20 +93,21 @@ def _code_features(op: TreeEnsemble, form: str) -> Counter[str]:
     found["tree" + wide] += op.trees.n_trees
     for tree in op.encodings.branches:
         for part in tree:
-            found.update(_part_features(part, wide, form))
+            found.update(_part_features(part, wide, form) if arch == "avr" else words.part_features(part, _ISA[arch]))
     return found
 
 
-def stack_features(op: TreeEnsemble, form: str) -> Features:
+def stack_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     """What the deepest stack depends on: the sums are the only array there."""
     leaves = op.encodings.leaves
     found = {"base": 1.0} | _common(op)
-    if leaves.kind in ("votes", "shares"):
-        found["sums"] = op.trees.n_outputs * leaves.total // 8
-    return found
+    sums = op.trees.n_outputs * leaves.total // 8 if leaves.kind in ("votes", "shares") else 0
+    if sums:
+        found["sums"] = sums
+    return found if arch == "avr" else found | _stack_of_words(op, form, arch, sums)
 
 
-def cycle_features(op: TreeEnsemble, form: str) -> Features:
+def cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     """What the cycles of a call depend on: the splits and leaves that a row is expected to pass."""
     trees, leaves = op.encodings.trees, op.encodings.leaves
     found: dict[str, float] = {f"base {name}": value for name, value in _common(op).items()}
@@ -100,12 +123,47 @@ def cycle_features(op: TreeEnsemble, form: str) -> Features:
     ):
         found[f"split {name}"] = float(seen[chosen & split].sum())
         found[f"right {name}"] = float(trees.visits[trees.right[chosen & split]].sum())
-    found["far"] = float(seen[split & (trees.feature >= NEAR_FEATURE)].sum())
+    near = NEAR_FEATURE if arch == "avr" else words.NEAR_FEATURE
+    found["far"] = float(seen[split & (trees.feature >= near)].sum())
+    if arch != "avr":
+        found |= _cycles_of_words(op, form, float(seen.sum()))
     if leaves.kind == "shares":
         impure = (leaves.code >= leaves.direct) & ~split
         found[f"impure {leaves.total}"] = float(trees.visits[impure].sum())
         classes = (trees.values[trees.leaf[impure]] > 0).sum(axis=1)
         found[f"share {leaves.total} of {leaves.share_bytes}"] = float((trees.visits[impure] * classes).sum())
+    return found
+
+
+def _cycles_of_words(op: TreeEnsemble, form: str, splits: float) -> dict[str, float]:
+    """More that instructions depend on where registers have 32 bits: soft floats and 64-bit sums cost calls there."""
+    leaves, table = op.encodings.leaves, op.encodings.table
+    found = {f"outputs {op.output} of {leaves.total}": float(op.trees.n_outputs)}
+    if len(leaves.units):
+        trees = op.encodings.trees
+        impure = (leaves.code >= leaves.direct) & (trees.feature < 0)
+        classes = (trees.values[trees.leaf[impure]] > 0).sum(axis=1)
+        found[f"counted of {leaves.share_bytes}"] = float((trees.visits[impure] * classes).sum())
+        found["counted"] = float(trees.visits[impure].sum())
+    if form == "table" and table:
+        found |= {f"split {kind}": value * splits for kind, value in _table_kind(table).items()}
+    return found
+
+
+def _stack_of_words(op: TreeEnsemble, form: str, arch: Arch, sums: int) -> dict[str, float]:
+    """More that the stack depends on there: what is called, how arrays are rounded, and branches that call branches."""
+    leaves = op.encodings.leaves
+    several = "forest" if op.trees.n_trees > 1 else "tree"
+    counted = " counted" if len(leaves.units) else ""
+    found = {f"{several} {op.output} of {leaves.total} and {leaves.share_bytes}{counted}": 1.0}
+    found["rounding"] = float(-sums % (16 if arch == "riscv32" else 8))
+    if sums > 64:  # cleared by a call
+        found[f"large sums of {leaves.total}{counted}"] = 1.0
+    if form == "branches":
+        chain = max((words.deepest(tree) for tree in op.encodings.branches), key=sum)
+        found[f"{several} depth"] = len(chain) - 1.0
+        found[f"{several} chain"] = float(sum(chain))
+        found |= {f"{several} over {some}": 1.0 for some in (8, 16, 24) if max(chain) > some}
     return found
 
 
@@ -165,7 +223,7 @@ def _split_features(line: Line, form: str, distance: int) -> Iterator[str]:
 
 
 @cache
-def _weights(arch: str) -> Weights:
-    folder = Path(__file__).parent
-    file = folder / f"cost_{arch}.json"
-    return json.loads((file if file.is_file() else folder / "cost_cortex-m.json").read_text())  # type: ignore[no-any-return]
+def weights(arch: Arch) -> Weights:
+    """The weights of an architecture, or of the one whose code is most like its."""
+    file = Path(__file__).parent / f"cost_{_SAME.get(arch, arch)}.json"
+    return json.loads(file.read_text())  # type: ignore[no-any-return]
