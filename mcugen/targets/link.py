@@ -153,7 +153,7 @@ class Session:
     _number: int = 0
     _heard: int = 0  # bytes in all
     _garbled: int = 0  # frames that came damaged
-    _slowest: float = 0.0  # seconds that a prediction took at most, by the board's clock
+    _slowest: float | None = None  # seconds that a prediction took at most, by the board's clock
     _piece: int = FIRST_BYTES  # bytes of data that a frame is given: the noisier the line, the fewer
     _easy: int = 0  # requests in a row that were answered at once
     _has: list[int | None] = field(default_factory=list)  # the bytes of input that the board has, None for unknown ones
@@ -197,12 +197,12 @@ class Session:
     def _run(self, row: bytes, greeting: Greeting) -> Answer | None:
         """None where the board has another input by now, or lost its outputs before all of them came."""
         checks = CRC_SECONDS * (greeting.inputs + greeting.outputs)
-        run = 1.5 * self._slowest if self._slowest else max(0.5, 2 * self.slow)
+        run = max(0.5, 2 * self.slow) if self._slowest is None else 1.5 * self._slowest
         done = self._ask(RUN, DONE, struct.pack("<IB", crc32(row), self._piece), run + checks)
         if done is None or len(done) < 8:
             return None
         microseconds, check = struct.unpack_from("<II", done)
-        self._slowest = max(self._slowest, microseconds / 1e6)
+        self._slowest = max(self._slowest or 0.0, microseconds / 1e6)
         outputs = done[8:]
         while len(outputs) < greeting.outputs:
             size = min(self._piece, greeting.outputs - len(outputs))
