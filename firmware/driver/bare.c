@@ -1,7 +1,8 @@
 /*
- * The end of a driver on a bare-metal core in QEMU. Files of the simulator's folder come and go by semihosting: for every
- * model `rows` holds their number and then the rows, `results` takes what the model makes of them. Where nothing outside
- * counts (MCUGEN_COUNT_INSIDE), `counts` takes each call's instructions and stack.
+ * The end of a driver on a bare-metal core in QEMU. Files of the simulator's folder come and go by
+ * semihosting: for every model `rows` holds their number and then the rows, `results` takes what
+ * the model makes of them. Where nothing outside counts (MCUGEN_COUNT_INSIDE), `counts` takes each
+ * call's instructions and stack.
  */
 #include "mcu.h"
 #include "mcugen_probe.h"
@@ -41,11 +42,10 @@ static struct {
     uint32_t instructions, stack;
 } count;
 
-static uint32_t *stack_pointer(void) {
-    return (uint32_t *)__builtin_frame_address(0);
-}
+static uint32_t *stack_pointer(void) { return (uint32_t *)__builtin_frame_address(0); }
 
-/* Paints what is free below the stack, most 16 KiB of it; the deepest call so far has washed off some. */
+/* Paints what is free below the stack, most 16 KiB of it; the deepest call so far has washed off
+ * some. */
 static void paint(void) {
     uint32_t *end = stack_pointer() - 32;
     painted = end - &_bss_end > PAINTED_WORDS ? end - PAINTED_WORDS : &_bss_end;
@@ -73,7 +73,8 @@ void mcugen_stop(void) {
 static float in[MCUGEN_IN_BYTES / 4 + 2], out[MCUGEN_OUT_BYTES / 4 + 2];
 
 int main(void) {
-    const intptr_t rows = open_file("rows", READ_BINARY), results = open_file("results", WRITE_BINARY);
+    const intptr_t rows = open_file("rows", READ_BINARY),
+                   results = open_file("results", WRITE_BINARY);
 #ifdef MCUGEN_COUNT_INSIDE
     const intptr_t counts = open_file("counts", WRITE_BINARY);
     mcu_clock_begin();

@@ -30,21 +30,21 @@ void mcugen_stop(void);
 #endif
 #define MCUGEN_START() mcugen_start()
 #define MCUGEN_STOP() mcugen_stop()
-/* firmware/simulator/qemu_count.c knows these instructions, which do nothing. Between the first two a word goes on the
-   stack, to show where it is. */
+/* firmware/simulator/qemu_count.c knows these instructions, which do nothing. Between the first two
+   a word goes on the stack, to show where it is. */
 #elif defined(__thumb__)
-#define MCUGEN_START()                                                                                                 \
-    __asm__ volatile("mov r9, r9\n"                                                                                    \
-                     "push {r0}\n"                                                                                     \
-                     "pop {r0}\n"                                                                                      \
-                     "mov r10, r10" ::                                                                                 \
+#define MCUGEN_START()                                                                             \
+    __asm__ volatile("mov r9, r9\n"                                                                \
+                     "push {r0}\n"                                                                 \
+                     "pop {r0}\n"                                                                  \
+                     "mov r10, r10" ::                                                             \
                          : "memory")
 #define MCUGEN_STOP() __asm__ volatile("mov r11, r11" ::: "memory")
 #elif defined(__riscv)
-#define MCUGEN_START()                                                                                                 \
-    __asm__ volatile("slti x0, x0, 1\n"                                                                                \
-                     "sw x0, -4(sp)\n"                                                                                 \
-                     "slti x0, x0, 2" ::                                                                               \
+#define MCUGEN_START()                                                                             \
+    __asm__ volatile("slti x0, x0, 1\n"                                                            \
+                     "sw x0, -4(sp)\n"                                                             \
+                     "slti x0, x0, 2" ::                                                           \
                          : "memory")
 #define MCUGEN_STOP() __asm__ volatile("slti x0, x0, 3" ::: "memory")
 #else

@@ -1,16 +1,18 @@
 /*
- * A TCG plugin for QEMU 7 and newer: counts the instructions between two marks of a bare-metal program, and finds the
- * lowest byte of the stack that is written meanwhile. The marks are instructions that do nothing and that no compiler
- * emits (firmware/driver/mcugen_probe.h): the first announces a store just below the stack pointer, which tells where
- * the stack is; the second begins to count, the third ends it.
+ * A TCG plugin for QEMU 7 and newer: counts the instructions between two marks of a bare-metal
+ * program, and finds the lowest byte of the stack that is written meanwhile. The marks are
+ * instructions that do nothing and that no compiler emits (firmware/driver/mcugen_probe.h): the
+ * first announces a store just below the stack pointer, which tells where the stack is; the second
+ * begins to count, the third ends it.
  *
  *   -plugin qemu_count.so,marks=46C946D246DB,stack=0x20000400,out=FILE
  *
- * marks  the three instructions in hexadecimal, as they lie in memory read as one number, 2 or 4 bytes each
- * stack  the end of static data: a store below it is none to the stack
- * FILE   a line "instructions stack" for each pair, then "all instructions lowest", the whole run's
+ * marks  the three instructions in hexadecimal, as they lie in memory read as one number, 2 or 4
+ * bytes each stack  the end of static data: a store below it is none to the stack FILE   a line
+ * "instructions stack" for each pair, then "all instructions lowest", the whole run's
  *
- * Debian ships no header for plugins: the declarations below are what this file uses of the documented interface.
+ * Debian ships no header for plugins: the declarations below are what this file uses of the
+ * documented interface.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -35,10 +37,12 @@ typedef void (*ended)(qemu_plugin_id_t id, void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, translated callback);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, executed callback,
                                             enum qemu_plugin_cb_flags flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, enum qemu_plugin_op op, void *counter,
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn,
+                                                enum qemu_plugin_op op, void *counter,
                                                 uint64_t amount);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, stored callback, enum qemu_plugin_cb_flags flags,
-                                      enum qemu_plugin_mem_rw rw, void *data);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, stored callback,
+                                      enum qemu_plugin_cb_flags flags, enum qemu_plugin_mem_rw rw,
+                                      void *data);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, ended callback, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
@@ -46,8 +50,8 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
-__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
-                                                               char **argv);
+__attribute__((visibility("default"))) int
+qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
 enum { ANNOUNCE, START, STOP, MARKS };
 
@@ -56,18 +60,16 @@ static size_t mark_size;
 static uint64_t stack_limit;
 static FILE *out;
 
-static uint64_t instructions;         /* all, marks left out */
-static uint64_t first;                /* instructions at the start mark */
-static uint64_t top, lowest;          /* the stack pointer at the start mark, the lowest store since then */
+static uint64_t instructions; /* all, marks left out */
+static uint64_t first;        /* instructions at the start mark */
+static uint64_t top, lowest;  /* the stack pointer at the start mark, the lowest store since then */
 static uint64_t lowest_of_all = UINT64_MAX;
 static bool announced, counting;
 
 static void at_mark(unsigned vcpu, void *data) {
     (void)vcpu;
     switch ((int)(intptr_t)data) {
-    case ANNOUNCE:
-        announced = true;
-        break;
+    case ANNOUNCE: announced = true; break;
     case START:
         lowest = top;
         first = instructions;
@@ -102,7 +104,9 @@ static void at_store(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address
 
 static int mark_of(const struct qemu_plugin_insn *insn) {
     uint32_t code = 0;
-    if (qemu_plugin_insn_size(insn) != mark_size) {
+    /* Longer than it is may be one near the end of a page: QEMU has looked at the next one already.
+       No instruction begins as another, shorter one is. */
+    if (qemu_plugin_insn_size(insn) < mark_size) {
         return MARKS;
     }
     memcpy(&code, qemu_plugin_insn_data(insn), mark_size);
@@ -119,11 +123,14 @@ static void at_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         const int mark = mark_of(insn);
         if (mark < MARKS) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, at_mark, QEMU_PLUGIN_CB_NO_REGS, (void *)(intptr_t)mark);
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, at_mark, QEMU_PLUGIN_CB_NO_REGS,
+                                                   (void *)(intptr_t)mark);
             continue;
         }
-        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &instructions, 1);
-        qemu_plugin_register_vcpu_mem_cb(insn, at_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, NULL);
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &instructions,
+                                                   1);
+        qemu_plugin_register_vcpu_mem_cb(insn, at_store, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+                                         NULL);
     }
 }
 

@@ -108,6 +108,9 @@ class Alone(ABC):
             for unit, inputs, count in zip(units, rows, counts, strict=True)
         )
         done = self.simulate(program, served, board)
+        if len(done.cycles) != sum(counts):
+            message = f"the simulator counted {len(done.cycles):,} of {sum(counts):,} calls"
+            raise error("E0702", message, help="this is a bug in mcugen: please report it")
         at = byte = 0
         for unit, count in zip(units, counts, strict=True):
             size = count * row_sizes(unit.module)[1]

@@ -36,11 +36,8 @@ class SerialPort {
     void begin(unsigned long baud);
     int available();
     int read();
-    void flush() {
-    }
-    explicit operator bool() const {
-        return true;
-    }
+    void flush() {}
+    explicit operator bool() const { return true; }
 
     size_t write(uint8_t byte);
     size_t write(const uint8_t *bytes, size_t count);

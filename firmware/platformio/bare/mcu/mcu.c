@@ -9,17 +9,11 @@
 enum { UART = 0x10000000 };
 #define UART_REGISTER(n) (*(volatile uint8_t *)(UART + (n)))
 
-void mcu_serial_begin(void) {
-    UART_REGISTER(2) = 1; /* the queue of 16 bytes */
-}
+void mcu_serial_begin(void) { UART_REGISTER(2) = 1; /* the queue of 16 bytes */ }
 
-bool mcu_serial_available(void) {
-    return (UART_REGISTER(5) & 1) != 0;
-}
+bool mcu_serial_available(void) { return (UART_REGISTER(5) & 1) != 0; }
 
-uint8_t mcu_serial_read(void) {
-    return UART_REGISTER(0);
-}
+uint8_t mcu_serial_read(void) { return UART_REGISTER(0); }
 
 void mcu_serial_write(uint8_t byte) {
     while ((UART_REGISTER(5) & 0x20) == 0) {
@@ -27,12 +21,12 @@ void mcu_serial_write(uint8_t byte) {
     UART_REGISTER(0) = byte;
 }
 
-void mcu_clock_begin(void) {
-}
+void mcu_clock_begin(void) {}
 
 /* The compilers of these years take rv32imc without the instructions that read counters. */
-#define READ_COUNTER(name, to)                                                                                         \
-    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, " name "\n.option pop" : "=r"(to))
+#define READ_COUNTER(name, to)                                                                     \
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, " name "\n.option pop"          \
+                     : "=r"(to))
 
 uint64_t mcu_instructions(void) {
     uint32_t high, low, again;
@@ -64,24 +58,28 @@ intptr_t mcu_semihost(int operation, const void *arguments) {
 #else
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
-enum { UART_DATA = 0x40004000, UART_STATE = 0x40004004, UART_CONTROL = 0x40004008, UART_DIVIDER = 0x40004010 };
+enum {
+    UART_DATA = 0x40004000,
+    UART_STATE = 0x40004004,
+    UART_CONTROL = 0x40004008,
+    UART_DIVIDER = 0x40004010
+};
 #define SYSTICK_CONTROL REGISTER(0xE000E010)
 #define SYSTICK_RELOAD REGISTER(0xE000E014)
 #define SYSTICK_VALUE REGISTER(0xE000E018)
-enum { SYSTICK_SPAN = 1 << 24, INSTRUCTIONS_A_TICK = 40 }; /* 25 MHz, where an instruction takes 1 ns */
+enum {
+    SYSTICK_SPAN = 1 << 24,
+    INSTRUCTIONS_A_TICK = 40
+}; /* 25 MHz, where an instruction takes 1 ns */
 
 void mcu_serial_begin(void) {
     REGISTER(UART_DIVIDER) = 16;
     REGISTER(UART_CONTROL) = 3;
 }
 
-bool mcu_serial_available(void) {
-    return (REGISTER(UART_STATE) & 2) != 0;
-}
+bool mcu_serial_available(void) { return (REGISTER(UART_STATE) & 2) != 0; }
 
-uint8_t mcu_serial_read(void) {
-    return (uint8_t)REGISTER(UART_DATA);
-}
+uint8_t mcu_serial_read(void) { return (uint8_t)REGISTER(UART_DATA); }
 
 void mcu_serial_write(uint8_t byte) {
     while ((REGISTER(UART_STATE) & 1) != 0) {
@@ -93,9 +91,7 @@ static volatile uint32_t wraps;
 
 void systick_handler(void); /* in the vector table of start_cortexm.c */
 
-void systick_handler(void) {
-    wraps++;
-}
+void systick_handler(void) { wraps++; }
 
 void mcu_clock_begin(void) {
     SYSTICK_RELOAD = SYSTICK_SPAN - 1;
@@ -130,9 +126,7 @@ void mcu_exit(int status) {
 }
 
 /* The C library's own would bring its files and streams along. */
-void abort(void) {
-    mcu_exit(MCU_CRASHED);
-}
+void abort(void) { mcu_exit(MCU_CRASHED); }
 
 void __assert_func(const char *file, int line, const char *function, const char *what);
 
@@ -144,8 +138,8 @@ void __assert_func(const char *file, int line, const char *function, const char 
     abort();
 }
 
-/* The C library's strtof takes memory from the heap for its long numbers. It is linked only where it is used, and is
-   counted as static RAM, so that the stack's depth can be told apart. */
+/* The C library's strtof takes memory from the heap for its long numbers. It is linked only where
+   it is used, and is counted as static RAM, so that the stack's depth can be told apart. */
 #ifndef MCUGEN_HEAP
 #define MCUGEN_HEAP 2048
 #endif

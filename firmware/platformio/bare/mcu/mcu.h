@@ -1,5 +1,5 @@
-/* What bare-metal programs need of the simulated machine: serial port, clock, and the way out. QEMU's mps2-an385,
-   mps2-an386 and mps2-an500 stand in for Cortex-M boards, -M virt for RISC-V. */
+/* What bare-metal programs need of the simulated machine: serial port, clock, and the way out.
+   QEMU's mps2-an385, mps2-an386 and mps2-an500 stand in for Cortex-M boards, -M virt for RISC-V. */
 #ifndef MCUGEN_MCU_H
 #define MCUGEN_MCU_H
 
@@ -16,8 +16,8 @@ bool mcu_serial_available(void);
 uint8_t mcu_serial_read(void);
 void mcu_serial_write(uint8_t byte);
 
-/* Starts the clock; the time since then as instructions executed (RISC-V), or rounded down to 40 of them (Cortex-M).
-   QEMU has to run with -icount shift=0. */
+/* Starts the clock; the time since then as instructions executed (RISC-V), or rounded down to 40 of
+   them (Cortex-M). QEMU has to run with -icount shift=0. */
 void mcu_clock_begin(void);
 uint64_t mcu_instructions(void);
 

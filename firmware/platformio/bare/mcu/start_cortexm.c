@@ -10,9 +10,7 @@ int main(void);
 void start(void) __attribute__((noreturn));
 void systick_handler(void);
 
-static void crashed(void) {
-    mcu_exit(MCU_CRASHED);
-}
+static void crashed(void) { mcu_exit(MCU_CRASHED); }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
     &_stack_top,

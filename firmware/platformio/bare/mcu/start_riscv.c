@@ -6,17 +6,16 @@ extern void (*const _constructors[])(void), (*const _constructors_end[])(void);
 
 int main(void);
 void start(void) __attribute__((noreturn, used));
+void reset(void);
 
-__attribute__((aligned(4), used)) static void crashed(void) {
-    mcu_exit(MCU_CRASHED);
-}
+__attribute__((aligned(4), used)) static void crashed(void) { mcu_exit(MCU_CRASHED); }
 
-__attribute__((section(".vectors"), naked, used)) static void reset(void) {
+__attribute__((section(".vectors"), naked, used)) void reset(void) {
     __asm__ volatile(".option arch, +zicsr\n"
                      "la sp, _stack_top\n"
                      "la t0, crashed\n"
                      "csrw mtvec, t0\n"
-                     "j start\n");
+                     "tail start\n");
 }
 
 void start(void) {
