@@ -123,6 +123,40 @@ def _avrdude() -> str | None:
     return _program("avrdude", "-?")
 
 
+def _cross(prefix: str, *flags: str) -> Callable[[], str | None]:
+    """The version of a cross compiler that links a program with its C library: each can be there without the other."""
+
+    def find() -> str | None:
+        name = f"{prefix}gcc"
+        with tempfile.TemporaryDirectory(prefix="mcugen-doctor-") as folder:
+            source = Path(folder) / "check.c"
+            source.write_text("#include <stdlib.h>\n#include <string.h>\nint main(void) { return abs(1); }\n")
+            linked = _said([name, *flags, "-c", str(source), "-o", f"{folder}/check.o"], whole=True)
+        return _program(name, "-dumpversion") if linked is not None else None
+
+    return find
+
+
+def _qemu(program: str) -> Callable[[], str | None]:
+    def find() -> str | None:
+        from mcugen.targets.qemu import OLDEST, plugin, qemu_version
+
+        version = qemu_version(program)
+        if version is None or tuple(map(int, version.split(".")[:2])) < OLDEST:
+            return None
+        try:
+            counts = plugin(program) is not None
+        except McugenError:
+            counts = False
+        return version if counts else f"{version} (without plugins: counts in steps)"
+
+    return find
+
+
+def _ziglang() -> str | None:
+    return _package("ziglang")
+
+
 def _platformio() -> str | None:
     """PlatformIO in this Python or on PATH, that starts and has SCons."""
     from mcugen.targets.platformio import find_pio
@@ -136,11 +170,33 @@ def _platformio() -> str | None:
 _TOOLS: Sequence[tuple[str, str, Callable[[], str | None], str]] = (
     ("C compiler", "the proof on this computer", _host_compiler, "sudo apt install gcc, or: pip install ziglang"),
     ("PlatformIO starts", "building and flashing", _platformio, BUILD),
-    ("avr-gcc", "Uno, Nano, Mega", _avr_gcc, "sudo apt install gcc-avr binutils-avr"),
-    ("avr-libc", "Uno, Nano, Mega", _avr_libc, "sudo apt install avr-libc"),
+    ("avr-gcc", "Uno, Nano, Mega, Leonardo", _avr_gcc, "sudo apt install gcc-avr binutils-avr"),
+    ("avr-libc", "their C library", _avr_libc, "sudo apt install avr-libc"),
     ("Arduino AVR core", "sketches without a download", _arduino_core, "sudo apt install arduino-core-avr"),
     ("libsimavr", "the AVR simulator", _simavr, "sudo apt install libsimavr-dev libelf-dev"),
     ("avrdude", "flashing AVR boards", _avrdude, "sudo apt install avrdude"),
+    (
+        "arm-none-eabi-gcc",
+        "Cortex-M boards in QEMU",
+        _cross("arm-none-eabi-", "-mcpu=cortex-m4", "-mthumb"),
+        "sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib",
+    ),
+    ("qemu-system-arm", "the Cortex-M simulator", _qemu("qemu-system-arm"), "sudo apt install qemu-system-arm"),
+    (
+        "riscv64-unknown-elf-gcc",
+        "ESP32-C3 in QEMU",
+        _cross("riscv64-unknown-elf-", "-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
+        "sudo apt install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+    ),
+    ("qemu-system-riscv32", "the RISC-V simulator", _qemu("qemu-system-riscv32"), "sudo apt install qemu-system-misc"),
+    (
+        "xtensa-lx106-elf-gcc",
+        "checks of C for the ESP32",
+        lambda: _program("xtensa-lx106-elf-gcc", "-dumpversion"),
+        "sudo apt install gcc-xtensa-lx106",
+    ),
+    ("ziglang", "types of C for the ESP32", _ziglang, "pip install ziglang"),
+    ("esptool", "images of the ESP32-C3, in the tests", lambda: _package("esptool"), "pip install esptool"),
 )
 
 

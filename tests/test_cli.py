@@ -226,7 +226,7 @@ def test_boards() -> None:
     uno = next(board for board in found["boards"] if board["name"] == "uno")
     assert uno["platformio"]["board"] == "uno"
     assert uno["flash_free"] == uno["flash"] - uno["framework_flash"]
-    assert "Arduino Uno R3" in mcugen("boards").stdout
+    assert "atmega328p" in mcugen("boards").stdout
 
 
 @pytest.mark.parametrize("code", ["E0501", "e0501", "501", "[E0501]"])
@@ -272,8 +272,8 @@ BAD: list[tuple[str, int, list[str], str]] = [
     ("E0604", 1, ["compile", "../m/iris.skops", "-b", "uno", "-o", "own.toml"], "own.toml"),
     ("E0604", 1, ["report", "../m/iris.skops", "-b", "uno", "--html", "none/x.html"], "none/x.html"),
     ("E0603", 1, ["report", "../m/iris.skops", "-b", "uno", "--html", "own.toml"], "--> own.toml"),
-    ("E0901", 5, ["build", "../m/iris.skops", "-b", "metro_m0"], "METRO"),
-    ("E0901", 5, ["verify", "../m/iris.skops", "-b", "metro_m0", "--on", "simulator"], "METRO"),
+    ("E0901", 5, ["build", "../m/iris.skops", "-b", "host"], "Host"),
+    ("E0901", 5, ["verify", "../m/iris.skops", "-b", "esp32dev", "--on", "simulator"], "ESP32"),
     ("E0703", 5, ["flash", "../m/iris.skops", "-b", "uno", "-p", "/dev/none"], "/dev/none"),
 ]
 
@@ -375,12 +375,12 @@ def test_without_a_compiler(here: Path) -> None:
 
 
 def test_without_platformio(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mcugen.targets import avr
+    from mcugen.targets import sketch
 
     def missing(*_: object) -> None:
         raise McugenError([Diagnostic("E0605", "PlatformIO is not installed", "install it")])
 
-    monkeypatch.setattr(avr, "choose_platform", missing)
+    monkeypatch.setattr(sketch, "choose_platform", missing)
     assert "E0605" in mcugen("build", "../m/iris.skops", "-b", "uno", exit=5).stderr
     assert names(here) == []
 

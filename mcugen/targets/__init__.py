@@ -23,13 +23,12 @@ _MODULES = {  # a board's arch: the module here that has its `toolchain`
 
 
 def toolchain_for(board: Board) -> Toolchain:
-    """The toolchain that builds, simulates and flashes for the board. E0901 where its architecture has none yet."""
+    """The toolchain that builds, simulates and flashes for the board. E0901 for `host`, which is no board."""
     module = _MODULES.get(board.arch)
     if module is None:
-        boards = ", ".join(_MODULES)
         raise error(
             "E0901",
-            f"mcugen does not build, simulate or flash for {board.title} ({board.arch}) yet",
-            help=f"`compile`, `fit` and `verify --on host` work for it; the rest is there for {boards}",
+            f"there is nothing to build, simulate or flash for {board.title}",
+            help="`compile` and `verify --on host` work for it; for the rest name a board, `mcugen boards` lists them",
         )
     return cast("Toolchain", import_module(f"{__name__}.{module}").toolchain)
