@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -160,7 +161,7 @@ class Alone(ABC):
             compile_c([found, *command[1:], *args], install=f"install it again: `{install}`")
         except McugenError as problem:
             notes = "\n".join(n for d in problem.diagnostics for n in d.notes)
-            raise too_large(notes, board) or problem from problem
+            raise too_large(notes, board) or _too_old(found, install) or problem from problem
 
     def _groups(self, sizes: Sequence[Size], board: Board) -> Iterator[slice]:
         """Runs of units that fit the board together; one that fits nowhere is alone, so that its own error comes out."""
@@ -171,6 +172,23 @@ class Alone(ABC):
                 start, total = i, self.driver_size
             total = total + size + self.row_size
         yield slice(start, len(sizes))
+
+
+OLDEST = {"avr-gcc": 5, "arm-none-eabi-gcc": 8, "riscv64-unknown-elf-gcc": 10}  # that anybody has tried or may hope for
+
+
+def _too_old(program: str, install: str) -> McugenError | None:
+    """E0601 where a compiler that failed is older than what mcugen is made for."""
+    name = Path(program).name
+    try:
+        done = subprocess.run([program, "-dumpversion"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    major = re.match(r"\d+", done.stdout)
+    if major is None or int(major.group()) >= OLDEST.get(name, 0):
+        return None
+    help = f"install version {OLDEST[name]} or newer: `{install}`"
+    return error("E0601", f"{name} {done.stdout.strip()} is too old", help=help)
 
 
 def _size(objects: Sequence[Path]) -> Size:

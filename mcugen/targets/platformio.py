@@ -35,6 +35,7 @@ from mcugen.targets.cores import bare_build
 
 PINNED = "atmelavr@5.2.0"
 INSTALL = "pip install 'mcugen[build]'"
+OLDEST = 6
 CHECK_SECONDS = 3.0  # how long the registry may take to answer
 
 
@@ -111,6 +112,9 @@ def find_pio() -> _Pio:
     facts = _ask([python, "-c", _FACTS], os.environ, 20)
     if not facts:
         raise error("E0605", "PlatformIO does not start", help=f"install it again: `{INSTALL}`")
+    if int(facts["version"].partition(".")[0]) < OLDEST:
+        help = f"install version {OLDEST} or newer: `{INSTALL}`"
+        raise error("E0605", f"PlatformIO {facts['version']} is too old", help=help)
     folder = facts["scons_folder"] or _our_scons_folder()
     return _Pio(python, facts["version"], facts["scons"].lstrip("~^= "), folder)
 

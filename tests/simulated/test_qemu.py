@@ -206,3 +206,16 @@ def test_the_image_of_an_esp32c3(require: Any, tmp_path: Path) -> None:
     assert "ESP32-C3" in told.stdout
     assert "(valid)" in told.stdout
     assert "invalid" not in told.stdout.lower()
+
+
+def test_a_compiler_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, one = load_board("bluepill_f103c8"), compiled("bluepill_f103c8")
+    gcc = tmp_path / "bin" / "arm-none-eabi-gcc"
+    gcc.parent.mkdir()
+    gcc.write_text(
+        "#!/bin/sh\n[ \"$1\" = -dumpversion ] && echo 4.6.3 && exit\necho 'error: what is that' >&2\nexit 1\n"
+    )
+    gcc.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{gcc.parent}:{os.environ['PATH']}")
+    with pytest.raises(McugenError, match=r"E0601.*4\.6\.3 is too old"):
+        toolchain(board).link([one.unit], board, tmp_path / "driver")
