@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,20 @@ def test_a_wrong_verdict_in_the_environment(fresh, monkeypatch):
     monkeypatch.setenv("MCUGEN_PLATFORMIO", "offline")
     with pytest.raises(McugenError, match="system or registry"):
         choose_platform()
+
+
+def test_a_registry_that_hangs_is_not_waited_for(fresh, monkeypatch, tmp_path):
+    """After a few seconds without an answer it is our platform."""
+    silent = tmp_path / "python"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o755)
+    monkeypatch.undo()
+    pio = platformio.find_pio()
+    monkeypatch.setenv("PLATFORMIO_CORE_DIR", str(tmp_path / "core"))
+    monkeypatch.delenv("MCUGEN_PLATFORMIO", raising=False)
+    monkeypatch.setattr(platformio, "find_pio", lambda: replace(pio, python=str(silent)))
+    platformio._registry_answers.cache_clear()
+    start = time.monotonic()
+    assert choose_platform("atmelavr@0.0.1") == "system"
+    assert time.monotonic() - start < 3 * platformio.CHECK_SECONDS
+    platformio._registry_answers.cache_clear()
