@@ -19,13 +19,16 @@ FEWEST_SENT = 20  # over a serial line
 
 @dataclass(frozen=True)
 class Measured:
-    """The simulator's counts over all rows: cycles of a call, and the deepest stack in bytes, return address included."""
+    """The simulator's counts over all rows: cycles (or instructions, see `unit`) of a call, and the deepest stack in bytes,
+    return address included.
+    """
 
     proof: Proof
     least: int
     mean: float
     most: int
     stack: int
+    unit: str = "cycles"
 
 
 def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") -> Measured:
@@ -48,7 +51,7 @@ def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") 
 
     text = source or ("threshold rows" if rows is None else "rows")
     proof = prove(compiled.module, compiled.source.reference, data, run, on="simulator", source=text)
-    return Measured(proof, min(cycles), sum(cycles) / len(cycles), max(cycles), max(stacks))
+    return Measured(proof, min(cycles), sum(cycles) / len(cycles), max(cycles), max(stacks), toolchain.unit)
 
 
 @dataclass(frozen=True)

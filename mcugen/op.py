@@ -61,9 +61,9 @@ class Op:
         """The attributes as the dump shows them; empty where there are none."""
         return ""
 
-    def sums(self) -> str:
-        """What arithmetic of the compiler's own library the op draws into a program, in a word; empty where it is none."""
-        return ""
+    def sums(self) -> tuple[str, ...]:
+        """What the arithmetic of the compiler's own library that a program gets from the op depends on, in words."""
+        return ()
 
     def macc(self, *inputs: TensorType) -> int:
         """Multiply-accumulate operations of one call."""

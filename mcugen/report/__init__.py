@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from mcugen.boards import Known, Target
+from mcugen.boards import Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
-from mcugen.interface import LabelFunction, label_function
+from mcugen.interface import label_function
 from mcugen.ir import Module, Storage
 from mcugen.memory.plan import MemoryPlan
-from mcugen.op import Form
+from mcugen.op import Cost, Form
+from mcugen.report.figure import Figure
+from mcugen.report.firmware import Firmware, empty_share, label_bytes, whole
 
-SOURCE = Literal["measured", "estimated"]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number with its unit, and whether it was measured or estimated."""
-
-    value: int
-    unit: str
-    source: SOURCE = "estimated"
+__all__ = ["Figure", "Firmware", "Layer", "Report", "report", "require_fit"]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One node: what it is, and what it costs. Flash and live RAM in bytes, cycles of one call."""
+    """One node: what it is, and what it costs. Flash and live RAM in bytes, cycles (or instructions) of one call."""
 
     name: str
     op: str
@@ -35,7 +28,7 @@ class Layer:
     shape: str
     macc: int
     flash: int
-    cycles: int
+    cycles: Figure
     live: int
     form: str
     others: tuple[Form, ...]
@@ -48,7 +41,8 @@ class Report:
     """The figures of a compiled model on a board.
 
     RAM is static data, the caller's buffers, the deepest stack, and what start-up code copies of flash (Teensy 4).
-    flash_free and ram_free are upper bounds where the framework's share is unknown.
+    flash_free and ram_free are what the board's framework leaves; where its share is unknown, what mcugen's own leaves.
+    firmware is the program that mcugen's own PlatformIO platform builds, registry the one of PlatformIO's registry.
     """
 
     model: str
@@ -68,6 +62,8 @@ class Report:
     framework_known: Known
     flash_free: int
     ram_free: int
+    firmware: Firmware
+    registry: Firmware
     memory: dict[str, Any] = field(hash=False)
     layers: tuple[Layer, ...] = ()
 
@@ -84,7 +80,7 @@ class Report:
             "flash": self.flash,
             "static RAM": Figure(self.static, "B"),
             "stack": self.stack,
-            "cycles per call": self.cycles,
+            f"{self.cycles.unit} per call": self.cycles,
         }
         return {
             name: f"{f.value:,}{' ' + f.unit if f.unit == 'B' else ''} ({f.source})"
@@ -102,11 +98,13 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
     )
     stack = max((c.stack for c in costs), default=0)
+    unit = _unit(board)
     labels = label_function(module)
     buffers += labels.size if labels else 0
-    tables = sum(v.type.nbytes for v in graph.of(Storage.CONST)) + (_label_bytes(labels) if labels else 0)
+    tables = sum(v.type.nbytes for v in graph.of(Storage.CONST)) + (label_bytes(labels, board) if labels else 0)
     flash = sum(c.flash for c in costs) + tables
     copied = flash if board.copied else 0
+    free = empty_share(board, "system" if board.framework_known == "unknown" else "registry")
     return Report(
         model=module.name,
         board=board.name,
@@ -116,24 +114,32 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         flash=Figure(flash, "B"),
         ram=Figure(static + buffers + stack + copied, "B"),
         stack=Figure(stack, "B"),
-        cycles=Figure(sum(c.cycles for c in costs), "cycles"),
+        cycles=_cycles(costs, unit),
         static=static,
         buffers=buffers,
         copied=copied,
         framework_flash=board.framework_flash,
         framework_ram=board.framework_ram,
         framework_known=board.framework_known,
-        flash_free=board.flash_free,
-        ram_free=board.ram_free,
+        flash_free=board.flash - (free.flash or 0),
+        ram_free=board.ram - (free.ram or 0) - board.stack_reserve,
+        firmware=whole(module, board, flash, static),
+        registry=whole(module, board, flash, static, "registry"),
         memory=_memory(memory, module),
         layers=tuple(_layers(module, memory, target)),
     )
 
 
-def _label_bytes(labels: LabelFunction) -> int:
-    """Flash of the function that gives labels and of its table; the code as avr-gcc -Os has it, other compilers need less."""
-    code = {"index": 10, "strings": 46}.get(labels.kind) or {8: 36, 16: 40, 32: 50, 64: 136}[labels.bits]
-    return code + labels.nbytes
+def _unit(board: Board) -> str:
+    """What the simulators of the board's architecture count."""
+    return "cycles" if board.arch in ("avr", "xtensa", "host") else "instructions"
+
+
+def _cycles(costs: Iterable[Cost], unit: str) -> Figure:
+    """The sum, unknown where one is not known."""
+    every = [c.cycles if c.counted and c.cycles else None for c in costs]
+    known = [c for c in every if c is not None]
+    return Figure.of(sum(known) if known and len(known) == len(every) else None, unit)
 
 
 def require_fit(found: Report, loc: Loc) -> None:
@@ -193,7 +199,7 @@ def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Laye
             shape=", ".join(map(str, graph.types(node.outputs))),
             macc=node.op.macc(*types),
             flash=cost.flash,
-            cycles=cost.cycles,
+            cycles=_cycles([cost], _unit(target.board)),
             live=step.live,
             form=form,
             others=tuple(f for f in node.op.forms(target) if f.name != form),

@@ -11,7 +11,7 @@ from mcugen import __version__
 from mcugen.boards import Board
 from mcugen.diagnostics import Loc, error
 from mcugen.report import Report
-from mcugen.report.json import milliseconds
+from mcugen.report.json import assumes, milliseconds
 from mcugen.templating import environment
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def page(report: Report, board: Board, build: Build | None = None) -> str:
     """The page; the same report gives the same bytes."""
     template = environment().get_template("report/report.html.j2")
     needed = milliseconds(report.cycles, board)
-    return template.render(r=report, board=board, build=build, ms=needed, mark=MARK, version=__version__)
+    return template.render(
+        r=report, board=board, build=build, ms=needed, assumed=assumes(report.cycles), mark=MARK, version=__version__
+    )
 
 
 def write_page(file: Path, report: Report, board: Board, build: Build | None = None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mcugen.boards import Board
-from mcugen.report import Figure, Layer, Report
+from mcugen.report import Figure, Firmware, Layer, Report
 
 if TYPE_CHECKING:
     from mcugen.fit import Verdict
@@ -25,13 +25,13 @@ def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[st
         "numeric": report.numeric,
         "fits": report.fits,
         "flash": {
-            **asdict(report.flash),
+            **_figure(report.flash),
             "framework": report.framework_flash,
             "framework_source": report.framework_known,
             "free": report.flash_free,
         },
         "ram": {
-            **asdict(report.ram),
+            **_figure(report.ram),
             "static": report.static,
             "buffers": report.buffers,
             "stack": report.stack.value,
@@ -40,9 +40,15 @@ def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[st
             "framework_source": report.framework_known,
             "free": report.ram_free,
         },
-        "stack": asdict(report.stack),
-        "cycles": asdict(report.cycles),
-        "time": {"value": milliseconds(report.cycles, board), "unit": "ms", "source": report.cycles.source},
+        "stack": _figure(report.stack),
+        "cycles": _figure(report.cycles),
+        "firmware": {**_firmware(report.firmware, board), "registry": _firmware(report.registry, board)},
+        "time": {
+            "value": milliseconds(report.cycles, board),
+            "unit": "ms",
+            "source": report.cycles.source,
+            "assumes": assumes(report.cycles),
+        },
         "memory": {**report.memory, "source": "estimated"},
         "layers": [_layer(layer) for layer in report.layers],
         "measured": _measured(build) if build else None,
@@ -50,8 +56,15 @@ def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[st
 
 
 def milliseconds(cycles: Figure, board: Board) -> float | None:
-    """What the cycles take at the board's clock; None where the board has none (`host`) or they are not known."""
+    """What the cycles take at the board's clock, an instruction as a cycle; None where the board has no clock (`host`) or
+    they are not known.
+    """
     return cycles.value / board.clock * 1000 if board.clock and cycles.value else None
+
+
+def assumes(cycles: Figure) -> str:
+    """What a time relies on: nothing where cycles were counted."""
+    return "one instruction a cycle" if cycles.unit == "instructions" and cycles.known else ""
 
 
 def of_verdict(verdict: Verdict) -> dict[str, Any]:
@@ -73,7 +86,7 @@ def of_proof(proof: Proof) -> dict[str, Any]:
 
 def of_measured(measured: Measured) -> dict[str, Any]:
     """What the simulator counted, per call."""
-    cycles = {"min": measured.least, "mean": measured.mean, "max": measured.most, "unit": "cycles"}
+    cycles = {"min": measured.least, "mean": measured.mean, "max": measured.most, "unit": measured.unit}
     return {
         "cycles": {**cycles, "source": "measured"},
         "stack": {"value": measured.stack, "unit": "B", "source": "measured"},
@@ -93,8 +106,8 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "detail": layer.detail,
         "shape": layer.shape,
         "macc": layer.macc,
-        "flash": asdict(Figure(layer.flash, "B")),
-        "cycles": asdict(Figure(layer.cycles, "cycles")),
+        "flash": _figure(Figure(layer.flash, "B")),
+        "cycles": _figure(layer.cycles),
         "live": layer.live,
         "form": layer.form,
         "others": [_form(form) for form in layer.others],
@@ -104,7 +117,17 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 def _form(form: Form) -> dict[str, Any]:
     cost = form.cost
-    return {"form": form.name, "flash": cost.flash, "cycles": cost.cycles, "stack": cost.stack, "source": "estimated"}
+    cycles = cost.cycles if cost.counted else None
+    return {"form": form.name, "flash": cost.flash, "cycles": cycles, "stack": cost.stack, "source": "estimated"}
+
+
+def _firmware(found: Firmware, board: Board) -> dict[str, Any]:
+    flash, ram = {**_figure(found.flash), "limit": board.flash}, {**_figure(found.ram), "limit": board.ram}
+    return {"platform": found.platform, "flash": flash, "ram": ram}
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return asdict(figure) | ({} if figure.known else {"value": None})
 
 
 def _measured(build: Build) -> dict[str, Any]:
@@ -114,4 +137,4 @@ def _measured(build: Build) -> dict[str, Any]:
         "model_flash": build.model_flash,
         "model_ram": build.model_ram,
     }
-    return {"platform": build.platform, **{k: asdict(Figure(v, "B", "measured")) for k, v in figures.items()}}
+    return {"platform": build.platform, **{k: _figure(Figure(v, "B", "measured")) for k, v in figures.items()}}

@@ -1,4 +1,4 @@
-"""The report on a terminal: tables by rich. Bytes, cycles of one call, ms at the board's clock."""
+"""The report on a terminal: tables by rich. Bytes, cycles (or instructions) of one call, ms at the board's clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcugen.boards import Board
 from mcugen.diagnostics import Loc
 from mcugen.ir import Module, Storage
 from mcugen.report import Figure, Layer, Report
-from mcugen.report.json import milliseconds
+from mcugen.report.json import assumes, milliseconds
 
 if TYPE_CHECKING:
     from mcugen.doctor import Check
@@ -88,14 +88,27 @@ def budget(report: Report, board: Board, build: Build | None = None, measured: M
         add(
             "  copied", _bytes(report.copied), build.model_flash if build else None, "", "code and tables, run from RAM"
         )
+    found = f"{measured.mean:,.0f}" if measured else NONE
     if report.cycles.value:
-        found = f"{measured.mean:,.0f}" if measured else NONE
         detail = time(report.cycles, board) + ("; measured: the mean over rows at the thresholds" if measured else "")
-        row(made, "cycles", f"{report.cycles.value:,}", *([found] if build else []), "", detail)
-    if build:
-        row(made, "sketch", "", _bytes(build.flash), _bytes(board.flash), "flash of all, the framework included")
-        row(made, "", "", _bytes(build.ram), _bytes(board.ram), "static RAM of all")
+        row(made, report.cycles.unit, _figure(report.cycles), *([found] if build else []), "", detail)
+    elif report.layers:
+        row(made, report.cycles.unit, "unknown", *([found] if build else []), "", "not known for this model and board")
+    if report.firmware.flash.known or build:
+        add("firmware", *_whole(report.firmware.flash, build.flash if build else None, board.flash), _FIRMWARE)
+        add(
+            "",
+            *_whole(report.firmware.ram, build.ram if build else None, board.ram),
+            "its static RAM, without the stack",
+        )
     return made
+
+
+_FIRMWARE = "flash of the whole program on mcugen's own platform"
+
+
+def _whole(needed: Figure, found: int | None, limit: int) -> tuple[str, int | None, str]:
+    return (_bytes(needed.value) if needed.known else "unknown", found, _bytes(limit))
 
 
 def _caption(report: Report, build: Build | None) -> str:
@@ -116,9 +129,9 @@ def framework_takes(report: Report) -> str:
 
 
 def time(cycles: Figure, board: Board) -> str:
-    """`0.53 ms at 16 MHz`, or nothing where it is not known."""
-    needed = milliseconds(cycles, board)
-    return f"{needed:.3g} ms at {board.clock / 1e6:g} MHz" if needed else ""
+    """`0.53 ms at 16 MHz`, and what it assumes where instructions were counted; nothing where it is not known."""
+    needed, assumed = milliseconds(cycles, board), assumes(cycles)
+    return f"{needed:.3g} ms at {board.clock / 1e6:g} MHz{' and ' * bool(assumed)}{assumed}" if needed else ""
 
 
 def layers(report: Report) -> Table:
@@ -126,11 +139,20 @@ def layers(report: Report) -> Table:
     memory = report.memory
     bound = "the least there can be" if memory["order_proven"] else f"at least {_bytes(memory['lower_bound'])}"
     maccs = any(layer.macc for layer in report.layers)  # trees multiply nothing
-    columns = ("layer", "op", "output", *(["MACC>"] if maccs else []), "flash>", "cycles>", "RAM live>", "")
+    columns = (
+        "layer",
+        "op",
+        "output",
+        *(["MACC>"] if maccs else []),
+        "flash>",
+        f"{report.cycles.unit}>",
+        "RAM live>",
+        "",
+    )
     made = table(*columns, title="layers", caption=f"arena {_bytes(memory['arena'])} ({bound})")
     for layer in report.layers:
         peak = "peak" if layer.name == memory["peak_at"] and len(report.layers) > 1 else ""
-        numbers = (_bytes(layer.flash), _count(layer.cycles), _bytes(layer.live))
+        numbers = (_bytes(layer.flash), _figure(layer.cycles), _bytes(layer.live))
         macc = [f"{layer.macc:,}"] if maccs else []
         row(made, layer.name, layer.op, layer.shape, *macc, *numbers, f"{layer.detail} {peak}".strip())
     return made
@@ -138,23 +160,28 @@ def layers(report: Report) -> Table:
 
 def forms(layer: Layer, board: Board) -> Table:
     """The form that a layer has, and what the others would cost."""
-    made = table("form", "flash>", "cycles>", "", title=f"forms of {layer.name}, all exact")
-    costs = [(layer.form, layer.flash, layer.cycles), *((f.name, f.cost.flash, f.cost.cycles) for f in layer.others)]
-    for name, flash, cycles in sorted(costs):
+    unit = layer.cycles.unit
+    made = table("form", "flash>", f"{unit}>", "", title=f"forms of {layer.name}, all exact")
+    others = ((f.name, f.cost.flash, Figure.of(f.cost.cycles if f.cost.counted else None, unit)) for f in layer.others)
+    for name, flash, cycles in sorted([(layer.form, layer.flash, layer.cycles), *others], key=lambda one: one[:2]):
         chosen = "chosen" if name == layer.form else ""
-        said = ", ".join(part for part in (time(Figure(cycles, "cycles"), board), chosen) if part)
-        row(made, name, _bytes(flash), _count(cycles), said)
+        said = ", ".join(part for part in (time(cycles, board), chosen) if part)
+        row(made, name, _bytes(flash), _figure(cycles), said)
     return made
 
 
 def verdicts(found: Iterable[Verdict]) -> Table:
     """The table of `mcugen fit`."""
-    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption="estimated: needed/free beside the board's framework")  # fmt: skip
+    made = table("board", "flash, B>", "RAM, B>", "cycles>", "ms>", "", caption=_FIT)
     for one in found:
         row(made, one.board.name, *_needs(one), _verdict(one), style=_STYLES[one.fits])
     return made
 
 
+_FIT = (
+    "estimated: needed/free beside the board's framework; cycles are instructions but for AVR, "
+    "ms at one instruction a cycle"
+)
 _STYLES = {True: None, None: "yellow", False: "red"}
 
 
@@ -164,14 +191,14 @@ def _needs(one: Verdict) -> tuple[str, ...]:
     report, needed = one.report, milliseconds(one.report.cycles, one.board)
     flash = f"{report.flash.value:,}/{report.flash_free:,}"
     ram = f"{report.ram.value:,}/{report.ram_free:,}"
-    return (flash, ram, _count(report.cycles.value), f"{needed:.3g}" if needed else NONE)
+    return (flash, ram, _figure(report.cycles), f"{needed:.3g}" if needed else NONE)
 
 
 def _verdict(one: Verdict) -> str:
     short = {"E0501": "RAM", "E0502": "flash"}
     if one.problems:
         return f"no: {', '.join(dict.fromkeys(short.get(d.code, d.message) for d in one.problems))}"
-    return "fits" if one.fits else "unknown: the framework's share is not known"
+    return "fits" if one.fits else "unknown: the framework's share is not known, free is beside mcugen's own"
 
 
 def proof_line(proof: Proof) -> str:
@@ -195,8 +222,8 @@ def worst_rows(proof: Proof) -> Table:
 
 def measured_line(measured: Measured, board: Board) -> str:
     """`per call: 1,204 to 2,310 cycles, mean 1,803 (0.113 ms at 16 MHz); deepest stack 38 B (measured)`."""
-    mean = time(Figure(round(measured.mean), "cycles"), board)
-    counted = f"{measured.least:,} to {measured.most:,} cycles, mean {measured.mean:,.0f} ({mean})"
+    mean = time(Figure(round(measured.mean), measured.unit), board)
+    counted = f"{measured.least:,} to {measured.most:,} {measured.unit}, mean {measured.mean:,.0f} ({mean})"
     return f"per call: {counted}; deepest stack {measured.stack:,} B (measured)"
 
 
@@ -228,5 +255,5 @@ def _bytes(count: int) -> str:
     return f"{count:,} B" if count < NO_LIMIT else "no limit"
 
 
-def _count(count: int) -> str:
-    return f"{count:,}" if count else NONE
+def _figure(figure: Figure) -> str:
+    return f"{figure.value:,}" if figure.known else "unknown"

@@ -1,6 +1,8 @@
 """What the report estimates of trees beside what is measured, on data and models that benchmarks/cost_model.py has not seen.
 
-Promised: flash within 5 % or 100 bytes of the ELF's model part, RAM within 16 bytes of what the simulator says.
+Promised: flash within 5 % or 100 bytes of the ELF's model part; RAM within 16 bytes of what the simulator says on AVR; on
+Cortex-M and RISC-V, where gcc decides by more than can be told before which registers a function saves, within 16 bytes for
+nine in ten and never more than 64 bytes too little; cycles or instructions within 10 % in the mean.
 """
 
 from __future__ import annotations
@@ -24,15 +26,18 @@ from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.report import Report, report
-from mcugen.targets import elf
-from mcugen.targets.avr import toolchain
+from mcugen.targets import elf, toolchain_for
 from mcugen.targets.driver import Unit
 from mcugen.targets.sketch import model_part
 
 pytestmark = pytest.mark.long
 
-BOARDS = ("uno", "mega2560")
-FORMS = ("branches", "branches16", "table")
+BOARDS = ("uno", "mega2560", "pico", "bluepill_f103c8", "feather_nrf52840", "esp32c3")
+TOOLS = {
+    "avr": ("avr-gcc", "simavr"),
+    "cortex": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "riscv32": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
+}
 ROWS = 150
 NEAR_TABLES = 50_000  # bytes of tables in one program: all must be within 64 KiB
 
@@ -50,10 +55,17 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Bytes: flash of all that the model has in the ELF, and RAM: static, the caller's buffers, and the deepest stack."""
+    """Bytes: flash of all that the model has in the ELF, and RAM: static, the caller's buffers, and the deepest stack; cycles
+    of a call, or instructions.
+    """
 
     flash: int
     ram: int
+    cycles: float
+
+
+def forms(board: Board) -> tuple[str, ...]:
+    return ("branches", "branches16", "table") if board.arch == "avr" else ("branches", "table")
 
 
 def blobs(seed: int, rows: int, features: int, classes: int, **options: Any) -> tuple[Array, Array]:
@@ -105,7 +117,7 @@ def cases(board: Board) -> Iterator[Case]:
         for output in ("label", "proba") if hasattr(model, "classes_") else ("value",):
             module = read_estimator(model, "m", output)
             (node,) = module.predict.nodes
-            for form in FORMS:
+            for form in forms(board):
                 op = node.op.with_form(Form(form, Cost()), target)
                 predict = replace(module.predict, nodes=(replace(node, op=op),))
                 decided = replace(module, name=f"e{number}", functions=(predict,))
@@ -131,6 +143,7 @@ def programs(batch: list[Case], board: Board) -> Iterator[list[Case]]:
 def measure(program: list[Case], board: Board, folder: Path) -> Iterator[Measured]:
     """Each case's figures. The driver asks for no labels, so the function that gives them is added from its object."""
     units = [case.unit for case in program]
+    toolchain = toolchain_for(board)
     built = toolchain.link(units, board, folder)
     runs = toolchain.run_program(built, units, [[case.rows] for case in program], board)
     for i, (case, run) in enumerate(zip(program, runs, strict=True)):
@@ -139,13 +152,17 @@ def measure(program: list[Case], board: Board, folder: Path) -> Iterator[Measure
         linked = {symbol.name for symbol in elf.symbols(built)}
         label = [s for s in elf.symbols(folder / str(i) / f"{name}.o") if s.name.startswith(f"{name}_label")]
         assert not linked & {symbol.name for symbol in label}
-        yield Measured(flash + sum(s.size for s in label), static + case.report.buffers + max(run.stacks))
+        yield Measured(
+            flash + sum(s.size for s in label),
+            static + case.report.buffers + max(run.stacks),
+            float(np.mean(run.cycles)),
+        )
 
 
 @pytest.fixture(scope="module", params=BOARDS)
 def measured(request, require, tmp_path_factory) -> list[tuple[Case, Measured]]:
-    require("avr-gcc", "simavr", "python:elftools")
     board = load_board(request.param)
+    require("python:elftools", *TOOLS[board.arch.partition("-")[0]])
     folder = tmp_path_factory.mktemp("estimates")
     batch = [*cases(board)]
     found = [
@@ -156,9 +173,9 @@ def measured(request, require, tmp_path_factory) -> list[tuple[Case, Measured]]:
     return [*zip(batch, found, strict=True)]
 
 
-def test_all_kinds_are_among_them(measured):
+def test_all_kinds_are_among_them(measured, request):
     assert len(measured) >= 30
-    assert {case.op.form for case, _ in measured} == set(FORMS)
+    assert {case.op.form for case, _ in measured} == set(forms(load_board(request.node.callspec.params["measured"])))
     leaves = [case.op.encodings.leaves for case, _ in measured]
     assert {one.kind for one in leaves} >= {"votes", "shares", "numbers"}
     assert 5 in {one.share_bytes for one in leaves}  # 40-bit shares: the samples are weighted
@@ -179,4 +196,11 @@ def test_ram_is_within_16_bytes(measured):
         for case, found in measured
         if abs(case.report.ram.value - found.ram) > 16
     }
-    assert not outside, f"(estimated, measured): {outside}"
+    on_avr = "branches16" in {case.op.form for case, _ in measured}
+    assert len(outside) <= (0 if on_avr else len(measured) // 10), f"(estimated, measured): {outside}"
+    assert all(found - said <= 64 for said, found in outside.values()), outside
+
+
+def test_cycles_are_within_10_percent_in_the_mean(measured):
+    off = {case.what: abs(case.report.cycles.value / found.cycles - 1) for case, found in measured}
+    assert np.mean([*off.values()]) <= 0.1, sorted(off.items(), key=lambda one: -one[1])[:5]

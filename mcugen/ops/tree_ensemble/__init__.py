@@ -67,9 +67,10 @@ class TreeEnsemble(Op):
         form = f" form={self.form}" if self.form else ""
         return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}{form}"
 
-    def sums(self) -> str:
+    def sums(self) -> tuple[str, ...]:
         leaves = self.encodings.leaves
-        return f"{leaves.kind} {leaves.total}{' counted' if leaves.units.size else ''}"
+        kind = f"{leaves.kind} {leaves.total}{' counted' if leaves.units.size else ''}"
+        return (kind, f"{self.output} {leaves.total}")
 
     def smaller(self) -> tuple[str, ...]:
         return ("train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)",)

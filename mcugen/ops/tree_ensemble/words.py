@@ -10,6 +10,7 @@ from mcugen.ops.tree_ensemble.layout import Line
 Isa = Literal["thumb", "thumb2", "riscv", "xtensa"]
 NEAR_FEATURE = 32  # x[31] is the last that a short load reaches
 REACH = {"thumb": 250, "thumb2": 250, "riscv": 4_000, "xtensa": 2_000}  # bytes that a short conditional jump reaches
+FEW = 4  # leaves of so few codes share their code with others
 CODES = {"thumb": (255, 510), "thumb2": (255,), "riscv": (31, 2_047), "xtensa": (95, 2_047)}  # of each length of code
 SPLIT, LEAF = 18, 4  # bytes, about
 
@@ -19,13 +20,17 @@ def part_features(part: list[Line], isa: Isa) -> Iterator[str]:
     yield "function"
     place = _places(part)
     leaves = [line.code for line in part if line.feature < 0 and line.part < 0]
-    yield from ("leaf" for _ in leaves)
+    yield from (f"leaf {_size(code, isa)}" for code in leaves)
+    few = len({*leaves})
+    yield from (f"one of {few}" for _ in leaves if few <= FEW)
+    ends = [line.feature < 0 for line in part]
+    yield from ("pair" for i, line in enumerate(part) if not ends[i] and ends[i + 1] and ends[line.target])
     yield from (f"codes {_size(code, isa)}" for code in {*leaves})
     splits = [(here, line) for here, line in zip(place, part, strict=True) if line.feature >= 0]
     yield from ("jump" for line in part if line.feature < 0 and line.part >= 0)
     yield from ("literal" for _ in {line.bits for _, line in splits if not is_immediate(line.bits, isa)})
     yield from (f"missing {kind}" for kind in {_kind(line) for _, line in splits})
-    tested = _tested_above(part)
+    above = _above(part)
     for i, line in enumerate(part):
         if line.feature < 0:
             continue
@@ -37,8 +42,10 @@ def part_features(part: list[Line], isa: Isa) -> Iterator[str]:
             yield "immediate"
         if place[line.target] - place[i] > REACH[isa]:
             yield "long"
-        if line.feature in tested[i]:
+        if line.feature in above[i][0]:
             yield "again"
+        if line.feature in above[i][1]:
+            yield f"number {kind}"
 
 
 def is_immediate(bits: int, isa: Isa) -> bool:
@@ -67,13 +74,16 @@ def _places(part: list[Line]) -> list[int]:
     return place
 
 
-def _tested_above(part: list[Line]) -> list[frozenset[int]]:
-    """For every line the features that the splits above it have loaded already."""
-    found: list[frozenset[int]] = [frozenset()] * len(part)
+def _above(part: list[Line]) -> list[tuple[frozenset[int], frozenset[int]]]:
+    """For every line the features that splits above it have loaded, and those that are known to be numbers since."""
+    nothing = frozenset[int]()
+    found = [(nothing, nothing)] * len(part)
     for i, line in enumerate(part):
         if line.feature >= 0:
-            below = found[i] | {line.feature}
-            found[i + 1] = found[line.target] = below
+            loaded, numbers = found[i]
+            loaded, known = loaded | {line.feature}, numbers | {line.feature}
+            found[i + 1] = (loaded, known if line.missing == "R" else numbers)
+            found[line.target] = (loaded, known if line.missing == "L" else numbers)
     return found
 
 

@@ -1,0 +1,166 @@
+"""Fits what a sketch takes around its model: `python benchmarks/firmware.py` writes mcugen/report/firmware.json.
+
+Builds, through PlatformIO with mcugen's own platforms, an empty sketch and the generated sketches of models of every kind
+for a board of each architecture. What an ELF has beside the empty sketch and the model's symbols is the sketch's: its
+weights are fitted by least squares to the features of mcugen/report/firmware.py. A few minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_iris,
+    load_wine,
+    make_classification,
+    make_regression,
+)
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+import mcugen
+from mcugen.boards import Board, load_board
+from mcugen.compile import Compiled
+from mcugen.deploy import build, sample_row
+from mcugen.interface import label_function
+from mcugen.report.firmware import FILE, Facts, facts_of, label_kind
+from mcugen.targets import elf, toolchain_for
+
+BOARDS = {
+    "avr": ("uno", "mega2560", "leonardo"),
+    "cortex-m0plus": ("metro_m0",),
+    "cortex-m3": ("bluepill_f103c8",),
+    "cortex-m4f": ("feather_nrf52840",),
+    "cortex-m7": ("teensy40",),
+    "riscv32": ("esp32c3",),
+}
+EMPTY = "#include <Arduino.h>\n\nvoid setup() {\n  Serial.begin(115200);\n}\n\nvoid loop() {\n}\n"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A sketch that was built: its facts, what of its ELF is neither the empty sketch's nor the model's, and its label code."""
+
+    what: str
+    facts: Facts
+    flash: int
+    ram: int
+    label: tuple[str, int] | None
+
+
+def models() -> Iterator[tuple[str, Any, str, bool]]:
+    """Fitted models of every kind and label: a name, the model, its output, and whether the sketch has a row to try."""
+    iris, wine, cancer = (load(return_X_y=True) for load in (load_iris, load_wine, load_breast_cancer))
+    made = make_classification(300, 48, n_informative=12, n_classes=6, random_state=3)
+    small = make_classification(
+        300, 5, n_informative=4, n_redundant=0, n_classes=3, n_clusters_per_class=1, random_state=4
+    )
+    words = np.array(["low", "middle", "very high"])
+    for number, (x, y) in enumerate((iris, wine, cancer, made, small)):
+        tree = DecisionTreeClassifier(max_depth=4, random_state=0)
+        forest = RandomForestClassifier(4 + 3 * number, max_depth=4, random_state=0)
+        weighted = ExtraTreesClassifier(
+            5, max_depth=4, class_weight={c: 1 + c**0.5 for c in np.unique(y)}, random_state=0
+        )
+        yield "t", tree.fit(x, y), "label", False
+        yield "shares", forest.fit(x, y), "label", bool(number % 2)
+        yield "weights", weighted.fit(x, y), ("label", "proba")[number % 2], not number % 2
+        yield "probabilities", RandomForestClassifier(6, max_depth=4, random_state=1).fit(x, y), "proba", number == 3
+    for name, scale in (("bytes", 7), ("shorts", 300), ("longs", 70_000), ("wides", 7_000_000_000)):
+        yield (
+            name,
+            RandomForestClassifier(5, random_state=0).fit(small[0], small[1] * scale - 1),
+            "label",
+            name == "longs",
+        )
+    for output in ("label", "proba"):
+        for x, y in (iris, small):
+            yield "words", RandomForestClassifier(5, max_depth=4, random_state=0).fit(x, words[y]), output, False
+    x, y = load_diabetes(return_X_y=True)
+    yield "number", DecisionTreeRegressor(max_depth=5, random_state=0).fit(x, y), "value", False
+    yield "numbers", RandomForestRegressor(5, max_depth=4, random_state=0).fit(x, y), "value", True
+    x, y = make_regression(300, 20, random_state=3)
+    yield "wholes", RandomForestRegressor(9, max_depth=4, random_state=0).fit(x, np.round(y)), "value", False
+    spread = np.exp(9 * np.random.default_rng(0).standard_normal(len(x)))
+    yield "spread", RandomForestRegressor(3, max_depth=4, random_state=0).fit(x, spread), "value", False
+
+
+def empty(board: Board, folder: Path) -> elf.Usage:
+    """What a sketch that only opens Serial takes."""
+    iris = load_iris(return_X_y=True)
+    compiled = mcugen.compile(DecisionTreeClassifier().fit(*iris), board=board.name, name="empty", check_answers=False)
+    compiled.write(folder, "platformio")
+    (folder / "src" / "main.cpp").write_text(EMPTY)
+    return elf.usage(toolchain_for(board).build(folder, board, "empty").elf)
+
+
+def built(board: Board, none: elf.Usage, folder: Path) -> Iterator[Built]:
+    """Every model's sketch on a board whose empty sketch takes `none`."""
+    for what, model, output, tried in models():
+        compiled = mcugen.compile(model, board.name, name=what, output=output, check_fit=False, check_answers=False)
+        row = sample_row(compiled, None) if tried else None
+        done = build(compiled, folder, row)
+        flash, ram = done.flash - none.flash - done.model_flash, done.ram - none.ram - done.model_ram
+        yield Built(what, facts_of(compiled.module, sample=tried), flash, ram, label_code(compiled, done.elf))
+
+
+def label_code(compiled: Compiled, program: Path) -> tuple[str, int] | None:
+    """The kind of a model's function for labels and the bytes of its code; None where it is inlined."""
+    labels, name = label_function(compiled.module), f"{compiled.module.name}_label"
+    found = [s.size for s in elf.symbols(program) if s.name == name]
+    return (label_kind(labels), found[0]) if labels and found else None
+
+
+def fitted(found: Sequence[Built], figure: str) -> dict[str, float]:
+    """The weights of flash or RAM."""
+    names = sorted({name for one in found for name in getattr(one.facts, figure)})
+    matrix = np.array([[getattr(one.facts, figure).get(name, 0.0) for name in names] for one in found])
+    ridge = 1e-3 * np.eye(len(names))
+    known = np.array([getattr(one, figure) for one in found], float)
+    weights, *_ = np.linalg.lstsq(
+        np.concatenate([matrix, ridge]), np.concatenate([known, np.zeros(len(names))]), rcond=None
+    )
+    off = np.abs(matrix @ weights - known)
+    worst = found[int(off.argmax())].what
+    print(
+        f"  {figure}: {len(found)} sketches of {known.min():.0f} to {known.max():.0f} B: mean {off.mean():.1f} B off, worst {off.max():.0f} B ({worst})"
+    )
+    return {name: round(float(w), 2) for name, w in zip(names, weights, strict=True)}
+
+
+def weights(arch: str, folder: Path) -> Mapping[str, Any]:
+    """All that firmware.json says of an architecture; on AVR the empty sketch is the board's own framework share."""
+    found, none = [], elf.Usage(0, 0)
+    for name in BOARDS[arch]:
+        board = load_board(name)
+        none = empty(board, folder / f"{name}-empty")
+        print(f"{arch}, {name}: an empty sketch takes {none.flash:,} B of flash, {none.ram:,} B of RAM")
+        found += built(board, none, folder / name)
+    codes = {kind: size for one in found if one.label for kind, size in [one.label]}
+    return {
+        **({} if arch == "avr" else {"empty": {"flash": none.flash, "ram": none.ram}}),
+        "flash": fitted(found, "flash"),
+        "ram": fitted(found, "ram"),
+        "labels": codes,
+    }
+
+
+def main() -> None:
+    os.environ["MCUGEN_PLATFORMIO"] = "system"
+    with tempfile.TemporaryDirectory() as folder:
+        made = {arch: weights(arch, Path(folder)) for arch in BOARDS}
+    FILE.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
+    print(f"written: {FILE.name}")
+
+
+if __name__ == "__main__":
+    main()
