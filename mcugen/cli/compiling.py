@@ -42,8 +42,12 @@ def fit(
 ) -> None:
     """Say which boards MODEL fits, before anything is built.
 
-    Flash, RAM and time of every board that comes with mcugen, estimated, beside what the board has free. Ends with 3
-    where it fits none.
+    Flash, RAM and time of every board that comes with mcugen, estimated. What the model takes (flash: code and
+    tables; RAM: its data, the caller's row and answers, the deepest stack) is compared with what the framework of
+    PlatformIO's registry leaves of the board; where that is not known, with what mcugen's own leaves, and the verdict
+    is "unknown". --json also has the whole firmware, framework and sketch included, as `mcugen build` links it with mcugen's
+    own platform: flash, and static RAM without the stack. Cycles are AVR's; on Cortex-M and RISC-V they are instructions,
+    and the time is at one a cycle. Ends with 3 where it fits none.
     """
     from mcugen.fit import fit as judge
     from mcugen.frontends import read

@@ -66,7 +66,7 @@ def run(session: Session, /, data: Path | None, folder: Path | None, **asked: An
     serial = done.serial.decode("utf-8", "replace").replace("\r\n", "\n")
     session.say(serial.rstrip("\n"))
     session.say(
-        f"\n{done.cycles:,} cycles in all; at most {done.sram_peak:,} of {board.ram:,} B of RAM in use (measured)"
+        f"\n{done.cycles:,} {toolchain_for(board).unit} in all; at most {done.sram_peak:,} of {board.ram:,} B of RAM in use (measured)"
     )
     session.put(
         serial=serial, cycles=done.cycles, sram_peak={"value": done.sram_peak, "unit": "B", "source": "measured"}

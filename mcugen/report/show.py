@@ -178,10 +178,7 @@ def verdicts(found: Iterable[Verdict]) -> Table:
     return made
 
 
-_FIT = (
-    "estimated: needed/free beside the board's framework; cycles are instructions but for AVR, "
-    "ms at one instruction a cycle"
-)
+_FIT = "estimated: needed/free beside the board's framework\ncycles: instructions where not AVR; ms at one a cycle"
 _STYLES = {True: None, None: "yellow", False: "red"}
 
 
