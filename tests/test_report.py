@@ -17,9 +17,11 @@ from mcugen.diagnostics import McugenError
 from mcugen.fit import fit, judge
 from mcugen.frontends import read
 from mcugen.report import require_fit
+from mcugen.report.firmware import empty_share, sketch_share
 from mcugen.report.html import MARK, page, write_page
 from mcugen.report.json import as_dict
 from mcugen.report.show import budget, counted, report_tables
+from mcugen.targets import toolchain_for
 from mcugen.targets.toolchain import Build
 
 
@@ -104,6 +106,77 @@ def test_counted() -> None:
         "2,000 classes",
         "0 near ties",
     ]
+
+
+# --- cycles and instructions
+
+
+def test_the_unit_is_what_the_simulator_counts(forest: RandomForestClassifier) -> None:
+    for verdict in fit(read(forest)):
+        assert verdict.report
+        found = as_dict(verdict.report, verdict.board)
+        if not verdict.board.simulator:
+            continue
+        unit = toolchain_for(verdict.board).unit
+        assert found["cycles"]["unit"] == found["layers"][0]["cycles"]["unit"] == unit
+        assert found["time"]["assumes"] == ("" if unit == "cycles" else "one instruction a cycle")
+
+
+def test_instructions_are_said_to_be_taken_as_cycles(forest: RandomForestClassifier) -> None:
+    compiled = compile(forest, board="pico", check_answers=False)
+    board = compiled.target.board
+    for text in (rendered(*report_tables(compiled.report, board)), page(compiled.report, board)):
+        assert "instructions" in text
+        assert "at 133 MHz and one instruction a cycle" in text
+    assert "instructions per call" in compiled.report.facts()
+
+
+def test_what_nothing_counts_is_unknown(forest: RandomForestClassifier) -> None:
+    compiled = compile(forest, board="esp32dev", check_answers=False)
+    board = compiled.target.board
+    found = as_dict(compiled.report, board)
+    assert found["cycles"] == {"value": None, "unit": "cycles", "source": "unknown"}
+    assert found["time"]["value"] is None
+    assert {form["cycles"] for form in found["layers"][0]["others"]} == {None}
+    assert found["firmware"]["flash"]["value"] is None
+    for text in (rendered(*report_tables(compiled.report, board)), page(compiled.report, board)):
+        assert "unknown" in text
+        assert " ms at " not in text
+
+
+# --- the whole firmware
+
+
+def test_the_firmware_is_framework_sketch_and_model(compiled: Compiled) -> None:
+    report, board = compiled.report, compiled.target.board
+    sketch = sketch_share(compiled.module, board.arch)
+    assert sketch.flash is not None
+    assert board.framework_flash is not None
+    assert report.firmware.flash.value == board.framework_flash + sketch.flash + report.flash.value
+    assert report.registry == replace(report.firmware, platform="registry")  # AVR's core is the same on both
+    limits = as_dict(report, board)["firmware"]
+    assert (limits["flash"]["limit"], limits["ram"]["limit"]) == (board.flash, board.ram)
+
+
+def test_a_row_to_try_takes_four_bytes_a_feature(compiled: Compiled) -> None:
+    board = compiled.target.board
+    without, with_one = (sketch_share(compiled.module, board.arch, sample=tried) for tried in (False, True))
+    assert without.flash is not None
+    assert with_one.flash is not None
+    assert with_one.flash >= without.flash + 4 * 4
+    assert with_one.ram == without.ram
+
+
+def test_beside_an_unknown_framework_a_model_is_judged_by_our_own(forest: RandomForestClassifier) -> None:
+    board = replace(load_board("pico"), framework_flash=None, framework_ram=None, measured="")
+    verdict = judge(read(forest), Target(board))
+    own = empty_share(board, "system")
+    assert verdict.report
+    assert own.flash is not None
+    assert verdict.report.flash_free == board.flash - own.flash
+    assert verdict.fits is None
+    assert not verdict.report.registry.flash.known
+    assert verdict.report.firmware.flash.known
 
 
 # --- the page
