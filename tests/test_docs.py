@@ -173,15 +173,16 @@ def benchmark_table() -> str:
     """The figures that benchmarks/trees.py keeps."""
     with (ROOT / "benchmarks" / "results" / "trees.csv").open() as file:
         results = list(csv.DictReader(file))
-    head = ("model", "by", "form", "cycles, mean", "worst", "flash", "RAM", "stack", "wrong")
+    head = ("core", "model", "by", "form", "a call takes", "worst", "flash", "RAM", "stack", "wrong")
     rows = [
         (
-            r["model"], r["tool"], r["form"], f"{float(r['cycles']):,.0f}", f"{int(r['worst']):,}",
+            r["core"], r["model"], r["tool"], r["form"],
+            f"{float(r['cycles']):,.0f} {r['unit']}", f"{int(r['worst']):,}",
             *(f"{int(r[key]):,} B" for key in ("flash", "ram", "stack")), f"{r['wrong']} of {r['rows']}",
         )
         for r in results
     ]  # fmt: skip
-    return _rows(head, *rows, right="   rrrrrr")
+    return _rows(head, *rows, right="    rrrrrr")
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
