@@ -49,7 +49,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Firmware:
-    """A whole program beside the board's memory: flash, and static RAM without the stack."""
+    """A whole program: flash, and static RAM without the stack.
+
+    Its sketch has no row to try when it starts, as `mcugen compile` without --data and `mcugen build` write it; `run` and
+    `flash` add one, 4 B of flash a feature and the call.
+    """
 
     platform: str
     flash: Figure
