@@ -232,10 +232,11 @@ def timed_line(timed: Timed) -> str:
 def boards_table(found: Iterable[Board]) -> Table:
     """The table of `mcugen boards`."""
     caption = "free: what an empty sketch with Serial leaves; unknown: free is at most that"
-    made = table("board", "MCU", "MHz>", "flash free>", "RAM free>", "free is", "simulator", "", caption=caption)
+    made = table("board", "MCU", "MHz>", "flash free>", "RAM free>", "free is", "sim", caption=caption)
     for board in found:
-        sizes = (_bytes(board.flash_free), _bytes(board.ram_free), board.framework_known)
-        row(made, board.name, board.mcu, f"{board.clock / 1e6:g}", *sizes, board.simulator or NONE, board.title)
+        clock = f"{board.clock / 1e6:g}" if board.flash < NO_LIMIT else NONE
+        sizes = (_kilobytes(board.flash_free), _kilobytes(board.ram_free), board.framework_known)
+        row(made, board.name, board.mcu, clock, *sizes, board.simulator or NONE)
     return made
 
 
@@ -246,6 +247,10 @@ def checks(found: Iterable[Check]) -> Table:
         text = check.found if check.found is not None else f"missing: {check.install}"
         row(made, check.name, check.use, text, style=None if check.found is not None else "red")
     return made
+
+
+def _kilobytes(count: int) -> str:
+    return f"{count / 1024:,.1f} KiB" if count < NO_LIMIT else "no limit"
 
 
 def _bytes(count: int) -> str:

@@ -22,6 +22,7 @@ CODE = ("-Os", "-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
 FAR_TABLE = re.compile(r"_far_\d+(\.|$)")
 NEAR = 1 << 16  # what a 16-bit address reaches: every table must end below
 QUIET_SECONDS = 2.0  # of simulated time without a byte: the sketch has answered everything
+NATIVE_USB = ("atmega32u4",)
 _ENDLESS = 1 << 62  # cycles: the simulator's limit in seconds decides
 
 
@@ -43,6 +44,12 @@ class Avr(Alone):
         quiet = int(QUIET_SECONDS * board.clock)
         done = simulate(program, mcu=board.mcu, freq=board.clock, uart_in=rows, quiet=quiet, lines=True, limit=_ENDLESS)
         _check_end(done, ("quiet", "sleep", "exit"))
+        if not done.serial and board.mcu in NATIVE_USB:
+            raise error(
+                "E0901",
+                f"nothing came: Serial of the {board.title} is its USB, which the simulator does not have",
+                help="`mcugen verify --on simulator` runs the model without a sketch; Serial1 is simulated",
+            )
         return Run(done.serial, done.total_cycles, done.sram_peak)
 
     def flash(self, project: Path, board: Board, port: str) -> str:

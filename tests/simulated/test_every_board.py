@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 import mcugen
 from mcugen.boards import all_boards, load_board
 from mcugen.deploy import build, row_text, sample_row
+from mcugen.diagnostics import McugenError
 from mcugen.targets import toolchain_for
 
 Require = Callable[..., None]
@@ -45,6 +46,8 @@ def test_the_sketch_builds_and_answers(
     assert 0 < built.flash < board.flash
     assert 0 < built.ram < board.ram - board.stack_reserve
     if name == "leonardo":  # its Serial is USB, and nothing is at the other end in simavr
+        with pytest.raises(McugenError, match=r"E0901.*USB"):
+            toolchain_for(board).run(built.elf, board, row_text(ROWS))
         return
     done = toolchain_for(board).run(built.elf, board, row_text(ROWS))
     said = re.findall(r"^(?:sample row: )?(\d+)\s+\(", done.serial.decode(), re.MULTILINE)
