@@ -64,6 +64,7 @@ class Report:
     ram_free: int
     firmware: Firmware
     registry: Firmware
+    sketch_fits: bool | None  # the whole program with the board's framework; None where a share of it is not known
     memory: dict[str, Any] = field(hash=False)
     layers: tuple[Layer, ...] = ()
 
@@ -104,6 +105,7 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
     tables = sum(v.type.nbytes for v in graph.of(Storage.CONST)) + (label_bytes(labels, board) if labels else 0)
     flash = sum(c.flash for c in costs) + tables
     copied = flash if board.copied else 0
+    program = whole(module, board, flash, static, "registry")
     free = empty_share(board, "system" if board.framework_known == "unknown" else "registry")
     return Report(
         model=module.name,
@@ -124,10 +126,18 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         flash_free=board.flash - (free.flash or 0),
         ram_free=board.ram - (free.ram or 0) - board.stack_reserve,
         firmware=whole(module, board, flash, static),
-        registry=whole(module, board, flash, static, "registry"),
+        registry=program,
+        sketch_fits=_has_room(program, board, stack + copied),
         memory=_memory(memory, module),
         layers=tuple(_layers(module, memory, target)),
     )
+
+
+def _has_room(program: Firmware, board: Board, stack: int) -> bool | None:
+    """Whether a whole program leaves the stack its room; None where its size is not known."""
+    if not (program.flash.known and program.ram.known):
+        return None
+    return program.flash.value <= board.flash and program.ram.value + stack + board.stack_reserve <= board.ram
 
 
 def _unit(board: Board) -> str:

@@ -72,6 +72,7 @@ def of_verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "board": verdict.board.name,
         "fits": verdict.fits,
+        "sketch_fits": verdict.report.sketch_fits if verdict.report else None,
         "problems": [d.message for d in verdict.problems],
         "report": as_dict(verdict.report, verdict.board) if verdict.report else None,
     }

@@ -195,6 +195,8 @@ def _verdict(one: Verdict) -> str:
     short = {"E0501": "RAM", "E0502": "flash"}
     if one.problems:
         return f"no: {', '.join(dict.fromkeys(short.get(d.code, d.message) for d in one.problems))}"
+    if one.report and one.fits and one.report.sketch_fits is False:
+        return "fits, but not with mcugen's sketch around it"
     return "fits" if one.fits else "unknown: the framework's share is not known, free is beside mcugen's own"
 
 

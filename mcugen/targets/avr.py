@@ -41,8 +41,8 @@ class Avr(Alone):
 
     def run(self, program: Path, board: Board, rows: bytes = b"") -> Run:
         """The firmware under simavr, from reset until it has answered all of `rows` and is silent. E0702 for a crash."""
-        quiet = int(QUIET_SECONDS * board.clock)
-        done = simulate(program, mcu=board.mcu, freq=board.clock, uart_in=rows, quiet=quiet, lines=True, limit=_ENDLESS)
+        quiet, sent = int(QUIET_SECONDS * board.clock), b"" if board.mcu in NATIVE_USB else rows
+        done = simulate(program, mcu=board.mcu, freq=board.clock, uart_in=sent, quiet=quiet, lines=True, limit=_ENDLESS)
         _check_end(done, ("quiet", "sleep", "exit"))
         if not done.serial and board.mcu in NATIVE_USB:
             raise error(
