@@ -237,3 +237,16 @@ def test_a_model_that_no_table_of_the_board_can_hold(
     verdict = judge(read(forest), Target(load_board("uno")))
     assert verdict.report is None
     assert [d.code for d in verdict.problems] == ["E0303"]
+
+
+def test_where_the_model_fits_but_not_the_sketch_around_it(forest: RandomForestClassifier) -> None:
+    source, uno = read(forest, name="forest"), load_board("uno")
+    assert judge(source, Target(uno)).report.sketch_fits is True
+    assert judge(source, Target(load_board("esp32dev"))).report.sketch_fits is None
+    alone = judge(source, Target(uno)).report.flash.value
+    found = judge(source, Target(replace(uno, flash=uno.framework_flash + alone + 500)))
+    assert found.fits
+    assert found.report.sketch_fits is False
+    taken = judge(source, Target(uno)).report.registry.ram.value + judge(source, Target(uno)).report.stack.value
+    assert judge(source, Target(replace(uno, ram=taken + uno.stack_reserve))).report.sketch_fits is True
+    assert judge(source, Target(replace(uno, ram=taken + uno.stack_reserve - 1))).report.sketch_fits is False
