@@ -94,6 +94,8 @@ def c_array(values: Iterable[object], spec: str = "d", indent: int = 4, columns:
 def _element(value: object, spec: str) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, int):  # what nearly all are; the next question takes long
+        return _integer(value, spec)
     if isinstance(value, SupportsIndex):  # NumPy's integers too
         return _integer(int(value), spec)
     return c_lit(value)  # type: ignore[arg-type]

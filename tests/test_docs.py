@@ -132,7 +132,9 @@ def boards_table() -> str:
 
 
 SIMULATORS = {"simavr": "simavr", "qemu": "QEMU", "": "-"}
-FLASHED = ("uno", "nano", "mega2560")  # tests/simulated/test_device_commands.py: through their real bootloaders
+# tests/simulated/test_link_on_boards.py: flashed through their real bootloaders, and rows over a garbling serial line
+FLASHED = ("uno", "nano", "mega2560")
+TALKED_TO = (*FLASHED, "feather_nrf52840", "metro_m0", "bluepill_f103c8", "esp32c3")
 PAGES = {
     "nordicnrf52": "nrf52",
     "atmelsam": "samd",
@@ -144,16 +146,17 @@ PAGES = {
 
 def verification_table() -> str:
     """How each board is verified, from its file and from the targets that there are."""
-    head = ("board", "MCU", "core", "PlatformIO", "sketch built by", "runs on", "flashed", "page")
+    head = ("board", "MCU", "core", "PlatformIO", "sketch built by", "runs on", "flashed", "rows over serial", "page")
     rows = [
         (
             f"`{b.name}`", b.mcu, b.arch, b.platformio.platform, *_built_and_run(b),
-            "in simulation, real bootloader" if b.name in FLASHED else "no", f"[{page}]({page}.md)",
+            "in simulation, real bootloader" if b.name in FLASHED else "no",
+            "in simulation" if b.name in TALKED_TO else "no", f"[{page}]({page}.md)",
         )
         for b in all_boards() if b.platformio
         for page in [_page(b.platformio.platform.partition("@")[0])]
     ]  # fmt: skip
-    return _rows(head, *rows, right="        ")
+    return _rows(head, *rows, right="         ")
 
 
 def _page(platform: str) -> str:
