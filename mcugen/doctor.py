@@ -127,12 +127,15 @@ def _cross(prefix: str, *flags: str) -> Callable[[], str | None]:
     """The version of a cross compiler that links a program with its C library: each can be there without the other."""
 
     def find() -> str | None:
+        from mcugen.targets.alone import OLDEST
+
         name = f"{prefix}gcc"
         with tempfile.TemporaryDirectory(prefix="mcugen-doctor-") as folder:
             source = Path(folder) / "check.c"
             source.write_text("#include <stdlib.h>\n#include <string.h>\nint main(void) { return abs(1); }\n")
             linked = _said([name, *flags, "-c", str(source), "-o", f"{folder}/check.o"], whole=True)
-        return _program(name, "-dumpversion") if linked is not None else None
+        version = _program(name, "-dumpversion") if linked is not None else None
+        return version if version and int(version.partition(".")[0]) >= OLDEST[name] else None
 
     return find
 

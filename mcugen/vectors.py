@@ -78,11 +78,12 @@ def _values(reference: Reference, x: Floats, share: npt.NDArray[np.float64]) -> 
         values = reference.values(x)
         single = values.astype(np.float32)
     size, tiny = np.abs(values), float(np.finfo(np.float32).tiny)
-    solid = (reference.rounding <= SOLID * size) & ((size >= tiny) | (size == 0))
+    blurred = reference.rounding(x)
+    solid = (blurred <= SOLID * size) & ((size >= tiny) | (size == 0))
     enough = np.count_nonzero(solid) >= FEWEST
     usable = np.flatnonzero(np.isfinite(single) & (solid | (not enough)))
     chosen = usable[_spread(values[usable], share[usable], _count(x, 4))]
-    rounding = 0.0 if enough else reference.rounding + tiny
+    rounding = 0.0 if enough else float(blurred[chosen].max(initial=0.0)) + tiny
     return Vectors(x[chosen], None, single[chosen], rounding) if len(chosen) else None
 
 

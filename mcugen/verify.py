@@ -134,7 +134,7 @@ def _differences(module: Module, reference: Reference, x: Array, found: Sequence
         values = reference.values(x)
         limit = np.maximum(np.abs(values), float(np.finfo(np.float32).tiny))
         off = np.abs(found[0].astype(np.float64) - values)
-        errors = np.maximum(off - reference.rounding, 0.0) / limit  # NaN stays NaN, and is wrong
+        errors = np.maximum(off - reference.rounding(x), 0.0) / limit  # NaN stays NaN, and is wrong
         return (
             ~(errors <= TOLERANCE),
             errors,

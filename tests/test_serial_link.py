@@ -468,3 +468,73 @@ def test_the_firmware_travels(tmp_path: Path) -> None:
         shutil.which("gcc") is None
         or not subprocess.run(["gcc", "-std=c99", "-fsyntax-only", tmp_path / "mcugen_link.c"], check=False).returncode
     )
+
+
+@dataclass
+class Chatty:
+    """A line on which every answer comes with text before and behind it in one read, as over USB."""
+
+    board: Board
+
+    def write(self, data: bytes) -> None:
+        self.board.write(data)
+
+    def read(self, seconds: float) -> bytes:
+        came = self.board.read(seconds)
+        while came and self.board.wire:  # all that is on its way, as one piece
+            came += self.board.read(0.05)
+        return b"free RAM: 1024\r\n" + came + b"still here\r\n" if came else came
+
+
+def test_text_around_every_answer_costs_time_and_no_rows(library: ctypes.CDLL) -> None:
+    board = Board(library)
+    numbers, shifts = rows(20)
+    session = Session(Chatty(board), HASH, clock=lambda: board.now)
+    for x, s, wanted in zip(numbers, shifts, expected(numbers, shifts), strict=True):
+        assert session.predict(x.tobytes() + s.tobytes()).outputs == wanted
+
+
+class Liar:
+    """A board that says what it likes: its greeting, and that a prediction took 71 minutes; then it is silent."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self.greeting, self.now, self.runs = greeting, 0.0, 0
+        self.said = b""
+
+    def write(self, data: bytes) -> None:
+        found = unframe(data[1:-1])
+        assert found is not None
+        kind, number, _ = found
+        answers = {HELLO: (GREETING, self.greeting), PUT: (ACK, b"")}
+        if kind == RUN:
+            self.runs += 1
+            answers[RUN] = (DONE, struct.pack("<II", 0xFFFFFFFF, zlib.crc32(bytes(4))) + bytes(4))
+        if self.runs < 2 and kind in answers:
+            self.said += frame(answers[kind][0], number, answers[kind][1])
+
+    def read(self, seconds: float) -> bytes:
+        self.now += 0.001 if self.said else seconds
+        came, self.said = self.said, b""
+        return came
+
+
+def greeting(inputs: int) -> bytes:
+    return struct.pack("<B8sIIB", 1, HASH, inputs, 4, 48)
+
+
+def test_what_a_board_says_of_its_time_is_not_waited_for() -> None:
+    liar = Liar(greeting(4))
+    session = Session(liar, HASH, clock=lambda: liar.now)
+    assert session.predict(bytes(4)).microseconds == 0xFFFFFFFF
+    with pytest.raises(McugenError) as caught:
+        session.predict(b"1234")
+    assert code_of(caught) == "E0705"
+    assert liar.now < 300
+
+
+@pytest.mark.parametrize("said", [greeting(0), greeting(17), greeting(2**32 - 1), greeting(4)[:1], greeting(4) + b"x"])
+def test_a_greeting_that_does_not_go_with_the_model(said: bytes) -> None:
+    liar = Liar(said)
+    with pytest.raises(McugenError) as caught:
+        Session(liar, HASH, clock=lambda: liar.now).predict(bytes(4))
+    assert code_of(caught) == "E0706"

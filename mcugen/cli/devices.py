@@ -137,7 +137,8 @@ def simulate(session: Session, elf: Path, board: str) -> None:
 
     found = load_board(board)
     if not elf.is_file():
-        raise error("E0101", f"there is no program {elf}", help=nearest_file(elf))
+        help = "give the ELF file of a program" if elf.exists() else nearest_file(elf)
+        raise error("E0101", f"{elf} is no file" if elf.exists() else f"there is no program {elf}", help=help)
     with session.working(f"running on a simulated {found.title}"):
         done = toolchain_for(found).run(elf, found)
     session.say(done.serial.decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n"))
@@ -148,18 +149,21 @@ def simulate(session: Session, elf: Path, board: str) -> None:
     epilog="Example: mcugen pio test -d digits-uno -e native",
 )
 @options.debug
+@click.option("--board", "-b", metavar="FILE", help="The TOML file of a board of your own, which the project is for.")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
-def pio(args: tuple[str, ...]) -> None:
+def pio(board: str | None, args: tuple[str, ...]) -> None:
     """Call PlatformIO as mcugen does.
 
     With its registry's platforms where the registry answers, else with mcugen's own over the system's tools, for the
     project in this folder or in the one after -d. ARGS and the exit code are PlatformIO's.
     """
+    from mcugen.boards import load_board
     from mcugen.targets.platformio import call_pio, choose_platform, project_platform
 
+    own = load_board(board) if board else None
     platform = choose_platform(project_platform(_project(args)))
     click.echo(f"PlatformIO with the {platform} platform", err=True)
-    raise click.exceptions.Exit(call_pio(args, platform))
+    raise click.exceptions.Exit(call_pio(args, platform, own))
 
 
 COMMANDS = (build, run, flash, monitor, simulate, pio)

@@ -34,9 +34,8 @@ class Reference(Protocol):
         """A regressor's predictions, (rows,)."""
         ...
 
-    @property
-    def rounding(self) -> float:
-        """How far a prediction may be off by the model's own float64 sums: where numbers cancel, nothing but that is left."""
+    def rounding(self, rows: Array) -> npt.NDArray[np.float64]:
+        """How far each prediction may be off by the model's own float64 sums, (rows,): where numbers cancel, nothing else is left."""
         ...
 
     def gaps(self, rows: Array) -> npt.NDArray[np.float64]:

@@ -172,7 +172,8 @@ class Session:
         """The outputs for a row: all inputs one after the other. E0703, E0705 where the board stops answering, E0706."""
         greeting = self.greeting or self.open()
         if len(row) != greeting.inputs:
-            raise ValueError(f"a row of {len(row)} bytes for a model that takes {greeting.inputs}")
+            message = f"the board takes rows of {greeting.inputs:,} bytes, the model has {len(row):,}"
+            raise error("E0706", message, help=self.flash_it)
         for _ in range(ATTEMPTS):
             self._bring(row)
             found = self._run(row, greeting)
@@ -198,11 +199,13 @@ class Session:
         """None where the board has another input by now, or lost its outputs before all of them came."""
         checks = CRC_SECONDS * (greeting.inputs + greeting.outputs)
         run = max(0.5, 2 * self.slow) if self._slowest is None else 1.5 * self._slowest
+        asked = self.clock()
         done = self._ask(RUN, DONE, struct.pack("<IB", crc32(row), self._piece), run + checks)
         if done is None or len(done) < 8:
             return None
         microseconds, check = struct.unpack_from("<II", done)
-        self._slowest = max(self._slowest or 0.0, microseconds / 1e6)
+        # no longer than it took here, whatever the board says: the next wait follows it
+        self._slowest = max(self._slowest or 0.0, min(microseconds / 1e6, self.clock() - asked))
         outputs = done[8:]
         while len(outputs) < greeting.outputs:
             size = min(self._piece, greeting.outputs - len(outputs))
@@ -232,6 +235,8 @@ class Session:
     def _checked(self, payload: bytes) -> Greeting:
         if payload[0] != VERSION or len(payload) != struct.calcsize(_GREETING):
             message = f"the board speaks version {payload[0]} of the protocol, this mcugen version {VERSION}"
+            if payload[0] == VERSION:
+                message = f"the board's greeting has {len(payload)} bytes instead of {struct.calcsize(_GREETING)}"
             raise error("E0706", message, help=self.flash_it)
         found = Greeting(*struct.unpack(_GREETING, payload))
         if found.hash != self.expected:
@@ -297,11 +302,14 @@ class Session:
         """
         self.line.write(frame(request, number, payload))
         for came in self._frames(self.clock() + seconds, restart):
-            if came is None:
+            damaged = False
+            for piece in came:
+                if piece is None:
+                    damaged = True
+                elif piece[1] == number and piece[0] >= 0x80:
+                    return piece[0], piece[2]
+            if damaged:
                 return None
-            kind, echoed, found = came
-            if echoed == number and kind >= 0x80:
-                return kind, found
         return None
 
     def _next(self) -> int:
@@ -312,8 +320,8 @@ class Session:
         """Seconds after which an answer that needs no run is late."""
         return max(0.02, 2 * max(self._quick)) if self._quick else self.patience.first
 
-    def _frames(self, until: float, restart: bool) -> Iterator[tuple[int, int, bytes] | None]:
-        """The whole frames that come until then, and None for what stood where a frame stands and is none."""
+    def _frames(self, until: float, restart: bool) -> Iterator[list[tuple[int, int, bytes] | None]]:
+        """What comes until then, read by read: whole frames, and None for what stood where a frame stands and is none."""
         while (left := until - self.clock()) > 0:
             came = self.line.read(left)
             self._heard += len(came)
@@ -321,9 +329,9 @@ class Session:
                 until = min(until, self.clock() + self.patience.first)
             *pieces, rest = (self._rest + came).split(b"\0")
             self._rest = rest[-_LONGEST:]
-            for piece in filter(None, pieces):
-                found = unframe(piece)
-                self._garbled += found is None
+            found = [unframe(piece) for piece in filter(None, pieces)]
+            self._garbled += found.count(None)
+            if found:
                 yield found
 
     def _listen(self, seconds: float) -> None:

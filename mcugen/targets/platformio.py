@@ -340,9 +340,10 @@ def _too_slow(process: subprocess.Popen[str], timeout: float, platform: str) -> 
     )
 
 
-def call_pio(args: Sequence[str], platform: str) -> int:
+def call_pio(args: Sequence[str], platform: str, board: Board | None = None) -> int:
     """`pio ARGS...` on this terminal, as long as it takes; its exit code. E0605 without PlatformIO.
 
+    board  one that does not come with mcugen, for "system"
     With the platform "system" it runs in our core folder. `mcugen` is on its PATH: tests in a simulator call it.
     """
     command = [find_pio().python, "-m", "platformio", *args]
@@ -350,7 +351,7 @@ def call_pio(args: Sequence[str], platform: str) -> int:
     if platform == "registry":
         return subprocess.call(command, env={**os.environ, "PATH": path})
     with _build_cache() as folder:
-        return subprocess.call(command, env={**system_environment(), **folder, "PATH": path})
+        return subprocess.call(command, env={**system_environment(board), **folder, "PATH": path})
 
 
 def project_platform(folder: Path) -> str:

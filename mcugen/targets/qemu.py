@@ -216,7 +216,10 @@ def plugin(qemu: str) -> Path | None:
 
 
 def _takes_plugins(qemu: str) -> bool:
-    done = subprocess.run([qemu, "--help"], capture_output=True, text=True, timeout=20, check=False)
+    try:
+        done = subprocess.run([qemu, "--help"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
     return "-plugin " in done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -98,6 +99,24 @@ def monitor(port: str) -> Iterator[str]:
             except OSError as problem:
                 raise unusable(port, [str(problem)]) from problem
             yield text.decode(errors="replace").rstrip("\r\n")
+
+
+def require_free(port: str) -> None:
+    """E0703 where the port is not there, or another program holds it: an uploader would talk into its conversation."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where a second program cannot open a port anyway
+        return
+    try:
+        file = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as problem:
+        raise unusable(port, [str(problem)]) from problem
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        raise unusable(port, ["another program holds it"]) from problem
+    finally:
+        os.close(file)
 
 
 def unusable(port: str, said: Sequence[str]) -> McugenError:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mcugen.boards import Board, all_boards
 from mcugen.diagnostics import McugenError, error
 from mcugen.targets import elf
 from mcugen.targets.platformio import PINNED, PioResult, choose_platform, run_pio
-from mcugen.targets.serial import unusable
+from mcugen.targets.serial import require_free, unusable
 from mcugen.targets.toolchain import Build
 
 BUILD_SECONDS = 600.0
+UPLOAD_SECONDS = 150.0  # the largest Mega's takes about 60
 
 
 def build(project: Path, board: Board, model: str) -> Build:
@@ -36,17 +40,30 @@ def firmware(project: Path, board: Board) -> Path:
 
 def upload(project: Path, board: Board, port: str) -> str:
     """`pio run -t upload`. E0703 without the port, E0704 with the uploader's words, E0602 where it does not even build."""
-    done = _pio(project, board, "-t", "upload", "--upload-port", port)
+    require_free(port)
+    try:
+        done = _pio(project, board, "-t", "upload", "--upload-port", port, timeout=UPLOAD_SECONDS)
+    except McugenError as late:
+        help = "check that the board is the one you named; press its reset button and try again"
+        message = f"{board.title} on {port} did not take the firmware in {UPLOAD_SECONDS:g} s"
+        raise error("E0704", message, help=help, notes=[n for d in late.diagnostics for n in d.notes]) from late
     if done.returncode != 0:
         raise too_large(done.output, board) or _upload_failed(done.output, board, port)
     return done.output
 
 
-def _pio(project: Path, board: Board, *args: str) -> PioResult:
+def _pio(project: Path, board: Board, *args: str, timeout: float = BUILD_SECONDS) -> PioResult:
+    """PlatformIO for the board's environment; with our platform where a registry that answered does not deliver."""
     pinned = board.platformio.platform if board.platformio else PINNED
     own = None if board in all_boards() else board
-    platform = choose_platform(pinned)
-    return run_pio(project, ["-e", board.name, *args], timeout=BUILD_SECONDS, platform=platform, board=own)
+    platform, whole = choose_platform(pinned), ["-e", board.name, *args]
+    if platform == "registry" and not os.environ.get("MCUGEN_PLATFORMIO") and board.arch != "xtensa":
+        with suppress(McugenError):  # it took too long
+            done = run_pio(project, whole, timeout=timeout, platform=platform)
+            if not _NO_REGISTRY.search(done.output):
+                return done
+        platform = "system"
+    return run_pio(project, whole, timeout=timeout, platform=platform, board=own)
 
 
 def model_part(program: Path, model: str) -> tuple[int, int]:
@@ -62,11 +79,17 @@ def model_part(program: Path, model: str) -> tuple[int, int]:
 
 def _build_failed(output: str) -> McugenError:
     said = _lines(output, _ERROR)
-    for line in said:
-        if missing := _NO_COMPILER.search(line):
-            name = missing.group(1)
-            help = "`mcugen doctor` says how to install it"
-            return error("E0601", f"{name} is not installed", help=help, notes=[line])
+    if _NO_REGISTRY.search(output):
+        help = "connect to the internet, or unset MCUGEN_PLATFORMIO: without the registry mcugen uses its own platform"
+        return error("E0605", "PlatformIO's registry does not answer", help=help, notes=said[:3])
+    if missing := _missing(said):
+        return missing
+    if unknown := re.search(r"Unknown board ID '([^']*)'", output):
+        help = (
+            "check `board` in the board file's [platformio]; without the registry mcugen's own platform for AVR knows the "
+            "boards that `mcugen boards` lists, and another needs a file in firmware/platformio/atmelavr/boards"
+        )
+        return error("E0602", f"PlatformIO's platform has no board '{unknown.group(1)}'", help=help)
     return error(
         "E0602",
         "PlatformIO could not build the project",
@@ -75,8 +98,20 @@ def _build_failed(output: str) -> McugenError:
     )
 
 
+def _missing(said: Sequence[str]) -> McugenError | None:
+    """E0601 where a program that PlatformIO calls is not there."""
+    for line in said:
+        if found := _NO_PROGRAM.search(line):
+            help = "`mcugen doctor` says how to install it"
+            return error("E0601", f"{found.group(1)} is not installed", help=help, notes=[line])
+    return None
+
+
 _ERROR = re.compile(r"error|undefined reference|Unknown|not found|No such file", re.IGNORECASE)
-_NO_COMPILER = re.compile(r"(?:sh: \d+: |sh: )((?:avr|arm-none-eabi|riscv64-unknown-elf)-[\w+-]+): .*not found")
+_NO_PROGRAM = re.compile(
+    r"\b(avrdude|(?:avr|arm-none-eabi|riscv64-unknown-elf)-[\w+-]+): (?:(?:command )?not found|No such file or directory)"
+)
+_NO_REGISTRY = re.compile(r"HTTPClientError|InternetConnectionError|InternetIsOffline|MirrorError")
 _OVERFLOW = re.compile(r"is greater than maximum allowed|not fit in region|overflowed by|is not within region")
 
 
@@ -137,6 +172,8 @@ def _upload_failed(output: str, board: Board, port: str) -> McugenError:
         title = board.title
         help = f"connect to the internet once: PlatformIO then downloads its own platform for the {title}; `mcugen verify --on simulator` works without"
         return error("E0704", f"this firmware for {title} runs in the simulator only: PlatformIO's registry did not answer", help=help)  # fmt: skip
+    if missing := _missing(uploading.splitlines()):
+        return missing
     if _PORT.search(uploading or output):
         return unusable(port, _lines(output, _PORT))
     said = [line for line in _lines(uploading, _UPLOADER) if line != "avrdude:" and "Thank you" not in line][-8:]
@@ -150,7 +187,7 @@ def _upload_failed(output: str, board: Board, port: str) -> McugenError:
 
 _SIMULATED = "this platform builds for the simulator"
 _PORT = re.compile(
-    r"can't open device|cannot open port|unable to open .*port|could not open port|Device or resource busy|"
+    r"can't open device|cannot open port|unable to open port|could not open port|Device or resource busy|"
     r"[Pp]lease specify `upload_port`"
 )
 _UPLOADER = re.compile(r"avrdude|signature|[Dd]ouble.check|[Ee]rror|[Ff]ail")

@@ -7,6 +7,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 import mcugen
+from mcugen.diagnostics import McugenError
 
 SPREADS = [0.5, 3, 7, 9, 12]
 
@@ -46,3 +47,17 @@ def test_both_signs_and_far_apart() -> None:
     c = mcugen.compile(model, board="host")
     assert c.verify().proven
     assert c.verify(x).proven
+
+
+@pytest.mark.parametrize(("most", "least"), [(1e20, 1e-18), (1e30, 1e-9), (1e38, 1e-3)])
+def test_numbers_too_far_apart_are_refused_and_never_passed(most: float, least: float) -> None:
+    """What the model's sum rounds in another row is no excuse for this one: each row has its own bound."""
+    x = np.random.default_rng(0).standard_normal((200, 3))
+    y = np.where(x[:, 0] > 0, most, np.where(x[:, 1] > 0, least, 3 * least))
+    model = RandomForestRegressor(3, random_state=0, bootstrap=False).fit(x, y)
+    with pytest.raises(McugenError, match="E0303"):
+        mcugen.compile(model, board="host")
+    near = RandomForestRegressor(3, random_state=0, bootstrap=False).fit(x, np.minimum(y, least * 1e25))
+    c = mcugen.compile(near, board="host")
+    assert c.verify(x).proven
+    np.testing.assert_allclose(c.predict(x), near.predict(x), rtol=1e-6)

@@ -64,11 +64,14 @@ class SklearnReference:
         """A regressor's predictions, (rows,) float64."""
         return self._answers(rows, lambda x: self._model.predict(x), lambda x: self._mean(x)[:, 0])
 
-    @property
-    def rounding(self) -> float:
-        """A bound of what float64 rounds in a sum over all trees, as part of the mean."""
-        largest = max(float(np.abs(tree.value).max()) for tree in self._trees)
-        return len(self._trees) * float(np.finfo(np.float64).eps) * largest
+    def rounding(self, rows: Array) -> Scores:
+        """A bound of what float64 rounds in each row's sum over all trees, as part of the mean, (rows,)."""
+        with np.errstate(over="ignore"):
+            x = np.ascontiguousarray(rows, dtype=np.float32)
+        total = np.zeros(len(x))
+        for tree in self._trees:
+            total += np.abs(tree.predict(x)[:, 0])
+        return total * float(np.finfo(np.float64).eps)
 
     def gaps(self, rows: Array) -> Scores:
         """How far the best class is ahead of the second, in mean probability, (rows,) float64; infinite without a second."""

@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.diagnostics import error
 from mcugen.ops.tree_ensemble.shares import encode_shares
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
@@ -30,6 +31,7 @@ Kind = Literal["class", "votes", "float", "numbers", "wide", "shares"]
 Codes = npt.NDArray[np.int32]
 EMPTY = np.zeros(0, np.int64)
 
+WIDE_DIGITS = 21  # binary digits that the least number keeps: it is off by 2**-21 = 4.8e-7 at most
 RELATIVE_ERROR = 2e-7  # what rounding numbers to integers may cost of the 1e-6 promised; float32 takes 2e-7 of the rest
 
 
@@ -128,6 +130,12 @@ def _numbers(trees: Trees, used: npt.NDArray[np.int32], values: npt.NDArray[np.f
 
 def _wide(values: npt.NDArray[np.float64], code: Codes, trees: int) -> Leaves:
     bits = 125 - frexp(float(np.abs(values).max()))[1] - trees.bit_length()
+    least = float(np.abs(values[values != 0]).min())
+    if frexp(least)[1] + bits < WIDE_DIGITS:
+        message = f"the leaves hold numbers from {least:.3g} to {np.abs(values).max():.3g}, too far apart for one sum"
+        raise error(
+            "E0303", message, help="scale the target, or fit on its logarithm; one tree alone holds any numbers"
+        )
     integers = [round(Fraction(value) * Fraction(2) ** bits) for value in values.tolist()]
     table = np.frombuffer(b"".join(i.to_bytes(16, "little", signed=True) for i in integers), np.uint8)
     return Leaves("wide", code, len(values), 0, table, 1, total=128, scale=2.0**-bits / trees)
