@@ -48,7 +48,7 @@ from mcugen.targets.link import (
     uncobs,
     unframe,
 )
-from mcugen.targets.serial import open_line
+from mcugen.targets.serial import open_line, require_free
 
 HASH, OTHER = bytes(range(8)), bytes(range(1, 9))
 NUMBERS, SHIFTS, SUMS, MICROSECONDS = 20, 3, 25, 1234  # of firmware/test/link_board.c
@@ -538,3 +538,18 @@ def test_a_greeting_that_does_not_go_with_the_model(said: bytes) -> None:
     with pytest.raises(McugenError) as caught:
         Session(liar, HASH, clock=lambda: liar.now).predict(bytes(4))
     assert code_of(caught) == "E0706"
+
+
+def test_an_uploader_keeps_off_a_port_in_use(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    _, other_end = pty.openpty()
+    port = os.ttyname(other_end)
+    require_free(port)
+    with open(port, "rb", buffering=0) as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(McugenError, match="another program") as caught:
+            require_free(port)
+        assert code_of(caught) == "E0703"
+    require_free(port)
+    with pytest.raises(McugenError, match="E0703"):
+        require_free(str(tmp_path / "none"))

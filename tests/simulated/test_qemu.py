@@ -24,6 +24,7 @@ from mcugen.diagnostics import McugenError
 from mcugen.targets import qemu, toolchain_for
 from mcugen.targets.bare import Bare
 from mcugen.targets.cores import CORES
+from mcugen.targets.link import HELLO, frame
 
 TOOLS = (
     "arm-none-eabi-gcc",
@@ -219,3 +220,17 @@ def test_a_compiler_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", f"{gcc.parent}:{os.environ['PATH']}")
     with pytest.raises(McugenError, match=r"E0601.*4\.6\.3 is too old"):
         toolchain(board).link([one.unit], board, tmp_path / "driver")
+
+
+def test_a_frame_voids_the_row_being_typed(require: Any, tmp_path: Path) -> None:
+    """Frames and text share the features: half a typed row is no row after a frame."""
+    require("platformio")
+    board, one = load_board("metro_m0"), compiled("metro_m0")
+    built = build(one, tmp_path)
+    with qemu.simulated_board(CORES[board.arch], built.elf) as there, serial.Serial(there.port, timeout=20) as line:
+        time.sleep(0.5)
+        line.reset_input_buffer()
+        line.write(b"5.1,3.5,1.4" + frame(HELLO, 1) + b",0.2\n")
+        assert b"error: a row has 4 numbers, this one 2" in line.read_until(b"this one 2")
+        line.write(row_text(IRIS[:1]))
+        assert line.read_until(b" us)").split()[-3] == str(one.predict(IRIS[:1])[0]).encode()
