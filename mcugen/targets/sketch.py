@@ -165,14 +165,14 @@ SMALLER = "compile with `--optimize size`, train a smaller model, or choose a la
 
 def _upload_failed(output: str, board: Board, port: str) -> McugenError:
     """E0703 or E0704 with the uploader's words; E0602 where it did not come to uploading."""
-    uploading = output.partition("\nUploading ")[2]
-    if not uploading and "Looking for upload port" not in output and not _PORT.search(output):
-        return _build_failed(output)
-    if _SIMULATED in uploading:
+    if _SIMULATED in output:  # its words and what PlatformIO says overtake each other
         title = board.title
         help = f"connect to the internet once: PlatformIO then downloads its own platform for the {title}; `mcugen verify --on simulator` works without"
         return error("E0704", f"this firmware for {title} runs in the simulator only: PlatformIO's registry did not answer", help=help)  # fmt: skip
-    if missing := _missing(uploading.splitlines()):
+    uploading = output.partition("\nUploading ")[2]
+    if not uploading and "Looking for upload port" not in output and not _PORT.search(output):
+        return _build_failed(output)
+    if missing := _missing(output.splitlines()):
         return missing
     if _PORT.search(uploading or output):
         return unusable(port, _lines(output, _PORT))
