@@ -176,12 +176,10 @@ def test_the_arduino_library_has_the_layout_of_the_specification() -> None:
     assert sorted(laid_out("arduino")) == [
         "README.md",
         "examples/Iris/Iris.ino",
-        "examples/Iris/mcugen_link.c",
-        "examples/Iris/mcugen_link.h",
+        *(f"examples/Iris/mcugen_link.{kind}" for kind in "ch"),
         "keywords.txt",
         "library.properties",
-        "src/iris.c",
-        "src/iris.h",
+        *(f"src/iris.{kind}" for kind in "ch"),
     ]
 
 
@@ -189,12 +187,10 @@ def test_the_other_forms() -> None:
     assert sorted(laid_out("platformio")) == [
         "README.md",
         "lib/iris/library.json",
-        "lib/iris/src/iris.c",
-        "lib/iris/src/iris.h",
+        *(f"lib/iris/src/iris.{kind}" for kind in "ch"),
         "platformio.ini",
         "src/main.cpp",
-        "src/mcugen_link.c",
-        "src/mcugen_link.h",
+        *(f"src/mcugen_link.{kind}" for kind in "ch"),
     ]
     assert sorted(laid_out("c")) == ["README.md", "iris.c", "iris.h"]
     assert sorted(layout(module(), {"iris.h": "x\n"}, HOST, "header")) == ["README.md", "iris.h"]

@@ -78,7 +78,7 @@ def run_sketch(core: Core, program: Path, rows: bytes) -> Run:
         if not counted.is_file():
             return Run(serial, 0, 0)
         (instructions, lowest), _ = _counted(counted)
-        top = _symbol(program, "_stack_top")
+        top = elves.address(program, "_stack_top")
         return Run(serial, instructions, elves.usage(program).ram + max(0, top - lowest))
 
 
@@ -239,11 +239,7 @@ def _counting(core: Core, program: Path, out: Path) -> list[str]:
     counter = plugin(core.qemu[0])
     if counter is None:
         return []
-    return ["-plugin", f"{counter},marks={core.marks},stack={_symbol(program, '_bss_end')},out={out}"]
-
-
-def _symbol(program: Path, name: str) -> int:
-    return elves.address(program, name)
+    return ["-plugin", f"{counter},marks={core.marks},stack={elves.address(program, '_bss_end')},out={out}"]
 
 
 def _counted(file: Path) -> tuple[tuple[int, int], list[tuple[int, int]]]:

@@ -1,7 +1,7 @@
 """What can be said of the ESP32's C without a compiler for its core: it compiles for an older Xtensa, and has the right types.
 
 gcc for the lx106 (ESP8266) makes code of it, by another calling convention and without a unit for floats. clang knows the
-ESP32 in its front end alone: types, sizes and warnings, no machine code. Both have no C library: string.h is made here.
+ESP32 in its front end alone: types, sizes and warnings, no machine code. Both have no C library: firmware/freestanding stands in.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier, Random
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from tools import require, tool
 
+import mcugen
 from mcugen.boards import Target, all_boards, load_board
+from mcugen.data import firmware_dir
+from mcugen.deploy import build
+from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends.sklearn import read_estimator
 from mcugen.memory.plan import plan
+from mcugen.targets.host import STRICT
+from mcugen.targets.xtensa import GCC, QUIET, ZIG, check
 
-WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
-STRING_H = "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\nvoid *memset(void *, int, size_t);\n"
 TARGET = Target(load_board("esp32dev"))
 MODELS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (load_digits, RandomForestClassifier(5, random_state=0), ("label", "proba")),
@@ -53,7 +57,6 @@ def sources() -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("xtensa")
-    (made / "string.h").write_text(STRING_H)
     for name, text in sources():
         (made / name).write_text(text)
     assert len([*made.glob("*.c")]) >= 18
@@ -61,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compiled(folder: Path, *command: str) -> None:
-    own = ("-std=c99", "-ffreestanding", "-isystem", ".", *WARNINGS)
+    own = (*STRICT, "-ffreestanding", "-isystem", firmware_dir() / "freestanding")
     done = subprocess.run([*command, *own], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
 
@@ -71,17 +74,13 @@ def names(folder: Path) -> list[str]:
 
 
 def test_an_older_xtensa_compiles_it(folder):
-    gcc = tool("xtensa-lx106-elf-gcc")
+    gcc = tool(GCC)
     compiled(folder, gcc, "-Os", "-ffp-contract=off", "-fno-fast-math", "-c", *names(folder))
     objects = sorted(folder.glob("m*.o"))
     assert len(objects) == len(names(folder))
     sizes = subprocess.run([tool("xtensa-lx106-elf-size"), *objects], capture_output=True, text=True, check=True)
     rows = [line.split()[:3] for line in sizes.stdout.splitlines()[1:]]
     assert all(int(code) > 100 and data == bss == "0" for code, data, bss in rows)  # nothing of it is in RAM
-
-
-ZIG = ("-m", "ziglang", "cc", "-target", "xtensa-freestanding-none", "-mcpu=esp32", "-S", "-emit-llvm")
-QUIET = "-Wno-unused-command-line-argument"  # zig gives clang a -c of its own
 
 
 def test_the_esp32_takes_its_types(folder):
@@ -111,3 +110,41 @@ def test_every_xtensa_board_gets_the_same_c():
     ]
     assert len(boards) == 3
     assert bare[0] == bare[1] == bare[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(*load_breast_cancer(return_X_y=True))
+    mcugen.compile(tree, board="esp32dev", name="tree", check_answers=False).write(tmp_path, "platformio")
+    return tmp_path
+
+
+def test_a_build_without_the_registry_says_what_was_checked_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require(GCC, "python:ziglang")
+    monkeypatch.setenv("MCUGEN_PLATFORMIO", "system")
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(*load_breast_cancer(return_X_y=True))
+    for board in ("esp32dev", "huzzah32", "esp32s3"):
+        with pytest.raises(McugenError, match="E0601") as caught:
+            build(mcugen.compile(tree, board=board, name="tree", check_answers=False), tmp_path / board)
+        (found,) = caught.value.diagnostics
+        assert caught.value.exit_code == 5
+        assert found.notes[0].startswith("not built, and nothing of it has run")
+        assert all(word in note for word, note in zip(("espressif32@", "lx106", "types"), found.notes[1:], strict=True))
+        assert f"board {load_board(board).platformio.board}," in found.notes[1]
+
+
+def test_the_checks_find_what_is_wrong(project: Path) -> None:
+    require(GCC, "python:ziglang")
+    board, c = load_board("esp32dev"), project / "lib" / "tree" / "src" / "tree.c"
+    assert len(check(project, board, "tree")) == 3
+    text = c.read_text()
+    c.write_text(text + "\nsigned char narrowed(int x);\nsigned char narrowed(int x)\n{\n    return x;\n}\n")
+    with pytest.raises(McugenError, match="E0602"):
+        check(project, board, "tree")
+    c.write_text(text)
+    ini = project / "platformio.ini"
+    ini.write_text(ini.read_text().replace("espressif32@", "espressif8266@"))
+    with pytest.raises(McugenError, match=r"E0602.*espressif8266"):
+        check(project, board, "tree")
