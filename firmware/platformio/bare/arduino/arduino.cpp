@@ -4,9 +4,13 @@
 
 SerialPort Serial;
 
-extern "C" uint32_t micros(void) { return (uint32_t)(mcu_instructions() / (F_CPU / 1000000)); }
+/* volatile: at 64 MHz the compiler would make a shift of the division, and the programs of two
+   boards with one core would differ by the library's 64-bit division. */
+static const volatile uint32_t clock_hz = F_CPU;
 
-extern "C" uint32_t millis(void) { return (uint32_t)(mcu_instructions() / (F_CPU / 1000)); }
+extern "C" uint32_t micros(void) { return (uint32_t)(mcu_instructions() / (clock_hz / 1000000)); }
+
+extern "C" uint32_t millis(void) { return (uint32_t)(mcu_instructions() / (clock_hz / 1000)); }
 
 extern "C" void delay(uint32_t milliseconds) {
     const uint32_t start = millis();
