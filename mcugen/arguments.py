@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import did_you_mean, error
-from mcugen.ir import Array, Module, Storage
+from mcugen.ir import Array, DType, Module, Storage
 from mcugen.project import As
 from mcugen.verify import checked_rows
 
+Input = Literal["float32", "uint8", "int16"]
+_ELEMENTS: dict[str, DType] = {"float32": DType.F32, "uint8": DType.U8, "int16": DType.I16}
 _NUMBERS = "biufO"  # kinds of NumPy's types; objects are numbers where each of them is
 
 
@@ -27,6 +29,15 @@ def rows_of(given: object, module: Module) -> Array:
         help = f"give a 2-D array of shape (rows, {features}): `x.reshape(-1, {features})`"
         raise error("E0110", f"the data are one row of {len(found)} numbers", help=help)
     return checked_rows(found, module)
+
+
+def given_rows(given: object, module: Module) -> Array:
+    """Rows as float32 (n, features): as they are, or read from a file; E01xx for what is none."""
+    if isinstance(given, str | os.PathLike):
+        from mcugen.datafile import read_rows
+
+        return read_rows(given, module.predict.of(Storage.INPUT)[0].type.size)
+    return rows_of(given, module)
 
 
 def inputs_of(given: object, module: Module) -> list[Array]:
@@ -71,6 +82,14 @@ def form_of(given: object) -> As:
         help = f"{did_you_mean(str(given), known)}it is one of {', '.join(known)}"
         raise error("E0112", f"as_ is {given!r}", help=help)
     return cast("As", given)
+
+
+def element_of(given: object) -> DType:
+    """The element type of a row; E0112 for what is none."""
+    if not isinstance(given, str) or given not in _ELEMENTS:
+        help = f"{did_you_mean(str(given), _ELEMENTS)}it is one of {', '.join(_ELEMENTS)}"
+        raise error("E0112", f"input is {given!r}", help=help)
+    return _ELEMENTS[given]
 
 
 def folder_of(given: object) -> Path:

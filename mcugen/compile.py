@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcugen.arguments import folder_of, form_of, inputs_of, rows_of, sample_of
+from mcugen.arguments import Input, element_of, folder_of, form_of, given_rows, inputs_of, rows_of, sample_of
 from mcugen.boards import Numeric, Optimize, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
 from mcugen.frontends import Source, read
 from mcugen.ir import Array, Module, Storage
 from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.numeric import between, formats_to_try
+from mcugen.passes import Dump
 from mcugen.passes import run as run_passes
 from mcugen.report import Report, report, require_fit
 from mcugen.targets import host
@@ -38,37 +40,55 @@ def compile(
     optimize: Optimize = "auto",
     numeric: Numeric = "auto",
     output: str | None = None,
+    input: Input = "float32",
+    data: object = None,
+    max_disagreement: float = 0.0,
     check_fit: bool = True,
     check_answers: bool = True,
     allow_pickle: bool = False,
-    dump: Callable[[str, str], None] | None = None,
+    dump: Dump | None = None,
 ) -> Compiled:
     """Compile a fitted estimator, a path or bytes for a board.
 
     board          the name of one that comes with mcugen, or the path of your own .toml
     name           prefix of every C symbol; by default made from the file's name
     optimize       "size" (least flash), "speed" (fewest cycles) or "auto" (the board's cost model decides)
-    numeric        number format of weights; trees are exact in every one, so it changes nothing for them
-    output         "label" or "proba" for a classifier, "value" for a regressor
+    numeric        number format of weights: float32 (nothing is lost), int16, int8, or "auto": float32 where the board has
+                   an FPU, else the smallest that changes no label of `data` and of rows between them. Trees are exact in
+                   every one, so it changes nothing for them
+    output         "label", "proba" or "decision" for a classifier, "value" for a regressor, "transform" for a transformer
+    input          "float32", "uint8" or "int16": what the caller's rows are made of
+    data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
+    max_disagreement  the part of the rows that a smaller number format may answer otherwise before E0802 is raised
     check_fit      raise E0501 or E0502 where the board is too small
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
     target = Target(load_board(board), optimize, numeric)
-    source = read(model, name=name, output=output, allow_pickle=allow_pickle)
-    compiled = lower(source, target, dump)
+    source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle)
+    rows = None if data is None else given_rows(data, source.module)
+    compiled = replace(settle(source, target, rows, dump), max_disagreement=max_disagreement)
     if check_fit:
         require_fit(compiled.report, source.loc)
     if check_answers and compiled.proof:
-        require(compiled.proof, source.loc)
+        require(compiled.proof, source.loc, max_disagreement)
     return compiled
 
 
-def lower(source: Source, target: Target, dump: Callable[[str, str], None] | None = None) -> Compiled:
+def settle(source: Source, target: Target, rows: Array | None = None, dump: Dump | None = None) -> Compiled:
+    """`lower` with the number format decided: of the formats to try, from the smallest, the first that changes no label."""
+    for numeric in formats_to_try(source.module, target, rows):
+        compiled = lower(source, replace(target, numeric=numeric), dump, rows)
+        if numeric == "float32" or target.numeric != "auto" or compiled.changes_nothing:
+            break
+    return compiled
+
+
+def lower(source: Source, target: Target, dump: Dump | None = None, rows: Array | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)
-    return Compiled(source, module, memory, target, report(module, memory, target))
+    return Compiled(source, module, memory, target, report(module, memory, target), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +100,8 @@ class Compiled:
     memory: MemoryPlan
     target: Target
     report: Report
+    rows: Array | None = None
+    max_disagreement: float = 0.0
 
     @cached_property
     def files(self) -> Files:
@@ -110,22 +132,30 @@ class Compiled:
 
     @cached_property
     def proof(self) -> Proof | None:
-        """The C against the model on rows made from its own thresholds; None where this computer has no compiler."""
-        return self.verify(limit=QUICK_ROWS) if host.find_compiler() else None
+        """The C against the model: on the rows given where its number format is a smaller one, else on rows made from its own
+        constants; None where this computer has no compiler."""
+        if host.find_compiler() is None:
+            return None
+        judged_by_rows = self.quantised and self.rows is not None
+        return self.verify(self.rows if judged_by_rows else None, limit=QUICK_ROWS)
+
+    @property
+    def quantised(self) -> bool:
+        """Whether its answers are those of a smaller number format, and may differ from the model's."""
+        return any(node.op.quantised for node in self.module.nodes)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether no label changes on the rows given, nor on rows between them."""
+        proofs = [self.verify(rows) for rows in (self.rows, between(self.rows))] if self.rows is not None else []
+        return bool(proofs) and all(proof.proven for proof in proofs)
 
     def verify(self, rows: Array | None = None, *, limit: int = 10_000_000, source: str = "") -> Proof:
-        """Compare the C on this computer with the model on rows (n, features), or without rows at every threshold."""
-        if rows is None:
-            return prove(
-                self.module,
-                self.source.reference,
-                probe(self.module, limit),
-                self.library.run,
-                on="host",
-                source="threshold rows",
-            )
-        data = rows_of(rows, self.module)
-        return prove(self.module, self.source.reference, data, self.library.run, on="host", source=source or "rows")
+        """Compare the C on this computer with the model on rows (n, features), or without rows on rows hard for the model."""
+        made = rows is None
+        data = probe(self.module, limit) if rows is None else rows_of(rows, self.module)
+        text = source or ("threshold rows" if made else "rows")
+        return prove(self.module, self.source.reference, data, self.library.run, on="host", source=text)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order. E0110."""
@@ -139,8 +169,25 @@ class Compiled:
 
     def predict_proba(self, rows: Array) -> Array:
         """Class probabilities from the C, (rows, classes) float32. E0304 unless compiled with output="proba"."""
-        if len(self.module.predict.of(Storage.OUTPUT)) < 2:
-            raise error("E0304", "this C gives no probabilities", help='compile with output="proba" (`--output proba`)')
+        return self._second(rows, "proba", "probabilities")
+
+    def decision_function(self, rows: Array) -> Array:
+        """The decision function from the C: (rows,) float32 for two classes, else (rows, classes) as scikit-learn has it. E0304
+        unless compiled with output="decision"."""
+        found = self._second(rows, "decision", "decision function")
+        return found[:, 0] if found.shape[1:] == (1,) else found
+
+    def transform(self, rows: Array) -> Array:
+        """The transformed rows from the C, (rows, outputs) float32. E0304 for a model that predicts."""
+        if [v.name for v in self.module.predict.of(Storage.OUTPUT)] != ["transform"]:
+            raise error(
+                "E0304", "this C transforms nothing", help="compile a transformer, or a pipeline that ends with one"
+            )
+        return self.run([rows_of(rows, self.module)])[0]
+
+    def _second(self, rows: Array, what: str, text: str) -> Array:
+        if what not in [v.name for v in self.module.predict.of(Storage.OUTPUT)]:
+            raise error("E0304", f"this C gives no {text}", help=f'compile with output="{what}" (`--output {what}`)')
         return self.run([rows_of(rows, self.module)])[1]
 
     def layout(self, as_: As = "arduino", sample: Sequence[float] | None = None, rows: Array | None = None) -> Content:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mcugen.boards import Board, Numeric, Optimize, Target, all_boards
-from mcugen.compile import lower
+from mcugen.compile import settle
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.frontends import Source
 from mcugen.report import Report, require_fit
@@ -41,7 +41,7 @@ def judge(source: Source, target: Target) -> Verdict:
     """The verdict for one board. What is not about the board was refused when the model was read."""
     found = None
     try:
-        found = lower(source, target).report
+        found = settle(source, target).report
         require_fit(found, source.loc)
     except McugenError as problem:
         return Verdict(target.board, found, problem.diagnostics)

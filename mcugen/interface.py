@@ -10,7 +10,7 @@ from typing import Literal
 from mcugen.ir import DType, Graph, Label, Module, Storage, Value
 from mcugen.symbols import locals_of, remark, rests_of
 
-Does = Literal["label", "proba", "value", "run"]
+Does = Literal["label", "proba", "decision", "value", "transform", "run"]
 LITERAL = 4_095  # characters of the longest string literal that C99 promises
 LISTED = 6  # nodes that the summary names one by one
 INT64 = range(-(2**63), 2**63)
@@ -75,16 +75,28 @@ def _returned(scalars: Sequence[Value], tensors: Sequence[Value]) -> Value | Non
 
 def _does(result: Value | None, tensors: Sequence[Value]) -> Does:
     if result is None:
-        return "run"
+        return "transform" if [t.name for t in tensors] == ["transform"] else "run"
     if result.labels is None:
         return "value"
-    return "proba" if tensors else "label"
+    if not tensors:
+        return "label"
+    return "decision" if tensors[0].name == "decision" else "proba"
 
 
 def _verb(module: Module, graph: Graph, does: Does) -> str:
     if graph is not module.predict:
         return "learn" if graph.name == "learn" else f"run_{rests_of([graph.name])[graph.name]}"
-    return {"label": "predict", "proba": "predict_proba", "value": "predict", "run": "run"}[does]
+    return _VERBS[does]
+
+
+_VERBS: dict[Does, str] = {
+    "label": "predict",
+    "proba": "predict_proba",
+    "decision": "decision",
+    "value": "predict",
+    "transform": "transform",
+    "run": "run",
+}
 
 
 def _parameter(value: Value, names: dict[str, str], *, out: bool) -> Parameter:

@@ -258,11 +258,20 @@ class GraphBuilder:
         self._values[new] = replace(self._made(new), storage=Storage.STATE)
         self._state.append((old, new))
 
-    def output(self, name: str, labels: tuple[Label, ...] | None = None) -> None:
-        """Make a value an output of the graph; `labels` where it is a class index. Outputs come in the order of these calls."""
-        value = self._made(name)
-        del self._values[name]
-        self._values[name] = replace(value, storage=Storage.OUTPUT, labels=labels)
+    def type_of(self, name: str) -> TensorType:
+        """The type of a value."""
+        return self._value(name).type
+
+    def output(self, value: str, labels: tuple[Label, ...] | None = None, name: str = "") -> None:
+        """Make a value an output of the graph, called `name` from then on; `labels` where it is a class index. Outputs come
+        in the order of these calls."""
+        made = self._made(value)
+        called = name or value
+        if called != value and called in self._values:
+            raise _broken(f"value %{called} is declared twice")
+        del self._values[value]
+        self._values[called] = replace(made, name=called, storage=Storage.OUTPUT, labels=labels)
+        self._nodes = [_renamed(node, value, called) for node in self._nodes]
 
     def build(self) -> Graph:
         """The finished graph, verified."""
@@ -299,6 +308,13 @@ class GraphBuilder:
     def _fresh(self, stem: str, count: int) -> tuple[str, ...]:
         free = (name for i in itertools.count() if (name := f"{stem}{i}") not in self._values)
         return tuple(itertools.islice(free, count))
+
+
+def _renamed(node: Node, old: str, new: str) -> Node:
+    def swap(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if n == old else n for n in names)
+
+    return replace(node, inputs=swap(node.inputs), outputs=swap(node.outputs))
 
 
 def _filled(name: str, data: Array, storage: Storage) -> Value:

@@ -49,6 +49,16 @@ class Op:
         """The name of the form that `with_form` fixed; empty before that, and for good where there is only one."""
         return ""
 
+    @property
+    def weighted(self) -> bool:
+        """Whether its constants take less flash in a smaller number format, at the price of exactness."""
+        return False
+
+    @property
+    def quantised(self) -> bool:
+        """Whether it is decided for such a format."""
+        return False
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """The output types for these input types; raises E0201 where the op does not take them."""
         raise NotImplementedError

@@ -19,7 +19,7 @@ from mcugen.interface import signature
 from mcugen.ir import Array, Module
 from mcugen.targets import host
 from mcugen.templating import c_array, c_floats, c_lit, environment
-from mcugen.verify import NEAR_TIE, TOLERANCE, checked_rows, probe
+from mcugen.verify import checked_rows, probe
 
 if TYPE_CHECKING:
     from mcugen.compile import Compiled
@@ -28,7 +28,7 @@ FEWEST, MOST = 4, 64
 BYTES = 2_048  # of rows and answers in flash, unless FEWEST rows take more
 CANDIDATES = 256  # rows of each origin that are asked about
 SEED = 0
-SOLID = TOLERANCE / 10  # what the model's own float64 sum may be off, as part of the value, before it matters
+SOLID = 0.1  # of the tolerance: what the model's own float64 sum may be off, as part of the value, before it matters
 RUN_SECONDS = 60.0
 
 Floats = npt.NDArray[np.float32]
@@ -39,13 +39,15 @@ class Vectors:
     """Rows (n, features) float32 and what the model answers.
 
     classes   the index of each row's class, (n,); None for a value
-    answers   probabilities (n, classes) or values (n,) as float32; None for labels alone
+    answers   probabilities (n, classes), decisions or values (n,) as float32; None for labels alone
+    tolerance how far an answer may be off, absolute below 1, else relative
     rounding  what the model's own sum may be off; 0.0 unless every value is so near to 0 that this matters
     """
 
     rows: Floats
     classes: npt.NDArray[np.int64] | None
     answers: Floats | None
+    tolerance: float
     rounding: float = 0.0
 
     def __len__(self) -> int:
@@ -60,43 +62,38 @@ def choose(module: Module, reference: Reference, rows: Array | None = None) -> V
     tensors, and where no row is left. E0110 for rows of another shape.
     """
     kind = signature(module, module.predict).does
-    if kind == "run":
+    if kind == "run" or kind == "transform":
         return None
     x, share = _candidates(module, rows)
+    accepted = reference.accepts(x)
+    x, share = x[accepted], share[accepted]
     if kind == "value":
         return _values(reference, x, share)
-    proba, labels = reference.proba(x), reference.labels(x)
-    clear = np.flatnonzero(_gaps(proba) >= NEAR_TIE)
-    answer_bytes = 2 + (4 * proba.shape[1] if kind == "proba" else 0)
+    labels = reference.labels(x)
+    clear = np.flatnonzero(~reference.near_ties(x))
+    numbers = None if kind == "label" else reference.numbers(kind, x)
+    answer_bytes = 2 + (4 * numbers.shape[1] if numbers is not None else 0)
     chosen = clear[_spread(labels[clear], share[clear], _count(x, answer_bytes))]
-    answers = proba[chosen].astype(np.float32) if kind == "proba" else None
-    return Vectors(x[chosen], labels[chosen], answers) if len(chosen) else None
+    answers = None if numbers is None else numbers[chosen].astype(np.float32)
+    return Vectors(x[chosen], labels[chosen], answers, reference.tolerance) if len(chosen) else None
 
 
 def _values(reference: Reference, x: Floats, share: npt.NDArray[np.float64]) -> Vectors | None:
     with np.errstate(over="ignore"):
-        values = reference.values(x)
+        values = reference.numbers("value", x)
         single = values.astype(np.float32)
     size, tiny = np.abs(values), float(np.finfo(np.float32).tiny)
     blurred = reference.rounding(x)
-    solid = (blurred <= SOLID * size) & ((size >= tiny) | (size == 0))
+    solid = (blurred <= SOLID * reference.tolerance * size) & ((size >= tiny) | (size == 0))
     enough = np.count_nonzero(solid) >= FEWEST
     usable = np.flatnonzero(np.isfinite(single) & (solid | (not enough)))
     chosen = usable[_spread(values[usable], share[usable], _count(x, 4))]
     rounding = 0.0 if enough else float(blurred[chosen].max(initial=0.0)) + tiny
-    return Vectors(x[chosen], None, single[chosen], rounding) if len(chosen) else None
+    return Vectors(x[chosen], None, single[chosen], reference.tolerance, rounding) if len(chosen) else None
 
 
 def _count(x: Floats, answer_bytes: int) -> int:
     return min(MOST, max(FEWEST, BYTES // (4 * int(x.shape[1]) + answer_bytes)))
-
-
-def _gaps(proba: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How far the best class of each row is ahead of the second; infinite without a second."""
-    if proba.shape[1] < 2:
-        return np.full(len(proba), np.inf)
-    best = np.sort(proba, axis=1)
-    return np.asarray(best[:, -1] - best[:, -2])
 
 
 def _candidates(module: Module, rows: Array | None) -> tuple[Floats, npt.NDArray[np.float64]]:

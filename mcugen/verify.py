@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, McugenError, error
-from mcugen.frontends import Reference
-from mcugen.ir import Array, Module, Storage
+from mcugen.frontends import Output, Reference
+from mcugen.ir import Array, DType, Label, Module, Storage, Value
 
-NEAR_TIE = 1e-12  # a class ahead by less is ahead by the rounding of a float64 sum, not by the model
-TOLERANCE = 1e-6  # of probabilities, absolute; of numbers, relative
 SEED = 0
+SMALL = float(np.finfo(np.float32).tiny)  # below, a float has fewer digits
 MOST_VALUES = 50_000_000  # of made rows: 200 MB
 Where = Literal["host", "simulator", "board"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
@@ -36,9 +35,10 @@ class Proof:
     """The outcome of a comparison.
 
     rows       compared, near ties left out
-    near_ties  rows whose two best classes are closer than 1e-12, counted and not compared
+    near_ties  rows whose two best classes differ by no more than the model's own sums may round, counted and not compared
     wrong      rows that differ; `worst` shows up to five of them
-    largest    the largest difference of probabilities (absolute) or numbers (relative), 0.0 for labels
+    largest    the largest difference of numbers (absolute where the model's are below 1, else relative), 0.0 for labels
+    refused    rows that the model itself does not answer: not compared either
     """
 
     on: Where
@@ -48,6 +48,7 @@ class Proof:
     wrong: int
     largest: float
     worst: tuple[Row, ...]
+    refused: int = 0
 
     @property
     def proven(self) -> bool:
@@ -59,7 +60,8 @@ class Proof:
         ties = (
             f", {self.near_ties:,} near tie{'' if self.near_ties == 1 else 's'} not compared" if self.near_ties else ""
         )
-        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{ties}"
+        refused = f", {self.refused:,} that the model refuses" if self.refused else ""
+        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{ties}{refused}"
 
 
 def probe(module: Module, limit: int) -> Array:
@@ -82,7 +84,21 @@ def checked_rows(rows: Array, module: Module) -> Array:
         raise error("E0110", f"the data are not numbers: {problem}", help=help) from problem
     if data.ndim != 2 or data.shape[1] != features:
         raise other_shape(data.shape, features, f"give an array of shape (rows, {features})")
+    _check_whole(data, module.predict.of(Storage.INPUT)[0].type.dtype)
     return data
+
+
+def _check_whole(rows: Array, dtype: DType) -> None:
+    """E0110 for rows that an integer input does not hold."""
+    if dtype is DType.F32:
+        return
+    limits = np.iinfo(dtype.c.removesuffix("_t"))
+    off = ~((rows >= limits.min) & (rows <= limits.max) & (rows == np.rint(rows)))
+    if off.any():
+        row, column = np.argwhere(off)[0]
+        text = f"row {row}, column {column} is {rows[row, column]:g}"
+        help = f"with `--input {dtype.c.removesuffix('_t')}` rows are whole numbers from {limits.min} to {limits.max}"
+        raise error("E0110", text, help=help)
 
 
 def other_shape(shape: tuple[int, ...], features: int, help: str, loc: Loc = Loc()) -> McugenError:
@@ -99,18 +115,31 @@ def prove(module: Module, reference: Reference, rows: Array, run: Run, *, on: Wh
     """Run the C on the rows (n, features) and compare it with the model's own answers."""
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(rows, np.float32)
-    found = run([x])
-    wrong, errors, compared, shown = _differences(module, reference, x, found)
+    outputs = module.predict.of(Storage.OUTPUT)
+    found = run([x.astype(module.predict.of(Storage.INPUT)[0].type.dtype.numpy)])
+    accepted = reference.accepts(x)
+    classes = any(v.labels is not None for v in outputs)
+    ties = reference.near_ties(x) & accepted if classes else np.zeros(len(x), np.bool_)
+    compared = [_compared(v, reference, x, f) for v, f in zip(outputs, found, strict=True)]
+    wrong = np.zeros(len(x), np.bool_)
+    errors = np.zeros(len(x))
+    for one in compared:
+        use = accepted & ~ties if one.is_class else accepted
+        wrong |= one.wrong & use
+        errors = np.where(use, np.fmax(errors, one.errors), errors)
     numbers = np.flatnonzero(wrong)
     order = numbers[np.argsort(-errors[numbers], kind="stable")][:5]
-    worst = tuple(Row(int(i), *shown(int(i)), float(errors[i])) for i in order)
-    largest = float(errors[compared].max(initial=0.0)) if found[-1].dtype.kind == "f" else 0.0
-    return Proof(on, source, int(compared.sum()), int((~compared).sum()), len(numbers), largest, worst)
+    shown = next((one for one in compared if one.wrong[wrong].any()), compared[0])
+    worst = tuple(Row(int(i), *shown.show(int(i)), float(errors[i])) for i in order)
+    largest = max((float(c.errors[accepted].max(initial=0.0)) for c in compared if not c.is_class), default=0.0)
+    rows_compared = int((accepted & ~ties).sum())
+    refused = int((~accepted).sum())
+    return Proof(on, source, rows_compared, int(ties.sum()), len(numbers), largest, worst, refused)
 
 
-def require(proof: Proof, loc: Loc) -> None:
-    """E0801 where a row differs."""
-    if proof.wrong:
+def require(proof: Proof, loc: Loc, allowed: float = 0.0) -> None:
+    """E0801 where more than the allowed part of the rows differs."""
+    if proof.wrong > allowed * proof.rows:
         raise disagreement(proof, loc)
 
 
@@ -123,33 +152,53 @@ def disagreement(proof: Proof, loc: Loc) -> McugenError:
     )
 
 
-Differences = tuple[
-    npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.bool_], Callable[[int], tuple[str, str]]
-]
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """One output, row by row: whether it is wrong, by how much, and how both answers are shown."""
+
+    is_class: bool
+    wrong: npt.NDArray[np.bool_]
+    errors: npt.NDArray[np.float64]
+    show: Callable[[int], tuple[str, str]]
 
 
-def _differences(module: Module, reference: Reference, x: Array, found: Sequence[Array]) -> Differences:
-    """Per row: whether it is wrong, by how much, whether it was compared, and how to show both answers."""
-    if not reference.classifier:
-        values = reference.values(x)
-        limit = np.maximum(np.abs(values), float(np.finfo(np.float32).tiny))
-        off = np.abs(found[0].astype(np.float64) - values)
-        errors = np.maximum(off - reference.rounding(x), 0.0) / limit  # NaN stays NaN, and is wrong
-        return (
-            ~(errors <= TOLERANCE),
-            errors,
-            np.ones(len(x), np.bool_),
-            lambda i: (f"{values[i]:.9g}", f"{found[0][i]:.9g}"),
-        )
-    labels, compared = reference.labels(x), reference.gaps(x) >= NEAR_TIE
-    names = next(v.labels for v in module.predict.of(Storage.OUTPUT) if v.labels is not None)
-    wrong, errors = (found[0] != labels) & compared, (found[0] != labels).astype(np.float64)
+def _compared(value: Value, reference: Reference, x: Array, found: Array) -> _Compared:
+    if value.labels is not None:
+        return _classes(value.labels, reference.labels(x), found)
+    what = cast("Output", value.name)
+    expected = reference.numbers(what, x)
+    least = 1.0 if what == "proba" else SMALL if reference.relative else _typical(expected)
+    return _numbers(expected, found, reference.rounding(x), reference.tolerance, least)
 
-    def shown(i: int) -> tuple[str, str]:
-        index = int(found[0][i])
-        return repr(names[int(labels[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
 
-    if len(found) == 1:
-        return wrong, errors, compared, shown
-    errors = np.abs(found[1].astype(np.float64) - reference.proba(x)).max(axis=1)
-    return wrong | ~(errors <= TOLERANCE), errors, compared, shown
+def _typical(expected: npt.NDArray[np.float64]) -> float:
+    """Answers smaller than the model's usual ones are compared in absolute terms, and all at 1 at least so."""
+    sizes = np.abs(expected[np.isfinite(expected)])
+    return float(min(1.0, max(sizes.max(initial=0.0), SMALL)))
+
+
+def _classes(names: Sequence[Label], expected: Array, found: Array) -> _Compared:
+    def show(i: int) -> tuple[str, str]:
+        index = int(found[i])
+        return repr(names[int(expected[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
+
+    wrong = np.asarray(found != expected)
+    return _Compared(True, wrong, wrong.astype(np.float64), show)
+
+
+def _numbers(
+    expected: npt.NDArray[np.float64], found: Array, rounding: Array, tolerance: float, least: float
+) -> _Compared:
+    expected, real = expected.reshape(len(expected), -1), found.astype(np.float64).reshape(len(found), -1)
+    size = np.maximum(np.abs(expected), least)
+    with np.errstate(all="ignore"):
+        off = np.where(
+            real == expected, 0.0, np.abs(real - expected)
+        )  # infinities are equal, their difference is not 0
+        errors = (np.maximum(off - rounding[:, None], 0.0) / size).max(axis=1)  # NaN stays NaN, and is wrong
+
+    def show(i: int) -> tuple[str, str]:
+        at = int(np.argmax(np.nan_to_num(off[i], nan=np.inf)))
+        return f"{expected[i, at]:.9g}", f"{real[i, at]:.9g}"
+
+    return _Compared(False, ~(errors <= tolerance), errors, show)

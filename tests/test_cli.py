@@ -341,10 +341,10 @@ def test_usage(here: Path) -> None:
 
 
 def test_disagreement(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mcugen.frontends.sklearn.reference import SklearnReference
+    from mcugen.frontends.sklearn.tree_reference import TreeReference
 
-    right = SklearnReference.labels
-    monkeypatch.setattr(SklearnReference, "labels", lambda self, rows: (right(self, rows) + 1) % 3)
+    right = TreeReference.labels
+    monkeypatch.setattr(TreeReference, "labels", lambda self, rows: (right(self, rows) + 1) % 3)
     result = mcugen("compile", "../m/iris.skops", "-b", "uno", "-d", "../m/iris.npy", "--json", exit=4)
     found = json.loads(result.stdout)
     assert found["error"][0]["code"] == "E0801"

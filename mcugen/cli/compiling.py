@@ -10,7 +10,7 @@ import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
-from mcugen.cli.steps import compiled_model, prove, rows_of, show_proofs
+from mcugen.cli.steps import compiled_model, prove, show_proofs
 from mcugen.diagnostics import EXIT_FIT
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ def fit(
     show_default=True,
     help="An Arduino library, a PlatformIO project, one header, plain C, or the library as a zip.",
 )
-@options.data
 @click.option("--dump-ir", is_flag=True, help="Print the graph after every pass.")
 @click.option("--no-check", is_flag=True, help="Do not compare the C with the model.")
 @click.pass_obj
@@ -97,8 +96,8 @@ def compile(
     """
     from mcugen.report import require_fit
 
-    compiled = compiled_model(session, dump=_dump(session) if dump_ir else None, **asked)
-    rows = rows_of(compiled, data)
+    compiled = compiled_model(session, dump=_dump(session) if dump_ir else None, data=data, **asked)
+    rows = compiled.rows
     _show_compiled(session, compiled)
     require_fit(compiled.report, compiled.source.loc)
     prove(session, compiled, rows, str(data), no_check)
@@ -137,7 +136,6 @@ def report(session: Session, /, html: Path | None, built: bool, **asked: Any) ->
 @click.command(epilog="Example: mcugen verify digits.skops --board uno --data test.csv --on simulator")
 @options.reading
 @options.board
-@options.data
 @click.option(
     "--on",
     type=click.Choice(["host", "simulator", "board"]),
@@ -156,8 +154,8 @@ def verify(session: Session, /, data: Path | None, on: str, port: str | None, **
     with 4 where a single row differs.
     """
     chosen = _port_of(port, on)
-    compiled = compiled_model(session, **asked)
-    rows = rows_of(compiled, data)
+    compiled = compiled_model(session, data=data, **asked)
+    rows = compiled.rows
     source = f"rows of {data}" if data else ""
     with session.working(f"comparing on the {on}"):
         if on == "simulator":

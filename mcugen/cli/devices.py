@@ -11,7 +11,7 @@ import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
-from mcugen.cli.steps import compiled_model, prove, rows_of
+from mcugen.cli.steps import compiled_model, prove
 
 if TYPE_CHECKING:
     from mcugen.compile import Compiled
@@ -44,10 +44,9 @@ def build(session: Session, /, folder: Path | None, **asked: Any) -> None:
 @click.command(epilog="Example: mcugen run digits.skops --board uno --data test.csv")
 @options.reading
 @options.board
-@options.data
 @options.folder
 @click.pass_obj
-def run(session: Session, /, data: Path | None, folder: Path | None, **asked: Any) -> None:
+def run(session: Session, /, folder: Path | None, **asked: Any) -> None:
     """Build MODEL's sketch and run it in the board's simulator.
 
     Shows what it sends over its serial port: the answer to a sample row, then to every row of --data, each with the time
@@ -57,7 +56,7 @@ def run(session: Session, /, data: Path | None, folder: Path | None, **asked: An
     from mcugen.targets import toolchain_for
 
     compiled = _proven(session, **asked)
-    rows, board = rows_of(compiled, data), compiled.target.board
+    rows, board = compiled.rows, compiled.target.board
     with project_folder(folder) as here:
         built = _built(session, compiled, here, sample_row(compiled, rows))
         sent = b"" if rows is None else row_text(rows)
@@ -187,7 +186,8 @@ def _proven(session: Session, **asked: Any) -> Compiled:
     compiled = compiled_model(session, **asked)
     toolchain_for(compiled.target.board)
     require_fit(compiled.report, compiled.source.loc)
-    prove(session, compiled, None, "", no_check=False)
+    rows = compiled.rows if compiled.quantised else None
+    prove(session, compiled, rows, "the data", no_check=False)
     return compiled
 
 

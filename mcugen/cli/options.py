@@ -30,19 +30,34 @@ numeric = click.option(
     type=click.Choice(["auto", "float32", "int16", "int8"]),
     default="auto",
     show_default=True,
-    help="Number format of weights. Trees are exact in every one: it changes nothing for them.",
+    help="Number format of weights. auto: float32 with an FPU, else the smallest that changes no label of --data. Trees are exact in every one.",
 )
 output = click.option(
     "--output",
-    type=click.Choice(["label", "proba", "value"]),
-    help="What the C gives: a class, all probabilities, or a number (regression). Default: label or value.",
+    type=click.Choice(["label", "proba", "decision", "value", "transform"]),
+    help="What the C gives: a class, all probabilities, the decision function, a number (regression) or a transformed row. Default: label, value or transform.",
+)
+input = click.option(
+    "--input",
+    type=click.Choice(["float32", "uint8", "int16"]),
+    default="float32",
+    show_default=True,
+    help="What the caller's rows are made of.",
+)
+max_disagreement = click.option(
+    "--max-disagreement",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="PART",
+    help="With --numeric int16 or int8: the part of the rows that may be answered otherwise.",
 )
 data = click.option(
     "--data",
     "-d",
     type=click.Path(path_type=Path, readable=False),  # the reader says more about a file that may not be read
     metavar="FILE",
-    help="Rows of the model's input: .npy, .npz or .csv.",
+    help="Rows of the model's input: .npy, .npz or .csv. They also decide `--numeric auto`.",
 )
 allow_pickle = click.option(
     "--allow-pickle",
@@ -82,6 +97,6 @@ json = click.option(
 
 def reading(command: F) -> F:
     """The options of every command that reads a model."""
-    for option in (debug, json, allow_pickle, output, numeric, optimize, name, model):
+    for option in (debug, json, allow_pickle, data, max_disagreement, input, output, numeric, optimize, name, model):
         command = option(command)
     return command

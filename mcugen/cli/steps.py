@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,16 +32,6 @@ def compiled_model(
     return compiled
 
 
-def rows_of(compiled: Compiled, data: Path | None) -> Array | None:
-    """The rows of `--data`, with the model's columns; None without."""
-    if data is None:
-        return None
-    from mcugen.datafile import read_rows
-    from mcugen.ir import Storage
-
-    return read_rows(data, compiled.module.predict.of(Storage.INPUT)[0].type.size)
-
-
 def prove(session: Session, compiled: Compiled, rows: Array | None, data: str, no_check: bool) -> None:
     """Compare the C on this computer with the model, at its thresholds and on the user's rows; say so, or why not."""
     from mcugen.compile import QUICK_ROWS
@@ -54,7 +43,7 @@ def prove(session: Session, compiled: Compiled, rows: Array | None, data: str, n
         session.put(proven=False, proofs=[])
         return
     with session.working("comparing with the model"):
-        proofs = [compiled.verify(limit=QUICK_ROWS)]
+        proofs = [] if compiled.quantised and rows is not None else [compiled.verify(limit=QUICK_ROWS)]
         proofs += [compiled.verify(rows, source=f"rows of {data}")] if rows is not None else []
     show_proofs(session, compiled, proofs)
 
@@ -71,4 +60,4 @@ def show_proofs(session: Session, compiled: Compiled, proofs: list[Proof]) -> No
             session.show(worst_rows(proof))
     session.put(proven=all(p.proven for p in proofs), proofs=[of_proof(p) for p in proofs])
     for proof in proofs:
-        require(proof, compiled.source.loc)
+        require(proof, compiled.source.loc, compiled.max_disagreement)

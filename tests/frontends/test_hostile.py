@@ -20,7 +20,7 @@ from sklearn import datasets, ensemble, svm, tree
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator
-from mcugen.frontends.sklearn.reference import SklearnReference
+from mcugen.frontends.sklearn.tree_reference import TreeReference
 
 X, Y = datasets.load_iris(return_X_y=True)
 GAPS = X.copy()
@@ -43,12 +43,12 @@ def judged(estimator):
         return None
     op = module.predict.nodes[0].op
     rows = ROWS if op.trees.n_features == 4 else np.zeros((3, op.trees.n_features), np.float32)
-    reference = SklearnReference(estimator)
-    if reference.classifier:
-        assert np.array_equal(op.scores(rows), reference.proba(rows))
+    reference = TreeReference(estimator)
+    if hasattr(estimator, "classes_"):
+        assert np.array_equal(op.scores(rows), reference.numbers("proba", rows))
         assert np.array_equal(op.scores(rows).argmax(axis=1), reference.labels(rows))
     else:
-        assert np.array_equal(op.scores(rows)[:, 0], reference.values(rows))
+        assert np.array_equal(op.scores(rows)[:, 0], reference.numbers("value", rows))
     op.evaluate(rows[0])
     return module
 
@@ -373,7 +373,7 @@ def test_every_rule_for_nodes(field, node, value, says):
     found, text = codes(edited(SINGLE, field, node, value))
     assert found == {"E0107"}
     assert says in text
-    assert "--> model: tree_" in text
+    assert "--> model: DecisionTreeClassifier.tree_" in text
 
 
 def test_orphans_and_cycles():

@@ -2,12 +2,21 @@
 
 A family of estimators is one module of this package that has
 
-    takes(estimator) -> bool                          whether the estimator's class, or its base, is one of the family's
-    read(estimator, name, output, loc) -> Module      the estimator, checked and read
-    SUPPORTED: tuple[str, ...]                        the class names, for "did you mean" and the documentation
-    TRUSTED: tuple[str, ...]                          the full names of classes that a skops file may hold for it
+    takes(estimator) -> bool              whether the estimator's class, or its base, is one of the family's
+    head(estimator, loc) -> Head          what it says of itself, checked: features, labels, outputs
+    build(estimator, head, wanted, builder, x, loc) -> tuple[str, ...]
+                                          its nodes, appended to the builder; x is the value that holds a row. Gives the
+                                          values of the output wanted: (label,), (label, proba), (label, decision),
+                                          (value,) or (transform,). Every array is checked before it is used
+    SUPPORTED: tuple[str, ...]            the class names, for "did you mean" and the documentation
+    TRUSTED: tuple[str, ...]              the full names of classes that a skops file may hold for it
 
-Families are found by place: adding one is adding a file.
+and, where scikit-learn's methods alone do not answer for it,
+
+    reference(estimator, head) -> Reference   the model asked itself; by default SklearnReference
+
+A family whose estimators hold others (a pipeline, a vote) calls `head_of` and `build_estimator` for them. Families are
+found by place: adding one is adding a file.
 """
 
 from __future__ import annotations
@@ -18,8 +27,18 @@ from importlib import import_module
 from types import ModuleType
 
 from mcugen.diagnostics import Loc, McugenError, did_you_mean, error
+from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.advice import ELSE, advice_for
-from mcugen.ir import Module
+from mcugen.frontends.sklearn.head import Head, chosen
+from mcugen.ir import DType, GraphBuilder, Module, TensorType
+
+NAMES: dict[Output, tuple[str, ...]] = {  # of the values that an output has
+    "label": ("label",),
+    "proba": ("label", "proba"),
+    "decision": ("label", "decision"),
+    "value": ("value",),
+    "transform": ("transform",),
+}
 
 
 @cache
@@ -39,17 +58,52 @@ def trusted_types() -> frozenset[str]:
     return frozenset(name for family in families() for name in family.TRUSTED)
 
 
-def read_estimator(estimator: object, name: str, output: str | None = None, loc: Loc = Loc()) -> Module:
+def read_estimator(
+    estimator: object, name: str, output: str | None = None, loc: Loc = Loc(), input: DType = DType.F32
+) -> Module:
     """A fitted estimator as a module with one function, `predict`.
 
-    `name` becomes the prefix of every C symbol; `output` is `label` or `proba` for a classifier and `value` for a
-    regressor, None for the first that it has. Every array is checked before it is used, and nothing of the estimator is
-    called. Raises E0301 and E0302 (not supported), E0106 (not fitted), E0107 (invalid inside), E0303 (too large), E0304
-    (no such output).
+    `name` becomes the prefix of every C symbol; `output` is one of the estimator's outputs, None for the first that it has:
+    `label`, `proba` or `decision` for a classifier, `value` for a regressor, `transform` for a transformer; `input` the
+    element type of a row. Every array is checked before it is used, and nothing of the estimator is called. Raises E0301
+    and E0302 (not supported), E0106 (not fitted), E0107 (invalid inside), E0303 (too large), E0304 (no such output).
     """
+    head = head_of(estimator, loc)
+    wanted = chosen(output, head, loc)
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((head.n_features,), input))
+    made = build_estimator(estimator, head, wanted, builder, x, loc)
+    for value, called in zip(made, NAMES[wanted], strict=True):
+        builder.output(value, labels=head.labels if called == "label" else None, name=called)
+    return Module(name, (builder.build(),), loc)
+
+
+def head_of(estimator: object, loc: Loc) -> Head:
+    """What an estimator of any family says of itself; E0301 where no family takes it."""
+    return _family(estimator, loc).head(estimator, loc)  # type: ignore[no-any-return]  # found by place
+
+
+def build_estimator(
+    estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc
+) -> tuple[str, ...]:
+    """The nodes of an estimator of any family, appended to the builder; gives the values of the output."""
+    within = loc if head.base.__name__ in loc.where else loc.within(head.base.__name__)
+    return _family(estimator, loc).build(estimator, head, wanted, builder, x, within)  # type: ignore[no-any-return]
+
+
+def reference_of(estimator: object, loc: Loc = Loc()) -> Reference:
+    """A model that passed `read_estimator`, to be asked itself."""
+    from mcugen.frontends.sklearn.reference import SklearnReference
+
+    family = _family(estimator, loc)
+    make = getattr(family, "reference", SklearnReference)
+    return make(estimator, family.head(estimator, loc))
+
+
+def _family(estimator: object, loc: Loc) -> ModuleType:
     for family in families():
         if family.takes(estimator):
-            return family.read(estimator, name, output, loc)  # type: ignore[no-any-return]  # found by place
+            return family
     raise _unsupported(estimator, loc)
 
 

@@ -3,108 +3,87 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.frontends.sklearn.trees import HOLDS, kind_of
+from mcugen.frontends import Output
+from mcugen.frontends.sklearn.head import Head
 from mcugen.ir import Array
 
-Rows = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float64]
+NEAR_TIE = 1e-6  # a best score ahead of the second by less, relative to their size, hangs on how sums are rounded
+TOLERANCE = 1e-5
+METHODS = {"proba": "predict_proba", "decision": "decision_function", "value": "predict", "transform": "transform"}
 
-
-def _fresh(estimator: object) -> Any:
-    """An estimator of scikit-learn's own class that holds what the front-end checked, and nothing else of the file's."""
-    kind, state = kind_of(estimator), vars(estimator)
-    assert kind is not None, "read_estimator has passed it"
-    fresh: Any = kind.base()
-    for name in HOLDS:
-        if name in state and (kind.classifier or "class" not in name):
-            setattr(fresh, name, state[name])
-    if kind.forest:
-        fresh.estimators_ = [_fresh(member) for member in state["estimators_"]]
-        fresh.n_estimators = len(fresh.estimators_)
-        fresh.n_jobs = 1  # with more, trees add up in the order in which threads finish, and the last bits vary
-    return fresh
+Numbers = npt.NDArray[np.float64]
 
 
 class SklearnReference:
-    """A fitted tree or forest that passed `read_estimator`, asked row by row.
+    """A fitted estimator that a family has read, asked by scikit-learn's own methods.
 
-    Rows are (rows, features), cast to float32 as the C takes them; NaN and infinities are allowed. scikit-learn's own
-    `predict` and `predict_proba` answer every row that they accept. Rows that they refuse (infinities in every version,
-    NaN in some) go through each tree's compiled `tree_.predict`, averaged exactly as the forest does.
+    Rows are (rows, features), cast to float32 as the C takes them, and handed over as float64, so that scikit-learn's own
+    sums are as exact as they can be.
     """
 
-    def __init__(self, estimator: object) -> None:
-        self._model = _fresh(estimator)
-        self._trees = [m.tree_ for m in getattr(self._model, "estimators_", [self._model])]
+    tolerance = TOLERANCE
+    relative = False
 
-    @property
-    def classifier(self) -> bool:
-        """Whether there are classes; `labels` and `proba` answer then, else `values`."""
-        return hasattr(self._model, "classes_")
+    def __init__(self, estimator: Any, head: Head) -> None:
+        self._model = estimator
+        self._head = head
 
     def labels(self, rows: Array) -> npt.NDArray[np.int64]:
-        """The index of the predicted class of each row, (rows,) int64."""
-        index = {label: i for i, label in enumerate(self._model.classes_.tolist())}
+        """The index of the predicted class of each row, (rows,)."""
+        index = {label: i for i, label in enumerate(self._head.labels or ())}
+        found = self._asked(self._model.predict, rows)
+        return np.array([index[label] for label in np.asarray(found).tolist()], np.int64)
 
-        def asked(x: Rows) -> Scores:
-            return np.array([index[label] for label in self._model.predict(x).tolist()], np.float64)
+    def numbers(self, what: Output, rows: Array) -> Numbers:
+        """What scikit-learn's method for an output gives; a decision of one number a row as (rows, 1)."""
+        found = np.asarray(self._asked(getattr(self._model, METHODS[what]), rows), np.float64)
+        if what == "value":
+            return found.reshape(len(found)) if found.size == len(found) else found
+        return found.reshape(len(found), -1)
 
-        return self._answers(rows, asked, lambda x: self._mean(x).argmax(axis=1)).astype(np.int64)
+    def scores(self, rows: Array) -> Numbers:
+        """What the class is the argmax of (rows, classes), or the sign of (rows, 1)."""
+        what: Output = "decision" if hasattr(self._model, "decision_function") else "proba"
+        return self.numbers(what, rows)
 
-    def proba(self, rows: Array) -> Scores:
-        """The class probabilities, (rows, classes) float64."""
-        return self._answers(rows, lambda x: self._model.predict_proba(x), self._mean)
+    def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
+        """Rows whose two best scores differ by 1e-6 or less, relative to their size."""
+        if self._head.labels is None or len(self._head.labels) < 2:
+            return np.zeros(len(rows), np.bool_)
+        return close(self.scores(rows))
 
-    def values(self, rows: Array) -> Scores:
-        """A regressor's predictions, (rows,) float64."""
-        return self._answers(rows, lambda x: self._model.predict(x), lambda x: self._mean(x)[:, 0])
+    def rounding(self, rows: Array) -> Numbers:
+        """0: the tolerance is far above what float64 rounds."""
+        return np.zeros(len(rows))
 
-    def rounding(self, rows: Array) -> Scores:
-        """A bound of what float64 rounds in each row's sum over all trees, as part of the mean, (rows,)."""
-        with np.errstate(over="ignore"):
-            x = np.ascontiguousarray(rows, dtype=np.float32)
-        total = np.zeros(len(x))
-        for tree in self._trees:
-            total += np.abs(tree.predict(x)[:, 0])
-        return total * float(np.finfo(np.float64).eps)
+    def accepts(self, rows: Array) -> npt.NDArray[np.bool_]:
+        """Rows of finite numbers; the others are refused by scikit-learn itself."""
+        return np.asarray(np.isfinite(_single(rows)).all(axis=1))
 
-    def gaps(self, rows: Array) -> Scores:
-        """How far the best class is ahead of the second, in mean probability, (rows,) float64; infinite without a second."""
-        if not self.classifier or len(self._model.classes_) < 2:
-            return np.full(len(rows), np.inf)
-        best = np.sort(self.proba(rows), axis=1)
-        return best[:, -1] - best[:, -2]
-
-    def _answers(self, rows: Array, asked: Any, by_trees: Any) -> Scores:
-        with np.errstate(over="ignore"):
-            x = np.ascontiguousarray(rows, dtype=np.float32)
-        finite, missing = np.isfinite(x).all(axis=1), np.isnan(x).any(axis=1) & ~np.isinf(x).any(axis=1)
-        parts = [(m, x[m]) for m in (finite, missing, ~finite & ~missing)]
-        answers = [self._part(part, asked, by_trees) for _, part in parts]
-        out = np.empty((len(x), *answers[0].shape[1:]))
-        for (mask, _), answer in zip(parts, answers, strict=True):
-            out[mask] = answer
-        return out
-
-    def _part(self, x: Rows, asked: Any, by_trees: Any) -> Scores:
-        if not len(x) or np.isinf(x).any():
-            return np.asarray(by_trees(x), np.float64)
-        with warnings.catch_warnings():
+    def _asked(self, method: Callable[[Any], Any], rows: Array) -> Any:
+        """The method's answers; those to rows that it does not accept are the answers to zeros, and mean nothing."""
+        x = _single(rows).astype(np.float64)
+        x[~self.accepts(rows)] = 0.0
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
-            try:
-                return np.asarray(asked(x), np.float64)
-            except ValueError:
-                if np.isfinite(x).all():
-                    raise
-                return np.asarray(by_trees(x), np.float64)
+            return method(x)
 
-    def _mean(self, x: Rows) -> Scores:
-        total = np.zeros((len(x), self._trees[0].max_n_classes))
-        for tree in self._trees:
-            total += tree.predict(x)
-        return total / len(self._trees)
+
+def close(scores: Numbers) -> npt.NDArray[np.bool_]:
+    """Rows of (rows, classes) whose two best are closer than 1e-6 of the larger; of (rows, 1) those that close to 0."""
+    if scores.shape[1] == 1:
+        return np.asarray(np.abs(scores[:, 0]) <= NEAR_TIE)
+    best = np.sort(scores, axis=1)[:, -2:]
+    size = np.maximum(np.abs(best).max(axis=1), np.finfo(np.float64).tiny)
+    return np.asarray(best[:, 1] - best[:, 0] <= NEAR_TIE * size)
+
+
+def _single(rows: Array) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(rows, dtype=np.float32)

@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
+from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
+from mcugen.frontends.sklearn.head import (
+    ANSWERS,
+    Head,
+    base_of,
+    check_sizes,
+    features_of,
+    state_of,
+    too_large,
+)
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays, Wanted, arrays_of, problems_of
-from mcugen.ir import DType, GraphBuilder, Label, Module, TensorType
-from mcugen.ops.tree_ensemble import Output, TreeEnsemble
+from mcugen.ir import GraphBuilder
+from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees, float32_not_above
 
 SINGLE = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
@@ -26,13 +36,10 @@ FOREST = ("ExtraTreesClassifier", "ExtraTreesRegressor", "RandomForestClassifier
 SUPPORTED = SINGLE + FOREST
 TRUSTED = tuple(f"sklearn.tree._classes.{n}" for n in SINGLE) + tuple(f"sklearn.ensemble._forest.{n}" for n in FOREST)
 
-MAX_CLASSES = 32_767  # an index is an int of 16 bits on AVR
-MAX_FEATURES = 65_535
 MAX_NODES = 2**31 - 1
 MIN_VALUE = 1e-30  # the largest leaf of a regressor; much below, a float loses digits
 _FLOAT_MAX = float(np.finfo(np.float32).max)
-# A subclass that has one of these of its own may answer differently from the class whose arrays are read.
-_DECIDES = ("predict", "predict_proba", "_validate_X_predict", "__getattribute__", "__getattr__")
+_CHECKS = "_validate_X_predict"  # a method that decides what the trees see
 # What is read, and so all that a prediction may depend on.
 HOLDS = ("classes_", "estimators_", "n_classes_", "n_features_in_", "n_outputs_", "tree_")
 
@@ -59,40 +66,41 @@ class Kind:
         return ("label", "proba") if self.classifier else ("value",)
 
 
-@dataclass(frozen=True)
-class _Head:
-    """What the estimator says of itself, checked: its features, and its labels where it is a classifier."""
-
-    n_features: int
-    labels: tuple[Label, ...] | None
-
-    @property
-    def wanted(self) -> Wanted:
-        return Wanted(self.n_features, len(self.labels) if self.labels else 1, self.labels is not None)
-
-
 def takes(estimator: object) -> bool:
     """Whether the estimator is a tree or forest of scikit-learn, or of a class derived from one."""
     return kind_of(estimator) is not None
 
 
-def read(estimator: object, name: str, output: str | None, loc: Loc) -> Module:
-    """A fitted tree or forest as a module; see `read_estimator` for what it raises."""
-    kind = kind_of(estimator)
-    assert kind is not None, "dispatch asks takes() first"
-    _check_own_answers(estimator, kind, loc)
-    state = vars(estimator)
-    _check_fitted(state, kind, loc)
-    wanted = _output(output, kind, loc)
-    head = _head(state, kind, loc)
+def head(estimator: object, loc: Loc) -> Head:
+    """What a fitted tree or forest says of itself; see `read_estimator` for what it raises."""
+    kind, state = _checked(estimator, loc)
+    refuse(_head_problems(state, kind), loc)
+    labels = labels_of(state.get("classes_"), loc) if kind.classifier else None
+    found = Head(kind.base, features_of(state, loc), kind.outputs, labels)
+    refuse(_class_count_problems(state, found), loc)
+    check_sizes(0, len(labels or ()), loc)
+    return found
+
+
+def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
+    """A fitted tree or forest as a node `tree_ensemble`."""
+    kind, state = _checked(estimator, loc)
     trees = _joined(_arrays(state, kind, head, loc), head, loc)
     _check_range(trees, kind, loc)
-    return _module(name, TreeEnsemble(trees, wanted), head, loc, kind)
+    return builder.add(TreeEnsemble(trees, cast(Any, wanted)), x, loc=loc)
+
+
+def reference(estimator: object, head: Head) -> Reference:
+    """scikit-learn's own answers; also of rows that its methods refuse and its trees do not."""
+    from mcugen.frontends.sklearn.tree_reference import TreeReference
+
+    return TreeReference(estimator)
 
 
 def kind_of(estimator: object) -> Kind | None:
     """The supported class that an estimator is of or derives from; None where there is none."""
-    return next((Kind(cls) for cls in type(estimator).__mro__ if cls in _known()), None)
+    base = base_of(estimator, _known())
+    return Kind(base) if base else None
 
 
 @cache
@@ -102,42 +110,11 @@ def _known() -> frozenset[type]:
     return frozenset([getattr(tree, name) for name in SINGLE] + [getattr(ensemble, name) for name in FOREST])
 
 
-def _check_own_answers(estimator: object, kind: Kind, loc: Loc) -> None:
-    cls = type(estimator)
-    above = cls.__mro__[: cls.__mro__.index(kind.base)]
-    own = {n for c in above for n in vars(c) if n in _DECIDES + HOLDS} | (vars(estimator).keys() & set(_DECIDES))
-    if own:
-        raise error(
-            "E0301",
-            f"{cls.__module__}.{cls.__qualname__} changes {kind.base.__name__}: {', '.join(sorted(own))}",
-            help=f"its answers may differ from {kind.base.__name__}'s: fit a plain {kind.base.__name__} and compile that",
-            loc=loc,
-        )
-
-
-def _check_fitted(state: Mapping[str, object], kind: Kind, loc: Loc) -> None:
-    if ("estimators_" if kind.forest else "tree_") not in state:
-        raise error(
-            "E0106",
-            f"this {kind.base.__name__} is not fitted",
-            help="call `fit(X, y)` on it first, then compile or save it",
-            loc=loc,
-        )
-
-
-def _output(output: str | None, kind: Kind, loc: Loc) -> Output:
-    wanted = kind.outputs[0] if output is None else output
-    if wanted not in kind.outputs:
-        raise error(
-            "E0304",
-            f"a {kind.base.__name__} has no output '{wanted}'",
-            help=f"use `--output {kind.outputs[0]}`" + "".join(f" or `--output {o}`" for o in kind.outputs[1:]),
-            loc=loc,
-        )
-    return wanted
-
-
-def _head(state: Mapping[str, object], kind: Kind, loc: Loc) -> _Head:
+def _checked(estimator: object, loc: Loc) -> tuple[Kind, Mapping[str, object]]:
+    kind = kind_of(estimator)
+    assert kind is not None, "dispatch asks takes() first"
+    fitted = "estimators_" if kind.forest else "tree_"
+    state = state_of(estimator, kind.base, fitted, loc, also=(_CHECKS, *HOLDS))
     outputs = whole(state.get("n_outputs_", 1))
     if outputs is not None and outputs > 1:
         raise error(
@@ -146,12 +123,7 @@ def _head(state: Mapping[str, object], kind: Kind, loc: Loc) -> _Head:
             help="fit and compile one model per output: `fit(X, y[:, 0])`",
             loc=loc,
         )
-    refuse(_head_problems(state, kind), loc)
-    labels = labels_of(state.get("classes_"), loc) if kind.classifier else None
-    head = _Head(cast(int, whole(state["n_features_in_"])), labels)
-    refuse(_class_count_problems(state, head), loc)
-    _check_sizes(head, loc)
-    return head
+    return kind, state
 
 
 def _head_problems(state: Mapping[str, object], kind: Kind) -> Iterator[Problem]:
@@ -163,29 +135,18 @@ def _head_problems(state: Mapping[str, object], kind: Kind) -> Iterator[Problem]
         yield "estimators_", "must be a list of at least one fitted tree"
 
 
-def _class_count_problems(state: Mapping[str, object], head: _Head) -> Iterator[Problem]:
+def _class_count_problems(state: Mapping[str, object], head: Head) -> Iterator[Problem]:
     if head.labels is not None and whole(state.get("n_classes_")) != len(head.labels):
         yield "n_classes_", f"is {shown(state.get('n_classes_'))}; classes_ has {len(head.labels)} labels"
 
 
-def _check_sizes(head: _Head, loc: Loc) -> None:
-    counts = ((head.n_features, MAX_FEATURES, "features"), (len(head.labels or ()), MAX_CLASSES, "classes"))
-    for count, limit, what in counts:
-        if count > limit:
-            raise _too_large(f"{count:,} {what}; the generated C takes {limit:,} at most", loc)
-
-
-def _too_large(message: str, loc: Loc) -> Exception:
-    return error("E0303", message, help="fit a smaller model: fewer features, classes, trees or a `max_depth`", loc=loc)
-
-
-def _arrays(state: Mapping[str, object], kind: Kind, head: _Head, loc: Loc) -> list[TreeArrays]:
+def _arrays(state: Mapping[str, object], kind: Kind, head: Head, loc: Loc) -> list[TreeArrays]:
     """The arrays of every tree, all of them checked; E0107 with what is wrong in any."""
     found: list[TreeArrays] = []
     problems: list[Problem] = []
     for where, tree in _members(state, kind, head, problems):
-        arrays = arrays_of(tree, head.wanted)
-        wrong = [arrays] if isinstance(arrays, str) else [*problems_of(arrays, head.wanted)]
+        arrays = arrays_of(tree, _wanted(head))
+        wrong = [arrays] if isinstance(arrays, str) else [*problems_of(arrays, _wanted(head))]
         problems += [(where, what) for what in wrong]
         if not isinstance(arrays, str):
             found.append(arrays)
@@ -193,8 +154,12 @@ def _arrays(state: Mapping[str, object], kind: Kind, head: _Head, loc: Loc) -> l
     return found
 
 
+def _wanted(head: Head) -> Wanted:
+    return Wanted(head.n_features, len(head.labels) if head.labels else 1, head.labels is not None)
+
+
 def _members(
-    state: Mapping[str, object], kind: Kind, head: _Head, problems: list[Problem]
+    state: Mapping[str, object], kind: Kind, head: Head, problems: list[Problem]
 ) -> Iterator[tuple[str, object]]:
     """Each `tree_` with its place; what is wrong with an estimator around it goes to `problems`."""
     if not kind.forest:
@@ -207,7 +172,7 @@ def _members(
             yield f"estimators_[{i}].tree_", vars(member)["tree_"]
 
 
-def _member_problems(member: object, kind: Kind, head: _Head) -> Iterator[str]:
+def _member_problems(member: object, kind: Kind, head: Head) -> Iterator[str]:
     own = kind_of(member)
     if own is None or own.base is not type(member) or own.forest or own.classifier != kind.classifier:
         yield f"must be a single tree of scikit-learn, a {'classifier' if kind.classifier else 'regressor'}, not {shown(member)}"
@@ -215,7 +180,7 @@ def _member_problems(member: object, kind: Kind, head: _Head) -> Iterator[str]:
     state = vars(member)
     if "tree_" not in state:
         yield "is not fitted"
-    yield from (f"replaces {name}" for name in _DECIDES if name in state)
+    yield from (f"replaces {name}" for name in (*ANSWERS, _CHECKS) if name in state)
     expected = {"n_features_in_": head.n_features, "n_outputs_": 1}
     expected |= {"n_classes_": len(head.labels)} if head.labels else {}
     for name, count in expected.items():
@@ -223,11 +188,11 @@ def _member_problems(member: object, kind: Kind, head: _Head) -> Iterator[str]:
             yield f"{name} is {shown(state.get(name))}; the forest's is {count}"
 
 
-def _joined(members: Sequence[TreeArrays], head: _Head, loc: Loc) -> Trees:
+def _joined(members: Sequence[TreeArrays], head: Head, loc: Loc) -> Trees:
     """All trees in one set of arrays, their indices moved to where each tree begins."""
     sizes = np.array([m.size for m in members], np.int64)
     if sizes.sum() > MAX_NODES:
-        raise _too_large(f"{sizes.sum():,} nodes; the generated C takes {MAX_NODES:,} at most", loc)
+        raise too_large(f"{sizes.sum():,} nodes; the generated C takes {MAX_NODES:,} at most", loc)
     begins = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     is_leaf = np.concatenate([m.is_leaf for m in members])
     itself = np.arange(len(is_leaf))
@@ -273,12 +238,3 @@ def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:
 def _badly_scaled(message: str, example: str, loc: Loc) -> Exception:
     help = f"scale the target before `fit` (`{example}`, say), and the prediction back in your sketch"
     return error("E0303", message, help=help, loc=loc)
-
-
-def _module(name: str, op: TreeEnsemble, head: _Head, loc: Loc, kind: Kind) -> Module:
-    names = ("label", "proba") if op.output == "proba" else (op.output,)
-    builder = GraphBuilder("predict")
-    x = builder.input("x", TensorType((head.n_features,), DType.F32))
-    for made in builder.add(op, x, names=names, loc=loc.within(kind.base.__name__)):
-        builder.output(made, labels=head.labels if made == "label" else None)
-    return Module(name, (builder.build(),), loc)
