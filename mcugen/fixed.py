@@ -1,0 +1,159 @@
+"""Weights and rows as integers: how every sum of products of the classical models is worked out, without float arithmetic.
+
+A row x becomes integers of one common exponent (block floating point): feature i, lifted by the size of its weights, is
+`q[i] * 2**(top - 126 - x_bits - lift[i])`, where `top` is the largest biased exponent of the row, found at run time, so that
+no row overflows and none loses more than its smallest parts. Weights are integers of one exponent for all rows of a matrix:
+`weight * 2**-lift * 2**w_bits`. The intercept is the weight of a feature that is always 1. A sum of products is exact; what
+is lost is in the two roundings, at most half a unit of each factor. Three widths:
+
+width  weights  row   sum     for
+32     int32    int32 int64   "float32": at least as exact as sums of float32 would be
+16     int16    int16 int32   "int16"
+8      int8     int16 int32   "int8"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Numeric
+
+Width = Literal[8, 16, 32]
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+WIDTHS: dict[Numeric, Width] = {"float32": 32, "int16": 16, "int8": 8}
+SUM_BITS: dict[Width, int] = {32: 63, 16: 31, 8: 31}  # a sum stays below 2 to this
+MOST_X: dict[Width, int] = {32: 30, 16: 14, 8: 14}  # |q| <= 2**bits
+MOST_W: dict[Width, int] = {32: 30, 16: 15, 8: 7}
+LIFTED = 6  # features whose weights differ by a factor of 2**6 get exponents of their own
+ONE = 127  # the biased exponent of 1.0f
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """A matrix of weights, with or without intercepts, as integers.
+
+    weights  (rows, columns) int64, fitting `width` bits; the last column is the intercept's where `bias` is set
+    lift     (columns,) int64; the exponent by which a feature is lifted
+    x_bits, w_bits   see above
+    bias     whether the last column is the intercept's
+    top      the biased, lifted exponent that rows are expected to stay below or at; None where nothing is known of them
+    """
+
+    width: Width
+    weights: Integers
+    lift: Integers
+    x_bits: int
+    w_bits: int
+    bias: bool
+    top: int | None = None
+
+    @property
+    def features(self) -> int:
+        """Columns that are the row's."""
+        return self.weights.shape[1] - self.bias
+
+    @property
+    def lifts(self) -> Integers:
+        """The lifts of the row's features; empty where all are the same."""
+        own = self.lift[: self.features]
+        return own[:0] if (own == own[0]).all() else own
+
+    @property
+    def base(self) -> int:
+        """The lift of features where all have the same."""
+        return 0 if len(self.lifts) else int(self.lift[0])
+
+    @property
+    def least(self) -> int:
+        """The exponent from which a row's begins: the intercept's, or that of the smallest float."""
+        return ONE + int(self.lift[-1]) if self.bias else 1 + int(self.lift.min())
+
+    def load(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
+        """Rows (n, features) as integers (n, columns) and their tops (n,), exactly as the C does it."""
+        bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.int64)
+        field = bits >> 23 & 0xFF
+        mantissa = (bits & 0x7FFFFF) | np.where(field > 0, 0x800000, 0)
+        exponent = np.maximum(field, 1) + self.lift[: self.features]
+        top = np.maximum(exponent.max(axis=1), self.least if self.top is None else max(self.top, self.least))
+        down = top[:, None] - exponent
+        q = np.where(bits >> 31 == 1, -1, 1) * _shifted(mantissa, down, self.x_bits)
+        if not self.bias:
+            return q, top
+        one = _shifted(np.full(len(x), 1 << 23, np.int64), top - self.least, self.x_bits)
+        return np.concatenate([q, one[:, None]], axis=1), top
+
+    def sums(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
+        """The sums of products (n, rows) of rows (n, features), and the exponents (n,): a sum stands for sum * 2**exponent."""
+        q, top = self.load(x)
+        return q @ self.weights.T, top - self.scale
+
+    @property
+    def scale(self) -> int:
+        """What is taken off a row's top to give the exponent of its sums."""
+        return 126 + self.x_bits + self.w_bits
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables in flash."""
+        return self.weights.size * self.width // 8 + len(self.lifts) * self.lift_bits // 8
+
+    @property
+    def lift_bits(self) -> int:
+        """Bits of an entry of the table of lifts."""
+        return 8 if not len(self.lifts) or np.abs(self.lifts).max() < 128 else 16
+
+    def values(self, sums: Integers, exponents: Integers) -> npt.NDArray[np.float32]:
+        """Sums as the float32 numbers that they stand for."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(sums.astype(np.float32), exponents[:, None])
+
+
+def _shifted(mantissa: Integers, down: Integers, bits: int) -> Integers:
+    """Mantissas of 24 bits brought to `bits` and shifted down, rounded where the width is narrow (bits below 24)."""
+    if bits >= 24:
+        return np.asarray((mantissa << (bits - 24)) >> np.minimum(down, 63))
+    narrow = np.minimum(down, 15)
+    return np.asarray(((mantissa >> 8) >> (15 - bits + narrow)) + 1 >> 1)
+
+
+def fixed(weights: Floats, bias: Floats | None, width: Width, top: int | None = None) -> Fixed:
+    """The integers for float64 weights (rows, features) and intercepts (rows,); no column for intercepts that are all 0."""
+    with_bias = bias is not None and bool(np.any(bias))
+    columns = np.column_stack([weights, bias]) if bias is not None and with_bias else np.asarray(weights, np.float64)
+    lift = _lifts(np.abs(columns).max(axis=0), with_bias)
+    lifted = np.ldexp(columns, -lift)
+    longest = max(float(np.abs(lifted).sum(axis=1).max()), 2.0**-20)
+    bits = SUM_BITS[width] - int(np.ceil(np.log2(longest)))
+    w_bits = min(MOST_W[width], (bits + 1) // 2)
+    most = (1 << (width - 1)) - 1
+    integers = np.clip(np.rint(np.ldexp(lifted, w_bits)), -most, most).astype(np.int64)
+    x_bits = min(MOST_X[width], bits - w_bits)
+    while int(np.abs(integers).sum(axis=1).max()) << x_bits >= 1 << SUM_BITS[width]:
+        x_bits -= 1  # rounding has made a row of weights longer
+    return Fixed(width, integers, lift, x_bits, w_bits, with_bias, top)
+
+
+def _lifts(largest: Floats, with_bias: bool) -> Integers:
+    """The exponent of each column's largest weight; one for all features where these hardly differ. Columns of zeros get the
+    least, so that they do not count."""
+    exponents = np.frexp(largest)[1].astype(np.int64)
+    own = slice(0, len(largest) - with_bias)
+    used = exponents[own][largest[own] > 0]
+    low, high = (int(used.min()), int(used.max())) if len(used) else (0, 0)
+    if high - low <= LIFTED:
+        exponents[own] = high
+    else:
+        exponents[own] = np.where(largest[own] > 0, exponents[own], low)
+    return exponents
+
+
+def top_of(lift: Integers, features: int, rows: npt.NDArray[np.float32]) -> int:
+    """The largest lifted exponent of rows (n, features)."""
+    field = np.ascontiguousarray(rows, np.float32).view(np.uint32).astype(np.int64) >> 23 & 0xFF
+    return int((np.maximum(field, 1) + lift[:features]).max())
