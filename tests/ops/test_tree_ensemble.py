@@ -20,7 +20,10 @@ from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.targets.driver import Unit
 
-FORMS = ("branches", "branches16", "table", "table_far")
+FORMS = ("branches", "table", "table_far")
+FLOAT_FORMS = ("branches16", "branches_float")
+RANK_FORMS = ("branches_ranks", "table_ranks", "table_ranks_far")
+INTEGERS = (DType.U8, DType.I16)
 MEGA = Target(load_board("mega2560"))
 
 
@@ -34,6 +37,7 @@ class Shape:
     splits: int
     leaves: str
     output: str
+    x: DType = DType.F32
 
 
 SHAPES = [
@@ -60,6 +64,16 @@ SHAPES = [
     Shape(6, 1, 40, 20, "numbers", "value"),
     Shape(6, 1, 12, 60, "wide", "value"),  # further apart than 64 bits hold
     Shape(6, 1, 300, 4, "wide", "value"),
+    Shape(100, 3, 4, 60, "pure", "label"),  # half of the features are used, and listed
+]
+WHOLE = [
+    Shape(1, 2, 1, 0, "pure", "label"),
+    Shape(4, 3, 1, 90, "counts", "label"),
+    Shape(4, 3, 9, 40, "counts", "proba"),
+    Shape(2, 3, 20, 40, "pure", "label"),  # the same questions again and again
+    Shape(130, 4, 9, 40, "pure", "label"),
+    Shape(400, 4, 9, 40, "counts", "label"),
+    Shape(6, 1, 9, 40, "numbers", "value"),
 ]
 
 
@@ -69,13 +83,23 @@ def made(shape: Shape, seed: int) -> TreeEnsemble:
     trees = random_trees(
         rng, features=shape.features, outputs=shape.outputs, trees=shape.trees, splits=shape.splits, leaves=shape.leaves
     )
-    return TreeEnsemble(trees, shape.output)
+    if shape.x != DType.F32:
+        numbers = rng.normal(100, 80 if shape.x == DType.U8 else 20_000, len(trees.feature)).astype(np.float32)
+        some = np.where(rng.random(len(numbers)) < 0.1, trees.threshold, numbers)
+        trees = replace(trees, threshold=np.where(trees.feature < 0, np.float32(0), some))
+    return TreeEnsemble(trees, shape.output, x=shape.x)
+
+
+def forms(op: TreeEnsemble) -> list[str]:
+    """Every form that the op has on any board."""
+    ranks = RANK_FORMS if op.encodings.ranks else ()
+    return [*FORMS, *ranks, *(FLOAT_FORMS if op.x == DType.F32 else ())]
 
 
 def unit(op: TreeEnsemble, form: str, name: str) -> Unit:
     """The op as a model of its own, in this form."""
     builder = GraphBuilder("predict")
-    x = builder.input("x", TensorType((op.trees.n_features,), DType.F32))
+    x = builder.input("x", TensorType((op.trees.n_features,), op.x))
     labels = tuple(range(op.trees.n_outputs))
     names = {"label": ("label",), "proba": ("label", "proba"), "value": ("value",)}[op.output]
     builder.add(replace(op, form=form), x, names=names)
@@ -85,10 +109,13 @@ def unit(op: TreeEnsemble, form: str, name: str) -> Unit:
     return Unit(module, emit(module, plan(module, MEGA), MEGA))
 
 
-def rows_for(trees: Trees, seed: int) -> Array:
+def rows_for(trees: Trees, seed: int, x: DType = DType.F32) -> Array:
     """Rows at the thresholds, and rows of any bits: every NaN, infinities, subnormal numbers."""
     rng = np.random.default_rng(seed)
-    probes = probe_rows(trees, 900, rng)
+    probes = probe_rows(trees, 900, rng, x)
+    if x != DType.F32:
+        ends = np.iinfo(x.numpy)
+        return np.concatenate([probes, rng.integers(ends.min, ends.max + 1, (200, trees.n_features)).astype(x.numpy)])
     hard = hard_floats(rng, 200, (trees.n_features,))
     nan = hard.view(np.uint32) | np.where(rng.random(hard.shape) < 0.2, np.uint32(0x7F800000), np.uint32(0))
     return np.concatenate([probes, hard, nan.view(np.float32)]).astype(np.float32)
@@ -96,10 +123,11 @@ def rows_for(trees: Trees, seed: int) -> Array:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_c_gives_numpys_answers(seed: int) -> None:
-    ops = [made(shape, 100 * seed + i) for i, shape in enumerate(SHAPES)]
-    cases = [(op, form) for op in ops for form in FORMS]
+    shapes = [*SHAPES, *(replace(shape, x=x) for shape in WHOLE for x in INTEGERS)]
+    ops = [made(shape, 100 * seed + i) for i, shape in enumerate(shapes)]
+    cases = [(op, form) for op in ops for form in forms(op)]
     units = [unit(op, form, f"m{i}") for i, (op, form) in enumerate(cases)]
-    inputs = [rows_for(op.trees, seed) for op, _ in cases]
+    inputs = [rows_for(op.trees, seed, op.x) for op, _ in cases]
     results = run_sanitized(units, [[x] for x in inputs])
     for (op, form), x, found in zip(cases, inputs, results, strict=True):
         assert_answers(op, x, found, f"{op.describe()} {form}")
@@ -121,8 +149,9 @@ def assert_answers(op: TreeEnsemble, x: Array, found: list[Array], what: str) ->
 
 def test_the_c_is_cpp_and_avr_too() -> None:
     """Where a form is not for AVR at all (tables over 32,767 bytes) `forms` has said so."""
-    ops = {f"m{i}": made(shape, i) for i, shape in enumerate(SHAPES) if shape.features < 999}
-    check_as_cpp([unit(op, form, name + form) for name, op in ops.items() for form in FORMS])
+    shapes = [*SHAPES, *(replace(shape, x=x) for shape in WHOLE for x in INTEGERS)]
+    ops = {f"m{i}": made(shape, i) for i, shape in enumerate(shapes) if shape.features < 999}
+    check_as_cpp([unit(op, form, name + form) for name, op in ops.items() for form in forms(op)])
     check_on_avr([unit(op, form, name + form) for name, op in ops.items() for form in avr_forms(op)])
 
 

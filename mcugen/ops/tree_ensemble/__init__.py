@@ -14,10 +14,15 @@ from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Form, Op
 from mcugen.ops.tree_ensemble import cost as costs
+from mcugen.ops.tree_ensemble import forms
+from mcugen.ops.tree_ensemble.forms import CUT_ON_AVR
+from mcugen.ops.tree_ensemble.grid import Grid, on_grid
 from mcugen.ops.tree_ensemble.layout import Line, Table, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows
+from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
 from mcugen.ops.tree_ensemble.trees import Trees
+from mcugen.templating import c_floats
 
 Output = Literal["label", "proba", "value"]
 
@@ -26,9 +31,11 @@ Output = Literal["label", "proba", "value"]
 class TreeEnsemble(Op):
     """The mean over trees of the leaf that a row reaches: a class (`label`), probabilities (`proba`) or a number (`value`).
 
-    Input `f32` of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class index and `f32`
-    (classes,); value → `f32` scalar. Forms, all exact: `branches` (floats compared by their 32 bits), `branches16` (by
-    their upper 16 bits first; AVR) and `table` (bytes in flash, walked by one loop).
+    Input `f32`, or `u8` or `i16`, of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class
+    index and `f32` (classes,); value → `f32` scalar. Forms, all exact: `branches` (floats compared by their 32 bits),
+    `branches16` (by their upper 16 bits first; AVR), `branches_float` (as floats, where there is a unit for them),
+    `branches_ranks` (a byte a feature, found first: how many thresholds lie below), `table` and `table_ranks` (bytes in
+    flash, walked by one loop).
     """
 
     name: ClassVar[str] = "tree_ensemble"
@@ -36,14 +43,15 @@ class TreeEnsemble(Op):
     trees: Trees
     output: Output
     form: str = ""
+    x: DType = DType.F32
+    cut: int = CUT_ON_AVR  # splits that one function of a branch form has at most
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        wanted = TensorType((self.trees.n_features,), DType.F32)
+        wanted = TensorType((self.trees.n_features,), self.x)
         if inputs != (wanted,):
             found = ", ".join(map(str, inputs))
-            raise error(
-                "E0201", f"tree_ensemble takes {wanted}, not {found}", help="give the features as one row of float32"
-            )
+            help = f"give the features as one row of {self.x.c}"
+            raise error("E0201", f"tree_ensemble takes {wanted}, not {found}", help=help)
         index = TensorType((), DType.I32)
         if self.output == "value":
             return (TensorType((), DType.F32),)
@@ -78,44 +86,38 @@ class TreeEnsemble(Op):
     @cached_property
     def encodings(self) -> Encodings:
         """The leaves, the table and the branches, made once for all forms and boards."""
-        return Encodings.of(self.trees, self.output)
+        return Encodings.of(self.trees, self.output, self.x)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        found = tuple(Form(name, self._cost(name, target)) for name in self._available(target))
-        if not found:
-            help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
-            raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
-        return found
+        names = forms.available(self, target.board)
+        known = [name for name in names if costs.known(name, self.x, target.board.arch)]
+        return tuple(Form(name, self._cost(name, target)) for name in known)
 
     def with_form(self, form: Form, target: Target) -> Self:
-        decided = replace(self, form=form.name)
+        decided = replace(self, form=form.name, cut=forms.cut(target.board.arch))
         vars(decided)["encodings"] = self.encodings  # the same trees: nothing is encoded twice
         return decided
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return self._cost(self.form, target) if self.form else Cost()
 
-    def _available(self, target: Target) -> list[str]:
-        table, leaves = self.encodings.table, self.encodings.leaves
-        if target.board.arch != "avr":
-            return ["branches", *(["table"] if table else [])]
-        if leaves.nbytes > AVR_OBJECT:
-            return []
-        near = leaves.nbytes + (table.nbytes if table else 0) <= AVR_NEAR
-        walked = ["table"] if near else ["table_far"]
-        return ["branches", "branches16", *(walked if table else [])]
-
     def _cost(self, form: str, target: Target) -> Cost:
         return costs.estimate(self, form, target.board)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        return (probe_rows(self.trees, limit, rng),)
+        return (probe_rows(self.trees, limit, rng, self.x),)
 
     def render(self) -> dict[str, Any]:
         leaves, outputs = self.encodings.leaves, self.trees.n_outputs
         signed = self.output == "value"
         common = {
             "form": self.form,
+            "near": self.form.startswith("table") and not self.form.endswith("far"),
+            "far": self.form.endswith("far"),
+            "x_ctype": self.x.c,
+            "row": "x",
+            "row_ctype": self.x.c,
+            "ranks": None,
             "output": self.output,
             "leaves": leaves,
             "outputs": outputs,
@@ -130,27 +132,42 @@ class TreeEnsemble(Op):
             "table_ctype": _table_ctype(leaves),
             "table_values": _table_values(leaves),
         }
+        if "ranks" in self.form:
+            common |= self._render_ranks()
         return common | (self._render_table() if self.form.startswith("table") else self._render_branches())
 
-    def _render_branches(self) -> dict[str, Any]:
-        named = {
-            self._macro(line) for tree in self.encodings.branches for part in tree for line in part if line.feature >= 0
+    def _render_ranks(self) -> dict[str, Any]:
+        ranks = self.encodings.ranks
+        assert ranks is not None  # with_form is given an available form
+        return {
+            "row": "ranks",
+            "row_ctype": DType.U8.c,
+            "ranks": ranks,
+            "rank_keys": ranks.keys >> np.int32(16) if ranks.halves else ranks.keys,
+            "rank_feature_bits": _bits(max(ranks.features, default=0)),
         }
-        return {"trees": self.encodings.branches, "macros": sorted(named), "macro": self._macro}
+
+    def _render_branches(self) -> dict[str, Any]:
+        trees = self.encodings.branches(self.cut, "ranks" in self.form)
+        named = {self._macro(line) for tree in trees for part in tree for line in part if line.feature >= 0}
+        return {
+            "trees": trees,
+            "by_bits": self.x == DType.F32 and self.form in ("branches", "branches16"),
+            "macros": sorted(named),
+            "macro": self._macro,
+            "literal": lambda line: next(c_floats([line.threshold])),
+        }
 
     def _macro(self, line: Line) -> str:
-        if line.bits == INFINITY and line.missing == "L":
-            return "A"  # all go on, NaN too
         low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
         return f"{'N' if line.negative else ''}{line.missing}{low}"
 
     def _render_table(self) -> dict[str, Any]:
-        table = self.encodings.table
+        table = self.encodings.ranked_table if "ranks" in self.form else self.encodings.table
         assert table is not None  # with_form is given an available form
-        keys = table.keys >> np.int32(16) if table.halves else table.keys
         return {
             "table": table,
-            "keys": keys,
+            "keys": table.keys >> np.int32(16) if table.halves else table.keys,
             "negative": bool((table.keys < 0).any()),
             "feature_bits": _bits(max(table.features, default=0)),
         }
@@ -162,30 +179,42 @@ class Encodings:
 
     trees: Trees
     leaves: Leaves
+    x: DType = DType.F32
     counted: dict[str, Counter[str]] = field(default_factory=dict)  # by form, what cost.py counts: many boards ask
+    written: dict[tuple[int, bool], Branches] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trees: Trees, output: Output) -> Self:
-        """Encode an ensemble for an output."""
-        leaves = encode(trees, output)
-        fewer, code = merged(trees, leaves.code)
-        return cls(fewer, replace(leaves, code=code))
+    def of(cls, trees: Trees, output: Output, x: DType = DType.F32) -> Self:
+        """Encode an ensemble for an output and features of type x."""
+        asked = on_grid(trees, Grid(x))
+        leaves = encode(asked, output)
+        fewer, code = merged(asked, leaves.code)
+        return cls(fewer, replace(leaves, code=code), x)
 
-    @cached_property
-    def branches(self) -> list[list[list[Line]]]:
-        """The trees as lines of code: per tree its functions, the first of them called."""
-        return [parts(self.trees, self.leaves, int(root), SPLITS_PER_FUNCTION) for root in self.trees.roots]
+    def branches(self, cut: int, ranked: bool = False) -> Branches:
+        """The trees as lines of code: per tree its functions of at most `cut` splits, the first of them called."""
+        if (cut, ranked) not in self.written:
+            trees = self.ranks.trees if ranked and self.ranks else self.trees
+            self.written[cut, ranked] = [parts(trees, self.leaves, int(root), cut) for root in trees.roots]
+        return self.written[cut, ranked]
 
     @cached_property
     def table(self) -> Table | None:
         """The trees as bytes; None where a tree has more than the 32,767 bytes that one object may have."""
-        return pack(self.trees, self.leaves)
+        return pack(self.trees, self.leaves, self.x)
+
+    @cached_property
+    def ranks(self) -> Ranks | None:
+        """The ranks of the features; None where they are bytes already, or a byte is too small."""
+        return None if self.x == DType.U8 else ranked(self.trees, self.x)
+
+    @cached_property
+    def ranked_table(self) -> Table | None:
+        """The trees over ranks as bytes; None where there are no ranks or a tree has too many bytes."""
+        return pack(self.ranks.trees, self.leaves, DType.U8) if self.ranks else None
 
 
-INFINITY = 0x7F800000
-SPLITS_PER_FUNCTION = 32  # at most 80 B each on AVR: far under the 4 KiB that every short jump reaches
-AVR_OBJECT = 32_767  # avr-gcc refuses larger objects
-AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to the core's and the sketch's own tables
+Branches = list[list[list[Line]]]  # per tree its functions, as lines
 
 
 def _bits(largest: int) -> int:

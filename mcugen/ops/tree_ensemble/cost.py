@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.boards import Arch, Board
+from mcugen.ir import DType
 from mcugen.op import Cost
-from mcugen.ops.tree_ensemble import words
+from mcugen.ops.tree_ensemble import forms, words
 from mcugen.ops.tree_ensemble.layout import Line, Table
 
 if TYPE_CHECKING:
@@ -48,13 +49,23 @@ _ISA: Mapping[Arch, words.Isa] = {
 
 def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
     """Flash of code and tables, cycles (or instructions) of one call, stack: for the expected rows (see Trees.visits)."""
-    own = weights(board.arch)[form]
+    own = _own(board.arch, form, op.x)
     flash = dot(own["flash"], code_features(op, form, board.arch)) + table_bytes(op, form)
     counted = "cycles" in own
-    ran = own if counted else weights(FORMS_AS)[form]
+    ran = own if counted else _own(FORMS_AS, form, op.x)
     cycles = dot(ran["cycles"], cycle_features(op, form, board.arch))
     stack = dot(own["stack"], stack_features(op, form, board.arch)) + _calls(board)
     return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)), counted)
+
+
+def known(form: str, x: DType, arch: Arch) -> bool:
+    """Whether anything is known of what the form costs there."""
+    return form in weights(arch)
+
+
+def _own(arch: Arch, form: str, x: DType) -> Mapping[str, Mapping[str, float]]:
+    found = weights(arch)
+    return found.get(f"{form} {x.short}", found[form])
 
 
 def _calls(board: Board) -> int:
@@ -71,8 +82,9 @@ def dot(weights: Mapping[str, float], features: Features) -> float:
 
 def table_bytes(op: TreeEnsemble, form: str) -> int:
     """Bytes of the tables in flash, exactly."""
-    table = op.encodings.table if form.startswith("table") else None
-    return op.encodings.leaves.nbytes + (table.nbytes if table else 0)
+    ranks = op.encodings.ranks if "ranks" in form else None
+    table = (op.encodings.ranked_table if ranks else op.encodings.table) if form.startswith("table") else None
+    return op.encodings.leaves.nbytes + (table.nbytes if table else 0) + (ranks.nbytes if ranks else 0)
 
 
 def code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
@@ -86,12 +98,13 @@ def code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
 def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
     found = Counter(_common(op))
     if form.startswith("table"):
-        assert op.encodings.table is not None
+        table = op.encodings.ranked_table if "ranks" in form else op.encodings.table
+        assert table is not None
         found["pointers"] = op.trees.n_trees  # in `table`, beyond the two bytes that are counted
-        return found + Counter(_table_kind(op.encodings.table))
+        return found + Counter(_table_kind(table))
     wide = "16" if op.encodings.leaves.codes > 256 else ""
     found["tree" + wide] += op.trees.n_trees
-    for tree in op.encodings.branches:
+    for tree in op.encodings.branches(forms.cut(arch), "ranks" in form):
         for part in tree:
             found.update(_part_features(part, wide, form) if arch == "avr" else words.part_features(part, _ISA[arch]))
     return found
@@ -160,7 +173,7 @@ def _stack_of_words(op: TreeEnsemble, form: str, arch: Arch, sums: int) -> dict[
     if sums > 64:  # cleared by a call
         found[f"large sums of {leaves.total}{counted}"] = 1.0
     if form == "branches":
-        chain = max((words.deepest(tree) for tree in op.encodings.branches), key=sum)
+        chain = max((words.deepest(tree) for tree in op.encodings.branches(forms.cut(arch))), key=sum)
         found[f"{several} depth"] = len(chain) - 1.0
         found[f"{several} chain"] = float(sum(chain))
         found |= {f"{several} over {some}": 1.0 for some in (8, 16, 24) if max(chain) > some}

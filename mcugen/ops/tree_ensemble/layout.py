@@ -9,7 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.ir import DType
 from mcugen.ops.tree_ensemble.leaves import Leaves
+from mcugen.ops.tree_ensemble.ranks import key, only_halves, ways
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
 LARGEST_TREE = 32_767  # bytes: avr-gcc refuses larger objects
@@ -96,19 +98,14 @@ def _line(trees: Trees, leaves: Leaves, node: int, labels: dict[int, int], numbe
     )
 
 
-def key(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    """float32 as int32 in the same order: negative numbers have their lower 31 bits turned over."""
-    bits = threshold.view(np.int32)
-    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
-
-
 @dataclass(frozen=True, eq=False)
 class Table:
     """The trees as bytes in flash, preorder: a split is head, threshold, skip; a leaf is one head.
 
-    head       1 or 2 bytes: 2·slot + missing_left at a split; at a leaf 2·slots + code, or 2·slots + direct and the code behind it
-    threshold  key (4 bytes), its upper half (2 bytes, where all lower halves follow from the sign), or a rank (1 or 2 bytes)
-               in `keys`, the model's own thresholds, sorted
+    head       1 or 2 bytes: 2·slot + missing_left at a split; at a leaf 2·slots + code, or 2·slots + direct and the code behind it;
+               for integers it is the slot itself, and `slots` wherever 2·slots is meant
+    threshold  of floats the key (4 bytes), its upper half (2 bytes, where all lower halves follow from the sign), or a rank (1
+               or 2 bytes) in `keys`, the model's own thresholds, sorted; an integer is what it is (1 or 2 bytes)
     skip       bytes from behind the skip to the right side; ESCAPE and two bytes where it is over 255
     """
 
@@ -122,6 +119,12 @@ class Table:
     keys: npt.NDArray[np.int32]
     trees: tuple[bytes, ...]
     halves: bool
+    x: DType
+
+    @property
+    def heads(self) -> int:
+        """How many heads are those of splits."""
+        return ways(self.x) * self.slots
 
     @cached_property
     def nbytes(self) -> int:
@@ -131,10 +134,10 @@ class Table:
         return sum(map(len, self.trees)) + ranks + slots + (2 * len(self.trees) if len(self.trees) > 1 else 0)
 
 
-def pack(trees: Trees, leaves: Leaves) -> Table | None:
+def pack(trees: Trees, leaves: Leaves, x: DType = DType.F32) -> Table | None:
     """The smallest table of all the variants; None where a tree has more than 32,767 bytes in it."""
-    sizes = _Sizes(trees, leaves)
-    writer = min(_variants(trees, leaves), key=sizes.estimate, default=None)
+    sizes = _Sizes(trees, leaves, x)
+    writer = min(_variants(sizes), key=sizes.estimate, default=None)
     if writer is None:
         return None
     packed = [writer.tree(int(root)) for root in trees.roots]
@@ -152,6 +155,7 @@ def pack(trees: Trees, leaves: Leaves) -> Table | None:
         sizes.keys,
         tuple(packed),
         sizes.halves,
+        x,
     )
 
 
@@ -161,14 +165,20 @@ class _Sizes:
 
     trees: Trees
     leaves: Leaves
+    x: DType
 
     @cached_property
     def keys(self) -> npt.NDArray[np.int32]:
-        return np.unique(key(self.trees.threshold)[self.trees.feature >= 0])
+        return np.unique(key(self.trees.threshold, self.x)[self.trees.feature >= 0])
 
     @cached_property
     def halves(self) -> bool:
-        return bool(((self.keys & 0xFFFF) == np.where(self.keys < 0, 0xFFFF, 0)).all())
+        return self.x == DType.F32 and only_halves(self.keys)
+
+    @property
+    def plain(self) -> int:
+        """Bytes of a threshold that is no rank."""
+        return 2 if self.halves else self.x.nbytes
 
     def estimate(self, writer: _Writer) -> int:
         splits = int((self.trees.feature >= 0).sum())
@@ -181,29 +191,27 @@ class _Sizes:
         )
 
 
-def _variants(trees: Trees, leaves: Leaves) -> Iterator[_Writer]:
-    sizes = _Sizes(trees, leaves)
+def _variants(sizes: _Sizes) -> Iterator[_Writer]:
+    trees, leaves = sizes.trees, sizes.leaves
     used = tuple(np.unique(trees.feature[trees.feature >= 0]).tolist())
     plain = max(used, default=-1) + 1
     for features in ((), used) if len(used) < plain else ((),):
         slots = len(features) or plain
         for leaf in (0, 1, 2, 4):
             direct = leaves.codes if leaf == 0 else leaves.direct
-            heads = 2 * slots + direct + (leaf > 0)
+            heads = ways(sizes.x) * slots + direct + (leaf > 0)
             if heads > 65536 or (leaf and leaves.codes - direct > 256**leaf):
                 continue
             head = 1 if heads <= 256 else 2
-            yield _Writer(trees, leaves, head, 2 if sizes.halves else 4, leaf, direct, slots, features, None)
-            if len(sizes.keys) <= 65536:
-                yield _Writer(
-                    trees, leaves, head, 1 if len(sizes.keys) <= 256 else 2, leaf, direct, slots, features, sizes.keys
-                )
+            yield _Writer(sizes, head, sizes.plain, leaf, direct, slots, features, None)
+            if sizes.x == DType.F32 and len(sizes.keys) <= 65536:
+                width = 1 if len(sizes.keys) <= 256 else 2
+                yield _Writer(sizes, head, width, leaf, direct, slots, features, sizes.keys)
 
 
 @dataclass(frozen=True, eq=False)
 class _Writer:
-    trees: Trees
-    leaves: Leaves
+    sizes: _Sizes
     head: int
     threshold: int
     leaf: int
@@ -211,6 +219,18 @@ class _Writer:
     slots: int
     features: tuple[int, ...]
     ranks: npt.NDArray[np.int32] | None
+
+    @property
+    def trees(self) -> Trees:
+        return self.sizes.trees
+
+    @property
+    def leaves(self) -> Leaves:
+        return self.sizes.leaves
+
+    @property
+    def heads(self) -> int:
+        return ways(self.sizes.x) * self.slots
 
     @cached_property
     def slot(self) -> npt.NDArray[np.int64]:
@@ -221,10 +241,10 @@ class _Writer:
     @cached_property
     def cells(self) -> list[bytes]:
         """The threshold bytes of every node."""
-        keys = key(self.trees.threshold)
+        keys = key(self.trees.threshold, self.sizes.x)
         if self.ranks is not None:
             keys = np.searchsorted(self.ranks, keys).astype(np.int32)
-        elif self.threshold == 2:
+        elif self.sizes.halves:
             keys = keys >> np.int32(16)
         mask = (1 << (8 * self.threshold)) - 1
         return [(int(k) & mask).to_bytes(self.threshold, "little") for k in keys]
@@ -243,13 +263,14 @@ class _Writer:
     def _leaf(self, node: int) -> bytes:
         code = int(self.leaves.code[node])
         if code < self.direct:
-            return (2 * self.slots + code).to_bytes(self.head, "little")
-        escape = (2 * self.slots + self.direct).to_bytes(self.head, "little")
+            return (self.heads + code).to_bytes(self.head, "little")
+        escape = (self.heads + self.direct).to_bytes(self.head, "little")
         return escape + (code - self.direct).to_bytes(self.leaf, "little")
 
     def _split(self, node: int, done: dict[int, bytes]) -> bytes:
         left, right = done.pop(int(self.trees.left[node])), done.pop(int(self.trees.right[node]))
-        head = (2 * int(self.slot[node]) + int(self.trees.missing_left[node])).to_bytes(self.head, "little")
+        place = ways(self.sizes.x) * int(self.slot[node]) + int(self.trees.missing_left[node])
+        head = place.to_bytes(self.head, "little")
         size = len(left)
         skip = bytes([size]) if 0 < size < 256 else bytes([ESCAPE]) + size.to_bytes(2, "little")
         return head + self.cells[node] + skip + left + right

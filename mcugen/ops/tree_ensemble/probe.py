@@ -7,49 +7,38 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.ir import Array, DType
+from mcugen.ops.tree_ensemble.grid import Grid
 from mcugen.ops.tree_ensemble.trees import Trees
 
 Rows = npt.NDArray[np.float32]
-NEGATIVE_NAN = np.array([0xFFC00000], np.uint32).view(np.float32)[0]
-SPECIAL = np.array([np.nan, NEGATIVE_NAN, np.inf, -np.inf, 0.0, -0.0], np.float32)
-MOST_STEPS = 5_000_000  # from nodes up to their roots: a tree may be a chain of thousands
-PER_SPLIT = 3 + len(SPECIAL)
 
 
-def probe_rows(trees: Trees, limit: int, rng: np.random.Generator) -> Rows:
-    """Rows (n, features) float32, at most `limit`: every split is reached and tried on both sides, as far as that allows.
+def probe_rows(trees: Trees, limit: int, rng: np.random.Generator, x: DType = DType.F32) -> Array:
+    """Rows (n, features) of type x, at most `limit`: every split is reached and tried on both sides, as far as that allows.
 
     For a split, the features that its ancestors ask about lie where the path leads to it, the others at random among the
-    model's own thresholds; its own feature takes the threshold, its two neighbours in float32, both signs of NaN and of
-    infinity and of zero.
+    model's own thresholds; its own feature takes the threshold and its two neighbours, and what is special: of float32 both
+    signs of NaN, infinity and zero, of integers the least and the largest.
     """
-    splits = np.flatnonzero(trees.feature >= 0)
+    grid, splits = Grid(x), np.flatnonzero(trees.feature >= 0)
     if not len(splits):
-        return rng.standard_normal((min(limit, 16), trees.n_features)).astype(np.float32)
-    chosen = (
-        splits if len(splits) * PER_SPLIT <= limit else rng.choice(splits, max(1, limit // PER_SPLIT), replace=False)
-    )
+        return (100 * rng.random((min(limit, 16), trees.n_features))).astype(x.numpy)
+    tries = 3 + len(grid.special)
+    chosen = splits if len(splits) * tries <= limit else rng.choice(splits, max(1, limit // tries), replace=False)
     parent, went_left = _parents(trees)
     with np.errstate(over="ignore"):  # above the largest float32 comes infinity
-        rows = _backgrounds(trees, len(chosen), rng)
+        rows = _backgrounds(trees, len(chosen), rng, grid)
         for row, node in zip(rows, chosen.tolist(), strict=True):
-            _lead_to(trees, node, parent, went_left, row, rng)
-        return _tried(trees, chosen, rows)[:limit]
+            _lead_to(row, _ranges(trees, node, parent, went_left, grid), rng, grid)
+        return _tried(trees, chosen, rows, grid)[:limit].astype(x.numpy)
 
 
-def _depth(trees: Trees) -> int:
-    """The longest way from a root to a leaf, at least 1."""
-    level, depth = trees.roots, 0
-    while len(level := level[trees.feature[level] >= 0]):
-        level, depth = np.concatenate([trees.left[level], trees.right[level]]), depth + 1
-    return max(1, depth)
-
-
-def _tried(trees: Trees, nodes: npt.NDArray[np.intp], rows: Rows) -> Rows:
+def _tried(trees: Trees, nodes: npt.NDArray[np.intp], rows: Rows, grid: Grid) -> Rows:
     """Each row once for every value that its node's feature is tried with."""
-    threshold = trees.threshold[nodes]
-    near = [np.nextafter(threshold, np.float32(-np.inf)), threshold, np.nextafter(threshold, np.float32(np.inf))]
-    values = np.concatenate([np.stack(near, axis=1), np.broadcast_to(SPECIAL, (len(nodes), len(SPECIAL)))], axis=1)
+    threshold, special = grid.at(trees.threshold[nodes]), grid.special
+    near = np.stack([grid.below(threshold), threshold, grid.above(threshold)], axis=1)
+    values = np.concatenate([near, np.broadcast_to(special, (len(nodes), len(special)))], axis=1)
     tried = np.repeat(rows[:, np.newaxis, :], values.shape[1], axis=1)
     np.put_along_axis(
         tried, trees.feature[nodes][:, np.newaxis, np.newaxis].astype(np.intp), values[:, :, np.newaxis], axis=2
@@ -66,40 +55,34 @@ def _parents(trees: Trees) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]
     return parent, went_left
 
 
-def _backgrounds(trees: Trees, count: int, rng: np.random.Generator) -> Rows:
+def _backgrounds(trees: Trees, count: int, rng: np.random.Generator, grid: Grid) -> Rows:
     """Rows whose every feature is one of its thresholds or a neighbour of one."""
     rows = np.zeros((count, trees.n_features), np.float32)
     for feature in np.unique(trees.feature[trees.feature >= 0]):
-        pool = trees.threshold[trees.feature == feature]
-        pool = np.concatenate([pool, np.nextafter(pool, np.float32(np.inf))])
+        pool = grid.at(trees.threshold[trees.feature == feature])
+        pool = np.concatenate([pool, grid.above(pool)])
         rows[:, feature] = rng.choice(pool, count)
     return rows
 
 
-def _lead_to(
-    trees: Trees,
-    node: int,
-    parent: npt.NDArray[np.int32],
-    went_left: npt.NDArray[np.bool_],
-    row: Rows,
-    rng: np.random.Generator,
-) -> None:
-    """Move the features of a row that the ancestors of a node ask about to where the path leads there."""
-    for feature, (above, most) in _ranges(trees, node, parent, went_left).items():
-        lowest = np.nextafter(above, np.float32(np.inf))
-        ends = np.array([lowest, most], np.float32)[np.isfinite([lowest, most])]
+def _lead_to(row: Rows, ranges: dict[int, tuple[np.float32, np.float32]], rng: np.random.Generator, grid: Grid) -> None:
+    """Move the features of a row to where these ranges (above, most] are, as far as there are any numbers."""
+    for feature, (above, most) in ranges.items():
+        lowest = grid.above(np.array([above], np.float32))[0]
+        ends = np.array([lowest, most], np.float32)
+        ends = ends[np.isfinite(ends) & (ends > above) & (ends <= most)]
         if not above < row[feature] <= most and len(ends):
             row[feature] = rng.choice(ends)
 
 
 def _ranges(
-    trees: Trees, node: int, parent: npt.NDArray[np.int32], went_left: npt.NDArray[np.bool_]
+    trees: Trees, node: int, parent: npt.NDArray[np.int32], went_left: npt.NDArray[np.bool_], grid: Grid
 ) -> dict[int, tuple[np.float32, np.float32]]:
     """Per feature asked on the way to a node, the range (above, most] of values that lead there."""
     ranges: dict[int, tuple[np.float32, np.float32]] = {}
     for split, left in _path(node, parent, went_left):
-        feature, threshold = int(trees.feature[split]), np.float32(trees.threshold[split])
-        above, most = ranges.get(feature, (np.float32(-np.inf), np.float32(np.inf)))
+        feature, threshold = int(trees.feature[split]), grid.at(trees.threshold[split : split + 1])[0]
+        above, most = ranges.get(feature, (np.float32(-np.inf), np.float32(grid.ends[1])))
         ranges[feature] = (above, min(most, threshold)) if left else (max(above, threshold), most)
     return ranges
 

@@ -1,0 +1,51 @@
+"""The exact ways to walk the trees, and which of them a board can have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mcugen.boards import Arch, Board
+from mcugen.diagnostics import error
+from mcugen.ir import DType
+
+if TYPE_CHECKING:
+    from mcugen.ops.tree_ensemble import TreeEnsemble
+
+CUT_ON_AVR = 32  # splits of a function, at most 80 B each: far under the 4 KiB that every short jump reaches
+CUT = 1_000  # elsewhere only so that compilers need not take minutes
+AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger objects
+AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to the core's and the sketch's own tables
+
+
+def cut(arch: Arch) -> int:
+    """How many splits one function may have."""
+    return CUT_ON_AVR if arch == "avr" else CUT
+
+
+def available(op: TreeEnsemble, board: Board) -> list[str]:
+    """The names of the forms; E0303 where a board can have none."""
+    found = [*_branches(op, board), *_tables(op, board)]
+    if board.arch == "avr" and op.encodings.leaves.nbytes > AVR_OBJECT:
+        help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
+        raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
+    return found
+
+
+def _branches(op: TreeEnsemble, board: Board) -> Iterator[str]:
+    yield "branches"
+    if op.x == DType.F32 and board.arch == "avr":
+        yield "branches16"
+    if op.x == DType.F32 and board.fpu:
+        yield "branches_float"
+    if op.encodings.ranks:
+        yield "branches_ranks"
+
+
+def _tables(op: TreeEnsemble, board: Board) -> Iterator[str]:
+    leaves, ranks = op.encodings.leaves.nbytes, op.encodings.ranks
+    walked = {"table": op.encodings.table, "table_ranks": op.encodings.ranked_table}
+    for name, table in walked.items():
+        if table:
+            near = leaves + table.nbytes + (ranks.nbytes if ranks and name == "table_ranks" else 0)
+            yield f"{name}_far" if board.arch == "avr" and near > AVR_NEAR else name
