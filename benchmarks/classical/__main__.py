@@ -1,0 +1,87 @@
+"""`python -m benchmarks.classical` or `python benchmarks/classical`: the matrix of issue 4, mcugen beside its peers.
+
+Prints a table for each core, the ratios to the best exact peer and their geometric means, and keeps everything in
+results/classical.csv. ../README.md says what is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # so that a checkout needs no installation
+
+from benchmarks.classical.cases import DATA, MODELS
+from benchmarks.classical.measure import BUDGET, CORES, Bench
+from benchmarks.classical.peers import PEERS
+from benchmarks.classical.results import RESULTS, Result, keep
+from benchmarks.classical.tables import METRICS, QUANTISED, compared, missed, table
+from mcugen.targets.cache import cache_dir
+
+QUICK = {"model": ["tree", "forest10"], "data": ["iris"], "core": ["avr"]}
+
+
+def main() -> None:
+    """Measure, print, keep; with --check an exit code of 1 where a target is missed."""
+    asked = arguments()
+    if asked.quick:
+        for name, values in QUICK.items():
+            setattr(asked, name, getattr(asked, name) or values)
+    bench = Bench(
+        models=tuple(asked.model or MODELS),
+        data=tuple(asked.data or DATA),
+        cores=tuple(core for core in CORES if core.name in (asked.core or [c.name for c in CORES])),
+        peers=tuple(asked.peer or [peer.name for peer in PEERS]) if asked.peer != ["none"] else (),
+        python=asked.python,
+        cache=asked.cache,
+        budget=asked.budget,
+    )
+    results = [*bench.run()]
+    quantised = [] if asked.quick else [*bench.run_quantised()]
+    show(results, quantised)
+    whole = not (asked.model or asked.data or asked.core or asked.peer or asked.quick)
+    if asked.csv:
+        keep(asked.csv, [*results, *quantised], whole=whole)
+    problems = [*missed(results, METRICS), *missed(quantised, QUANTISED)]
+    print("\n".join(["Not as promised:", "", *problems] if problems else ["Everything is as promised."]))
+    sys.exit(bool(problems and asked.check))
+
+
+def show(results: Sequence[Result], quantised: Sequence[Result]) -> None:
+    """All tables."""
+    for core in CORES:
+        print(*table(results, core.name), "", sep="\n")
+    for metric in METRICS:
+        print(*compared(results, metric), "", sep="\n")
+    if not quantised:
+        return
+    print("Caller-quantised features, 0..255 as uint8_t, beside emlearn\n")
+    for core in CORES:
+        print(*table(quantised, core.name), "", sep="\n")
+    for metric in QUANTISED:
+        print(*compared(quantised, metric), "", sep="\n")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.classical", description=__doc__.splitlines()[0])
+    some: dict[str, Any] = {"action": "append", "metavar": "NAME"}
+    parser.add_argument("--quick", action="store_true", help="two small cells on one core, for CI")
+    parser.add_argument("--model", choices=MODELS, help="only this one; may be repeated, as the next three", **some)
+    parser.add_argument("--data", choices=DATA, help="only this data set", **some)
+    parser.add_argument("--core", choices=[core.name for core in CORES], help="only this core", **some)
+    parser.add_argument("--peer", choices=[*(p.name for p in PEERS), "none"], help="only this peer, or none", **some)
+    parser.add_argument("--python", default=sys.executable, help="the Python that has the peers; by default this one")
+    parser.add_argument("--budget", type=int, default=BUDGET, help="cycles for the rows of a cell (%(default)s)")
+    cache = cache_dir() / "benchmarks"
+    parser.add_argument("--cache", type=Path, default=cache, help="where the peers' results are kept (%(default)s)")
+    parser.add_argument("--csv", type=Path, default=RESULTS, help="where all results are kept (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="exit code 1 where a target is missed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
