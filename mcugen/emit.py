@@ -16,7 +16,7 @@ from mcugen.data import templates_dir
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.interface import Signature, interface_macros, label_function, local_names, signature, summary
 from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
-from mcugen.memory.plan import ARENA, MemoryPlan
+from mcugen.memory.plan import ARENA, Memory, MemoryPlan
 from mcugen.op import same
 from mcugen.symbols import remark, rests_of
 
@@ -123,11 +123,16 @@ class _Page:
             macros=interface_macros(module),
             constants=[self._static(v) for v in self._used(Storage.CONST)],
             states=[self._static(v) for v in self._used(Storage.STATE)],
-            arena=self.plan.memory(ARENA) if any(f.tensors for f in functions.values()) else None,
+            arena=self.arena if module.arena == "static" and any(f.tensors for f in functions.values()) else None,
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),
         )
+
+    @property
+    def arena(self) -> Memory:
+        """Where temporaries live."""
+        return self.plan.memory(ARENA)
 
     @cached_property
     def kernels(self) -> Mapping[tuple[str, str], _Kernel]:
@@ -227,6 +232,7 @@ class _Function:
         return {
             "interface": self.interface,
             "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
+            "arena": self.page.arena if self.tensors and self.page.module.arena == "stack" else None,
             "tensors": [self._placed(v) for v in self.tensors],
             "steps": [self.node(node) | {"variables": [*self._variables(node)]} for node in nodes],
             "result": "0" if self.interface.result is None else self.names[self.interface.result],

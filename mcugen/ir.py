@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,14 @@ class DType(Enum):
     def nbytes(self) -> int:
         """Bytes per element."""
         return 1 if self.short == "bool" else int(self.short[1:]) // 8
+
+    @property
+    def limits(self) -> tuple[int, int] | None:
+        """The least and the largest number of an integer type; None for floats."""
+        if self.numpy.kind not in "iu":
+            return None
+        found = np.iinfo(self.numpy)  # type: ignore[type-var]  # of integers only
+        return int(found.min), int(found.max)
 
     @classmethod
     def of(cls, dtype: npt.DTypeLike) -> DType:
@@ -180,11 +188,15 @@ class Graph:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A model: its name (the prefix of every C symbol) and its functions, `predict` first."""
+    """A model: its name (the prefix of every C symbol) and its functions, `predict` first.
+
+    `arena` says where TEMP tensors live: in static memory, or on the stack of the function that runs.
+    """
 
     name: str
     functions: tuple[Graph, ...]
     loc: Loc = Loc()
+    arena: Literal["static", "stack"] = "static"
 
     @property
     def predict(self) -> Graph:

@@ -67,6 +67,17 @@ class Op:
         """The op's meaning in NumPy; the generated C is tested against it."""
         raise NotImplementedError
 
+    def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
+        """The input, and its element, of which alone element `at` of the first output is a function; None where it is of more.
+
+        With `exactly` it is how passes see through an op that maps features one by one.
+        """
+        return None
+
+    def exactly(self, at: int, x: Array) -> Array:
+        """That function as the model itself works it out in float64; it never falls as x grows, and says what NaN becomes."""
+        return x
+
     def describe(self) -> str:
         """The attributes as the dump shows them; empty where there are none."""
         return ""

@@ -14,12 +14,13 @@ from mcugen.diagnostics import McugenError
 from mcugen.ir import Module, verify_module
 from mcugen.passes.dead_code import dead_code
 from mcugen.passes.fold_constants import fold_constants
+from mcugen.passes.fold_scaling import fold_scaling
 from mcugen.passes.select import select
 
 Pass = Callable[[Module, Target], Module]
 Dump = Callable[[str, str], None]
 
-PIPELINE: tuple[Pass, ...] = (fold_constants, dead_code, select)
+PIPELINE: tuple[Pass, ...] = (fold_constants, fold_scaling, dead_code, select)
 
 
 def run(module: Module, target: Target, dump: Dump | None = None, pipeline: tuple[Pass, ...] = PIPELINE) -> Module:

@@ -67,6 +67,7 @@ class Report:
     sketch_fits: bool | None  # the whole program with the board's framework; None where a share of it is not known
     memory: dict[str, Any] = field(hash=False)
     layers: tuple[Layer, ...] = ()
+    numeric_why: str = ""  # how the number format came about; empty where there was nothing to choose
 
     @property
     def fits(self) -> bool | None:
@@ -94,11 +95,12 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
     """The report of a compiled module, everything estimated: nothing has been built."""
     graph, board = module.predict, target.board
     costs = [node.op.cost(target, *graph.types(node.inputs)) for node in graph.nodes]
-    static = memory.arena + memory.state
+    on_stack = memory.arena if module.arena == "stack" else 0
+    static = memory.arena + memory.state - on_stack
     buffers = sum(
         v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
     )
-    stack = max((c.stack for c in costs), default=0)
+    stack = max((c.stack for c in costs), default=0) + on_stack
     unit = _unit(board)
     labels = label_function(module)
     buffers += labels.size if labels else 0
@@ -189,6 +191,7 @@ def _memory(memory: MemoryPlan, module: Module) -> dict[str, Any]:
     peak = max(steps, key=lambda step: step.live, default=None)
     return {
         "arena": memory.arena,
+        "arena_on": module.arena,
         "exported_live": max((s.live for s in steps), default=0),
         "lower_bound": memory.lower_bound,
         "order_proven": memory.proven,

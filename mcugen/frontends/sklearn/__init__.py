@@ -14,6 +14,7 @@ A family of estimators is one module of this package that has
 and, where scikit-learn's methods alone do not answer for it,
 
     reference(estimator, head) -> Reference   the model asked itself; by default SklearnReference
+    exact(estimator) -> bool                  of transformers: whether they map features one by one; by default not
 
 A family whose estimators hold others (a pipeline, a vote) calls `head_of` and `build_estimator` for them. Families are
 found by place: adding one is adding a file.
@@ -75,7 +76,7 @@ def read_estimator(
     made = build_estimator(estimator, head, wanted, builder, x, loc)
     for value, called in zip(made, NAMES[wanted], strict=True):
         builder.output(value, labels=head.labels if called == "label" else None, name=called)
-    return Module(name, (builder.build(),), loc)
+    return Module(name, (builder.build(),), loc, arena="stack")
 
 
 def head_of(estimator: object, loc: Loc) -> Head:
@@ -98,6 +99,12 @@ def reference_of(estimator: object, loc: Loc = Loc()) -> Reference:
     family = _family(estimator, loc)
     make = getattr(family, "reference", SklearnReference)
     return make(estimator, family.head(estimator, loc))
+
+
+def is_exact(estimator: object) -> bool:
+    """Whether a transformer maps features one by one, so that trees behind it compare exactly what scikit-learn's compare."""
+    asked = getattr(_family(estimator, Loc()), "exact", None)
+    return bool(asked and asked(estimator))
 
 
 def _family(estimator: object, loc: Loc) -> ModuleType:

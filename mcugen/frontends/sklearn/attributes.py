@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, error
 from mcugen.ir import Label
@@ -99,3 +100,16 @@ def _writable(label: object) -> bool:
     if isinstance(label, str):
         return "\0" not in label and not any(0xD800 <= ord(c) <= 0xDFFF for c in label)
     return isinstance(label, bool) or (isinstance(label, int) and -(2**63) <= label < 2**63)
+
+
+def numbers_of(state: Mapping[str, object], name: str, shape: tuple[int, ...], loc: Loc) -> npt.NDArray[np.float64]:
+    """An attribute as finite float64 of this shape (one number fills it); E0107 where it is anything else."""
+    found = state.get(name)
+    wanted = "x".join(map(str, shape)) or "a single"
+    if isinstance(found, int | float | np.generic) and not isinstance(found, bool):
+        found = np.asarray(found)
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or found.shape not in (shape, ()):
+        refuse([(name, f"must be an array of {wanted} numbers, not {_array_shown(found)}")], loc)
+    numbers = np.broadcast_to(np.asarray(found, np.float64), shape)
+    refuse(((name, f"must be finite; number {i} is not") for i in np.flatnonzero(~np.isfinite(numbers))), loc)
+    return np.array(numbers)

@@ -70,6 +70,9 @@ class SklearnReference:
         """The method's answers; those to rows that it does not accept are the answers to zeros, and mean nothing."""
         x = _single(rows).astype(np.float64)
         x[~self.accepts(rows)] = 0.0
+        return self._quietly(method, x)
+
+    def _quietly(self, method: Callable[[Any], Any], x: Numbers) -> Any:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
             return method(x)

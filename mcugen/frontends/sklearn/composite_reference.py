@@ -1,0 +1,136 @@
+"""The answers of an estimator that holds others: scikit-learn's own, and which rows it answers at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.frontends.sklearn.head import Head
+from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference
+from mcugen.ir import Array
+
+PROBED = 512  # columns that are asked one by one whether they may be missing
+LARGEST = float(np.finfo(np.float32).max)
+
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+class CompositeReference(SklearnReference):
+    """A pipeline, a column transformer or a vote, asked by scikit-learn's own methods.
+
+    Rows with missing values are accepted where the model takes them in those columns. Not accepted are rows that some step
+    sends beyond float32, and rows that hang on a tree's threshold behind steps that round (a PCA, say).
+    """
+
+    def __init__(self, estimator: Any, head: Head) -> None:
+        super().__init__(estimator, head)
+        self._missing: Mask | None = None
+
+    def scores(self, rows: Array) -> Floats:
+        """What the class is the argmax of; of a model without scores, its labels one-hot."""
+        if hasattr(self._model, "decision_function") or hasattr(self._model, "predict_proba"):
+            return super().scores(rows)
+        return np.eye(len(self._head.labels or ()))[self.labels(rows)]
+
+    def near_ties(self, rows: Array) -> Mask:
+        """Rows whose two best scores are close, and those that the last step's own reference calls near ties."""
+        ties = super().near_ties(rows)
+        last = self._last()
+        if self._head.labels is None or last is None:
+            return ties
+        return np.asarray(ties | last.near_ties(self._before_last(rows)))
+
+    def accepts(self, rows: Array) -> Mask:
+        """See the class."""
+        accepted, before = self._plain(rows), self._before_last(rows)
+        with np.errstate(invalid="ignore"):
+            accepted &= ~(np.abs(before) > LARGEST).any(axis=1)
+        if accepted.any():
+            accepted[accepted] &= ~self._on_thresholds(before[accepted])
+        return accepted
+
+    def _steps(self) -> list[Any]:
+        steps = getattr(self._model, "steps", [])
+        return [step for _, step in steps if step is not None and not isinstance(step, str)]
+
+    def _plain(self, rows: Array) -> Mask:
+        """Rows that the first step takes: of finite numbers, and missing ones where they may be."""
+        x = _single(rows)
+        return np.asarray((np.isfinite(x) | (np.isnan(x) & self._missing_columns(x.shape[1]))).all(axis=1))
+
+    def _before_last(self, rows: Array) -> Floats:
+        """What the last step is given; for rows that are not plain, of zeros."""
+        x = np.where(self._plain(rows)[:, np.newaxis], _single(rows).astype(np.float64), 0.0)
+        with np.errstate(all="ignore"):
+            for step in self._steps()[:-1]:
+                x = np.asarray(self._quietly(step.transform, x), np.float64)
+        return x
+
+    def _last(self) -> Any:
+        """The last step's own reference, where its family has one."""
+        from mcugen.diagnostics import Loc
+        from mcugen.frontends.sklearn import head_of, reference_of
+
+        steps = self._steps()
+        if not steps:
+            return None
+        found = reference_of(steps[-1])
+        own = type(found) is not SklearnReference and head_of(steps[-1], Loc()).labels is not None
+        return found if own else None
+
+    def _missing_columns(self, count: int) -> Mask:
+        """The columns in which the model takes NaN."""
+        if self._missing is None:
+            self._missing = self._ask_missing(count)
+        return self._missing
+
+    def _ask_missing(self, count: int) -> Mask:
+        if self._takes(np.full((1, count), np.nan)):
+            return np.ones(count, np.bool_)
+        if count > PROBED:
+            return np.zeros(count, np.bool_)
+        return np.array([self._takes(np.where(np.arange(count) == i, np.nan, 0.0)[None]) for i in range(count)])
+
+    def _takes(self, rows: Floats) -> bool:
+        method = self._model.transform if self._head.outputs[0] == "transform" else self._model.predict
+        try:
+            self._quietly(method, rows)
+        except ValueError:
+            return False
+        return True
+
+    def _on_thresholds(self, rows: Floats) -> Mask:
+        """Rows closer to a threshold on their way through a tree than what steps before it may round."""
+        from mcugen.frontends.sklearn import is_exact
+
+        steps = self._steps()
+        hangs = np.zeros(len(rows), np.bool_)
+        if not steps or all(is_exact(step) for step in steps[:-1]):
+            return hangs
+        x = rows.astype(np.float32)
+        size = np.abs(x).max(axis=1, initial=0.0)
+        for tree in _trees(steps[-1]):
+            passed = tree.decision_path(x).tocoo()
+            inner = tree.children_left[passed.col] >= 0
+            row, node = passed.row[inner], passed.col[inner]
+            apart = np.abs(x[row, tree.feature[node]] - tree.threshold[node])
+            hangs[row[apart <= NEAR_TIE * np.maximum(size[row], np.abs(tree.threshold[node]))]] = True
+        return hangs
+
+
+def _trees(estimator: Any) -> Iterator[Any]:
+    """The compiled trees of an estimator or of those that it holds, where they see its features as they are."""
+    if hasattr(estimator, "tree_"):
+        yield estimator.tree_
+    elif not hasattr(estimator, "estimators_features_"):
+        for one in np.ravel(np.array(getattr(estimator, "estimators_", []), object)):
+            yield from _trees(one)
+
+
+def _single(rows: Array) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(rows, dtype=np.float32)

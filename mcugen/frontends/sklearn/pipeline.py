@@ -1,0 +1,120 @@
+"""Pipeline: the nodes of its steps, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from mcugen.diagnostics import Loc, error
+from mcugen.frontends import Output, Reference
+from mcugen.frontends.sklearn.attributes import refuse, shown
+from mcugen.frontends.sklearn.head import Head, base_of, state_of
+from mcugen.ir import GraphBuilder
+
+SUPPORTED = ("Pipeline",)
+TRUSTED = ("sklearn.pipeline.Pipeline",)
+
+Step = tuple[str, object]
+
+
+def takes(estimator: object) -> bool:
+    """Whether the estimator is a Pipeline, or of a class derived from it."""
+    return base_of(estimator, _known()) is not None
+
+
+def exact(estimator: object) -> bool:
+    """Whether trees behind it see exactly what scikit-learn's trees see."""
+    from mcugen.frontends.sklearn import is_exact
+
+    return all(is_exact(step) for _, step in steps_of(estimator, Loc()))
+
+
+def head(estimator: object, loc: Loc) -> Head:
+    """What a fitted pipeline says of itself: the features of its first step, the outputs of its last."""
+    heads = _heads(steps_of(estimator, loc), loc)
+    return replace(heads[-1], base=_base(), n_features=heads[0].n_features)
+
+
+def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
+    """The nodes of every step; each takes what the one before it gives."""
+    from mcugen.frontends.sklearn import build_estimator
+
+    steps = steps_of(estimator, loc)
+    heads = _heads(steps, loc)
+    made: tuple[str, ...] = (x,)
+    for i, ((name, step), own) in enumerate(zip(steps, heads, strict=True)):
+        place = within(loc, name)
+        check_width(own, builder.type_of(made[0]).size, place)
+        output = wanted if i == len(steps) - 1 else "transform"
+        made = build_estimator(step, own, output, builder, made[0], place)
+    return made
+
+
+def reference(estimator: object, head: Head) -> Reference:
+    """scikit-learn's own answers, and what its last step calls a near tie."""
+    from mcugen.frontends.sklearn.composite_reference import CompositeReference
+
+    return CompositeReference(estimator, head)
+
+
+def steps_of(estimator: object, loc: Loc) -> tuple[Step, ...]:
+    """The named steps that do something. E0107 where they are none, E0302 where nothing is left."""
+    state = state_of(estimator, _base(), "steps", loc)
+    steps = state["steps"]
+    if not isinstance(steps, list | tuple) or not all(_is_step(step) for step in steps):
+        refuse([("steps", f"must be a list of (name, estimator), not {shown(steps)}")], loc)
+    assert isinstance(steps, list | tuple)
+    found = tuple((name, step) for name, step in steps if not is_passthrough(step))
+    if not found:
+        raise error("E0302", "no step of this Pipeline does anything", help="add a step, and fit it", loc=loc)
+    return found
+
+
+def is_passthrough(step: object) -> bool:
+    """Whether a step stands for handing on what comes in."""
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def check_width(head: Head, width: int, loc: Loc) -> None:
+    """E0107 where an estimator gets another number of features than it was fitted with."""
+    if head.n_features != width:
+        refuse([("n_features_in_", f"is {head.n_features}; what comes before it gives {width} features")], loc)
+
+
+def within(loc: Loc, name: str) -> Loc:
+    """The place of a step: `Pipeline.scale`."""
+    return loc.within(name if name.isprintable() else ascii(name))
+
+
+def _is_step(step: object) -> bool:
+    return isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[0], str)
+
+
+def _heads(steps: Sequence[Step], loc: Loc) -> list[Head]:
+    from mcugen.frontends.sklearn import head_of
+
+    heads = [head_of(step, within(_named(loc), name)) for name, step in steps]
+    for (name, _), one in zip(steps[:-1], heads[:-1], strict=True):
+        if "transform" not in one.outputs:
+            text = f"the step {shown(name)} is a {one.base.__name__}, which transforms nothing"
+            raise error(
+                "E0302", text, help="only the last step of a pipeline may predict", loc=within(_named(loc), name)
+            )
+    return heads
+
+
+def _named(loc: Loc) -> Loc:
+    return loc if "Pipeline" in loc.where else loc.within("Pipeline")
+
+
+def _base() -> type:
+    (base,) = _known()
+    return base
+
+
+@cache
+def _known() -> frozenset[type]:
+    from sklearn.pipeline import Pipeline
+
+    return frozenset({Pipeline})

@@ -1,0 +1,122 @@
+"""affine: the scalers of scikit-learn, a number a feature taken off and multiplied with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Target
+from mcugen.ir import Array, TensorType
+from mcugen.op import Cost
+from mcugen.rows import Measured, Numbers, RowOp, estimate, single
+from mcugen.templating import c_lit
+
+Floats = npt.NDArray[np.float64]
+NEGLIGIBLE = 2.0**-24  # of an output: what a zero point's rounding to float32 may shift it by
+COST: Measured = {
+    "avr": (120, 40, 330, 20),
+    "cortex-m0plus": (70, 20, 190, 40),
+    "cortex-m3": (60, 20, 110, 40),
+    "cortex-m4f": (60, 15, 9, 16),
+    "cortex-m7": (60, 15, 9, 16),
+    "riscv32": (70, 20, 150, 40),
+    "xtensa": (70, 20, 12, 40),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(RowOp):
+    """y = (x - zero) · scale in float32, feature by feature, then limited to [low, high]; NaN stays.
+
+    The model's own arithmetic in float64 is ((x - minus) / over) · times + plus, each an array (features,). Input and output
+    `f32` (features,), which may share a buffer. zero = minus - plus · over / times, as the sum of two floats where one would
+    shift y by more than 2^-24; scale = times / over, rounded to float32. So y is off by 2^-22 of itself at most.
+    """
+
+    name: ClassVar[str] = "affine"
+    in_place: ClassVar[int | None] = 0
+
+    minus: Floats
+    over: Floats
+    times: Floats = field(default_factory=lambda: np.ones(1))
+    plus: Floats = field(default_factory=lambda: np.zeros(1))
+    low: float = -inf
+    high: float = inf
+
+    @property
+    def width(self) -> int:
+        return len(self.minus)
+
+    @cached_property
+    def slope(self) -> Floats:
+        """What y grows by where x grows by 1, (features,)."""
+        return np.broadcast_to(self.times / self.over, self.minus.shape)
+
+    @cached_property
+    def origin(self) -> Floats:
+        """Where y is 0, (features,)."""
+        return np.asarray(self.minus - self.plus / self.slope)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        with np.errstate(all="ignore"):
+            y = np.asarray(inputs[0], np.float32) - self._zero
+            if self._rest.any():
+                y = y - self._rest
+            y = y * single(self.slope)
+            y = np.where(y < single(self.low), single(self.low), y)
+            return (np.where(y > single(self.high), single(self.high), y).astype(np.float32),)
+
+    @cached_property
+    def _zero(self) -> npt.NDArray[np.float32]:
+        return single(self.origin)
+
+    @cached_property
+    def _rest(self) -> npt.NDArray[np.float32]:
+        rest = self.origin - self._zero
+        matters = bool((np.abs(rest * self.slope) > NEGLIGIBLE).any())
+        return single(rest if matters else np.zeros_like(rest))
+
+    def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
+        return 0, at
+
+    def exactly(self, at: int, x: Array) -> Array:
+        times, plus = (np.broadcast_to(a, self.minus.shape)[at] for a in (self.times, self.plus))
+        with np.errstate(all="ignore"):
+            scaled = (np.asarray(x, np.float64) - self.minus[at]) / self.over[at] * times + plus
+        return np.asarray(np.clip(scaled, self.low, self.high))
+
+    def describe(self) -> str:
+        limits = f" low={self.low:g} high={self.high:g}" if self.limited else ""
+        return f"features={self.width}{limits}"
+
+    @property
+    def limited(self) -> bool:
+        """Whether y is limited to a range."""
+        return (self.low, self.high) != (-inf, inf)
+
+    def macc(self, *inputs: TensorType) -> int:
+        return self.width
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        tables = sum(n.nbytes for n in (Numbers(self._zero), Numbers(self._rest), Numbers(single(self.slope))))
+        return estimate(COST, target, tables, self.width)
+
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        rows = rng.standard_normal((min(limit, 2_000), self.width)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
+        return (single(self.origin + rows / self.slope),)
+
+    def render(self) -> dict[str, Any]:
+        scale = single(self.slope)
+        return {
+            "size": self.width,
+            "zero": Numbers(self._zero) if self._zero.any() else None,
+            "rest": Numbers(self._rest) if self._rest.any() else None,
+            "scale": Numbers(scale) if (scale != 1).any() else None,
+            "low": c_lit(np.float32(self.low)) if self.limited else None,
+            "high": c_lit(np.float32(self.high)) if self.limited else None,
+        }

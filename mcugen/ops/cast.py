@@ -1,0 +1,55 @@
+"""cast: integer rows as float32, ONNX Cast, https://onnx.ai/onnx/operators/onnx__Cast.html."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, GraphBuilder, TensorType
+from mcugen.op import Cost, Op
+from mcugen.rows import Measured, estimate, vector
+
+TAKEN = (DType.U8, DType.I8, DType.U16, DType.I16)  # float32 holds every one of their numbers
+COST: Measured = {
+    "avr": (40, 20, 80, 8),
+    "cortex-m0plus": (30, 12, 40, 16),
+    "cortex-m3": (30, 12, 25, 16),
+    "cortex-m4f": (24, 12, 6, 4),
+    "cortex-m7": (24, 12, 6, 4),
+    "riscv32": (30, 12, 35, 16),
+    "xtensa": (30, 12, 8, 32),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Cast(Op):
+    """y = x as float32. Input `u8`, `i8`, `u16` or `i16` (features,); output `f32` (features,)."""
+
+    name: ClassVar[str] = "cast"
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if len(inputs) != 1 or inputs[0].dtype not in TAKEN or len(inputs[0].shape) != 1:
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"cast takes a row of integers, not {found}", help="give it u8, i8, u16 or i16")
+        return (vector(inputs[0].size),)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        return (inputs[0].astype(np.float32),)
+
+    def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
+        return 0, at
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return estimate(COST, target, 0, inputs[0].size)
+
+    def render(self) -> dict[str, Any]:
+        return {}
+
+
+def as_float(builder: GraphBuilder, x: str) -> str:
+    """The row as float32: itself where it is, else through a cast."""
+    return x if builder.type_of(x).dtype is DType.F32 else builder.add(Cast(), x)[0]

@@ -1,0 +1,46 @@
+"""missing: which values are missing, as scikit-learn's MissingIndicator says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.ir import Array, TensorType
+from mcugen.op import Cost
+from mcugen.ops.impute import COST
+from mcugen.rows import RowOp, estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Missing(RowOp):
+    """y = 1 where x is NaN, else 0, element by element. Input and output `f32` (features,), which may share a buffer."""
+
+    name: ClassVar[str] = "missing"
+    in_place: ClassVar[int | None] = 0
+
+    features: int
+
+    @property
+    def width(self) -> int:
+        return self.features
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        return (np.isnan(np.asarray(inputs[0], np.float32)).astype(np.float32),)
+
+    def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
+        return 0, at
+
+    def exactly(self, at: int, x: Array) -> Array:
+        return np.isnan(np.asarray(x, np.float64)).astype(np.float64)
+
+    def describe(self) -> str:
+        return f"features={self.features}"
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return estimate(COST, target, 0, self.features)
+
+    def render(self) -> dict[str, Any]:
+        return {"size": self.features}

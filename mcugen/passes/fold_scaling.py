@@ -1,0 +1,188 @@
+"""Scalers, imputers and column pickers in front of trees vanish into the trees' thresholds, exactly.
+
+A threshold `f(x) <= t` on a map f that never falls is `x <= u`, where u is the largest float32 that f sends to the left: it
+is searched for over the bits of float32 with f's own arithmetic, scikit-learn's on float64, rounded to float32 as its trees
+do. What f makes of a missing value decides where missing values go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Target
+from mcugen.ir import DType, Graph, Module, Node, Storage, Value
+from mcugen.ops.concat import Concat
+from mcugen.ops.gather import Gather
+from mcugen.ops.tree_ensemble import TreeEnsemble
+from mcugen.ops.tree_ensemble.trees import Trees, preorder
+from mcugen.passes.trace import Column, trace
+
+Mask = npt.NDArray[np.bool_]
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def fold_scaling(module: Module, target: Target) -> Module:
+    """The module with every tree ensemble comparing what the maps in front of it take, instead of what they give."""
+    return module.map(_folded)
+
+
+def _folded(graph: Graph) -> Graph:
+    for node in graph.nodes:
+        if isinstance(node.op, TreeEnsemble) and not node.op.form:
+            graph = _with_trees(graph, node, node.op)
+    return graph
+
+
+def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
+    used = np.unique(op.trees.feature[op.trees.feature >= 0]).tolist()
+    columns = {i: trace(graph, node.inputs[0], i) for i in used}
+    if not any(column.maps for column in columns.values()):
+        return graph
+    roots = [*dict.fromkeys(column.value for column in columns.values())]
+    trees = on_columns(op.trees, columns)
+    if len(roots) == 1:
+        root = graph.values[roots[0]].type
+        renamed = _renamed(trees, {i: c.at for i, c in columns.items()}, root.size)
+        return _replaced(
+            graph, node, replace(node, op=replace(op, trees=renamed, x=root.dtype), inputs=(roots[0],)), ()
+        )
+    if any(graph.values[root].type.dtype is not DType.F32 for root in roots):
+        return graph
+    return _joined(graph, node, trees, columns, roots)
+
+
+def _joined(graph: Graph, node: Node, trees: Trees, columns: Mapping[int, Column], roots: list[str]) -> Graph:
+    """The ensemble on a vector that holds what it uses of several values."""
+    assert isinstance(node.op, TreeEnsemble)
+    nodes, places, parts = [], dict[int, int](), []
+    for number, root in enumerate(roots):
+        wanted = [*dict.fromkeys(c.at for c in columns.values() if c.value == root)]
+        start = len(set(places.values()))
+        places |= {i: start + wanted.index(c.at) for i, c in columns.items() if c.value == root}
+        part = f"{node.name}.columns{number}"
+        nodes.append(Node(Gather(graph.values[root].type.size, np.array(wanted)), (root,), (part,), node.loc))
+        parts.append(part)
+    row = f"{node.name}.row"
+    nodes.append(Node(Concat(), tuple(parts), (row,), node.loc))
+    renamed = _renamed(trees, places, len(set(places.values())))
+    return _replaced(graph, node, replace(node, op=replace(node.op, trees=renamed), inputs=(row,)), tuple(nodes))
+
+
+def _replaced(graph: Graph, old: Node, new: Node, before: tuple[Node, ...]) -> Graph:
+    """The graph with a node replaced, and others in front of it."""
+    values = dict(graph.values)
+    for node in before:
+        (type,) = node.op.infer(*(values[n].type for n in node.inputs))
+        values[node.name] = Value(node.name, type, Storage.TEMP)
+    nodes = [n for one in graph.nodes for n in ((*before, new) if one is old else (one,))]
+    return replace(graph, values=values, nodes=tuple(nodes))
+
+
+# ---- thresholds -----------------------------------------------------------------------------------------------------
+
+
+def on_columns(trees: Trees, columns: Mapping[int, Column]) -> Trees:
+    """The trees with the thresholds of what the columns' maps take; splits that send everything one way are left out.
+
+    Features keep their numbers.
+    """
+    threshold, missing_left = trees.threshold.copy(), trees.missing_left.copy()
+    left, right = trees.left.copy(), trees.right.copy()
+    for feature, column in columns.items():
+        at = np.flatnonzero(trees.feature == feature)
+        limit = trees.threshold[at]
+        threshold[at], none = largest_left(column.exactly, limit)
+        filled = column.exactly(np.array([np.nan]))[0]
+        if not np.isnan(filled):
+            missing_left[at] = _single(filled) <= limit
+        # Where no number goes left, all go to the right: as `x <= infinity` with the sides exchanged.
+        swapped = at[none]
+        threshold[swapped] = np.inf
+        left[swapped], right[swapped] = right[swapped], left[swapped]
+        missing_left[swapped] = ~missing_left[swapped]
+    changed = replace(trees, threshold=threshold, left=left, right=right, missing_left=missing_left)
+    return _without_idle(changed)
+
+
+def largest_left(
+    function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], limits: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], Mask]:
+    """For each limit the largest float32 x with float32(f(x)) <= limit (+inf where that is all), and whether there is none.
+
+    f never falls. x is finite; it is searched among all float32 at once, in the order of their bits.
+    """
+
+    def goes_left(keys: npt.NDArray[np.int64]) -> Mask:
+        return np.asarray(_single(function(_floats(keys).astype(np.float64))) <= limits)
+
+    top = int(np.float32(LARGEST).view(np.int32))
+    low, high = np.full(len(limits), -top, np.int64), np.full(len(limits), top, np.int64)
+    none, every = ~goes_left(low), goes_left(high)
+    while (open_ := high - low > 1).any():
+        middle = (low + high) // 2
+        left = goes_left(middle)
+        low = np.where(open_ & left, middle, low)
+        high = np.where(open_ & ~left, middle, high)
+    found = np.where(every, np.float32(np.inf), _floats(low)).astype(np.float32)
+    return found + np.float32(0.0), none
+
+
+def _floats(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The float32 of each key: keys are in the order of the numbers, -k is minus the number of k."""
+    sizes = np.abs(keys).astype(np.int32).view(np.float32)
+    return np.where(keys < 0, -sizes, sizes)
+
+
+def _single(numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers, np.float64).astype(np.float32)
+
+
+# ---- the arrays of trees --------------------------------------------------------------------------------------------
+
+
+def _without_idle(trees: Trees) -> Trees:
+    """Without the splits whose left side gets every number and every missing value."""
+    idle = (trees.feature >= 0) & np.isposinf(trees.threshold) & trees.missing_left
+    if not idle.any():
+        return trees
+    goes = np.where(idle, trees.left, np.arange(len(idle), dtype=np.int32))
+    while (idle[goes]).any():
+        goes = goes[goes]
+    moved = replace(trees, left=goes[trees.left], right=goes[trees.right], roots=goes[trees.roots])
+    return _compact(moved)
+
+
+def _compact(trees: Trees) -> Trees:
+    """Without the nodes that no root leads to, tree by tree in preorder, and without the leaves' rows that this leaves over."""
+    kept = np.array([node for root in trees.roots for node in preorder(trees, int(root))], np.int32)
+    place = np.zeros(len(trees.feature), np.int32)
+    place[kept] = np.arange(len(kept))
+    leaf = trees.leaf[kept]
+    rows, numbers = np.unique(leaf[leaf >= 0], return_inverse=True)
+    leaf[leaf >= 0] = numbers
+    return replace(
+        trees,
+        feature=trees.feature[kept],
+        threshold=trees.threshold[kept],
+        left=place[trees.left[kept]],
+        right=place[trees.right[kept]],
+        missing_left=trees.missing_left[kept],
+        leaf=leaf,
+        values=trees.values[rows],
+        roots=place[trees.roots],
+        visits=trees.visits[kept],
+    )
+
+
+def _renamed(trees: Trees, places: Mapping[int, int], features: int) -> Trees:
+    """The trees with feature i called places[i], of so many."""
+    names = np.full(max(trees.n_features, max(places, default=0) + 1), -1, np.int32)
+    for old, new in places.items():
+        names[old] = new
+    feature = np.where(trees.feature >= 0, names[np.maximum(trees.feature, 0)], trees.feature)
+    return replace(trees, n_features=features, feature=feature.astype(np.int32))

@@ -1,0 +1,48 @@
+"""Where an element of a value comes from, seen through ops that map features one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.ir import Graph
+from mcugen.op import Op
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Element `at` of a value, and the maps that lead from it to the one asked for, first to last: ops and their elements."""
+
+    value: str
+    at: int
+    maps: tuple[tuple[Op, int], ...] = ()
+
+    def exactly(self, x: Floats) -> Floats:
+        """What the maps make of numbers x, in the model's own float64 arithmetic."""
+        with np.errstate(all="ignore"):
+            for op, at in self.maps:
+                x = np.asarray(op.exactly(at, x), np.float64)
+        return x
+
+
+def trace(graph: Graph, value: str, at: int) -> Column:
+    """The element from which element `at` of a value comes, as far back as ops say of themselves (`Op.source`)."""
+    found = Column(value, at)
+    while (one := _before(graph, found)) is not None:
+        found = one
+    return found
+
+
+def _before(graph: Graph, column: Column) -> Column | None:
+    step = graph.producer.get(column.value)
+    if step is None:
+        return None
+    node = graph.nodes[step]
+    source = node.op.source(column.at, *graph.types(node.inputs)) if node.outputs[0] == column.value else None
+    if source is None:
+        return None
+    return Column(node.inputs[source[0]], source[1], ((node.op, column.at), *column.maps))

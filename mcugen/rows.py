@@ -1,0 +1,81 @@
+"""Ops that make one float32 vector of another, and what the simple ones cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.ir import DType, TensorType
+from mcugen.op import Cost, Op
+from mcugen.templating import c_floats
+
+# By architecture: bytes of code, cycles (or instructions) of a call without its elements, of each element, bytes of stack.
+Measured = Mapping[str, tuple[int, int, int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class RowOp(Op):
+    """An op whose only input is an `f32` vector of `width` elements and whose only output one of `height`."""
+
+    @property
+    def width(self) -> int:
+        """Elements of the input."""
+        raise NotImplementedError
+
+    @property
+    def height(self) -> int:
+        """Elements of the output."""
+        return self.width
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        wanted = vector(self.width)
+        if inputs != (wanted,):
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"{self.name} takes {wanted}, not {found}", help="give it one row of float32")
+        return (vector(self.height),)
+
+
+def vector(size: int) -> TensorType:
+    """The type of a row of `size` float32."""
+    return TensorType((size,), DType.F32)
+
+
+def estimate(measured: Measured, target: Target, tables: int, elements: int) -> Cost:
+    """The cost of a loop over elements, with `tables` bytes of constants; counts of an architecture nobody measured compare only."""
+    arch = target.board.arch
+    code, call, each, stack = measured.get(arch, measured["cortex-m3"])
+    return Cost(code + tables, call + each * elements, stack, counted=arch in measured)
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A float of each element, as templates need them: a table in flash, or one literal where all are the same."""
+
+    values: npt.NDArray[np.float32]
+
+    @property
+    def same(self) -> str:
+        """The literal; empty where they differ."""
+        first = self.values[:1].view(np.uint32)
+        return next(c_floats(self.values[:1])) if (self.values.view(np.uint32) == first).all() else ""
+
+    @property
+    def literals(self) -> list[str]:
+        """A literal each."""
+        return [*c_floats(self.values)]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the table."""
+        return 0 if self.same else 4 * len(self.values)
+
+
+def single(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """The numbers as float32; above the largest comes infinity."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float64).astype(np.float32)
