@@ -41,7 +41,7 @@ def run_sanitized(
         here = Path(folder)
         sources = [*write_driver(here, units), Path(__file__).parent / "ops" / "run_rows.c"]
         program = here / "rows"
-        _call([gcc, *STRICT, *flags, f"-I{driver_sources()}", *map(str, sources), "-o", str(program)])
+        _call([gcc, *STRICT, *flags, f"-I{driver_sources()}", *map(str, sources), "-o", str(program), "-lm"])
         counts = [str(len(arrays[0])) for arrays in inputs]
         rows = b"".join(pack_rows(unit.module, arrays) for unit, arrays in zip(units, inputs, strict=True))
         raw = _call([str(program), *counts], rows)
@@ -63,7 +63,7 @@ def _printed(units: Sequence[Unit], main: str, compiler: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         here, program = Path(folder), Path(folder) / "main"
         sources = write_files(here, units, main)
-        _call([tool(compiler[0]), *compiler[1:], *SANITIZE, *map(str, sources), "-o", str(program)])
+        _call([tool(compiler[0]), *compiler[1:], *SANITIZE, *map(str, sources), "-o", str(program), "-lm"])
         return _call([str(program)]).decode()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import datasets, ensemble, multioutput, pipeline, preprocessing, svm, tree
 
 from mcugen.diagnostics import Loc, McugenError
-from mcugen.frontends.sklearn import families, head, read_estimator, supported, trees
+from mcugen.frontends.sklearn import families, head, read_estimator, supported, tree_members, trees
 from mcugen.frontends.sklearn.tree_reference import TreeReference
 from mcugen.ir import DType, Storage, TensorType
 from mcugen.ops.tree_ensemble.trees import float32_not_above
@@ -156,8 +156,8 @@ def test_parallel_jobs_do_not_change_the_reference():
 
 
 def test_families_are_found_by_place():
-    assert [family.__name__.rpartition(".")[2] for family in families()] == ["trees"]
-    assert len(supported()) == 8
+    assert "trees" in [family.__name__.rpartition(".")[2] for family in families()]
+    assert {*trees.SUPPORTED} <= {*supported()}
 
 
 def test_the_module_prints():
@@ -271,7 +271,7 @@ def test_several_outputs():
 )
 def test_too_large(monkeypatch, limit, most, rest):
     model = tree.DecisionTreeClassifier(max_depth=2, random_state=0).fit(*IRIS)
-    where = trees if hasattr(trees, limit) else head
+    where = tree_members if hasattr(tree_members, limit) else head
     monkeypatch.setattr(where, limit, most)
     read_estimator(model, "m")
     monkeypatch.setattr(where, limit, rest)

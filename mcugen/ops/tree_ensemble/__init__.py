@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,26 +13,27 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Form, Op
+from mcugen.ops.tree_ensemble import combined, forms
 from mcugen.ops.tree_ensemble import cost as costs
-from mcugen.ops.tree_ensemble import forms
+from mcugen.ops.tree_ensemble.combine import Floats
 from mcugen.ops.tree_ensemble.forms import CUT_ON_AVR
 from mcugen.ops.tree_ensemble.grid import Grid, on_grid
 from mcugen.ops.tree_ensemble.layout import Line, Table, pack, parts
-from mcugen.ops.tree_ensemble.leaves import Leaves, encode, merged
+from mcugen.ops.tree_ensemble.leaves import Leaves, Output, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.templating import c_floats
 
-Output = Literal["label", "proba", "value"]
-
 
 @dataclass(frozen=True, eq=False)
 class TreeEnsemble(Op):
-    """The mean over trees of the leaf that a row reaches: a class (`label`), probabilities (`proba`) or a number (`value`).
+    """The leaves that a row reaches, averaged, added up, voted with or their median: a class (`label`), probabilities
+    (`proba`), scores (`decision`) or a number (`value`).
 
     Input `f32`, or `u8` or `i16`, of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class
-    index and `f32` (classes,); value → `f32` scalar. Forms, all exact: `branches` (floats compared by their 32 bits),
+    index and `f32` (classes,); decision → the class index and `f32` (scores,); value → `f32` scalar. Forms, all exact:
+    `branches` (floats compared by their 32 bits),
     `branches16` (by their upper 16 bits first; AVR), `branches_float` (as floats, where there is a unit for them),
     `branches_ranks` (a byte a feature, found first: how many thresholds lie below), `table` and `table_ranks` (bytes in
     flash, walked by one loop).
@@ -55,21 +56,27 @@ class TreeEnsemble(Op):
         index = TensorType((), DType.I32)
         if self.output == "value":
             return (TensorType((), DType.F32),)
-        return (index, TensorType((self.trees.n_outputs,), DType.F32)) if self.output == "proba" else (index,)
+        numbers = {"proba": self.trees.n_classes, "decision": self.trees.n_outputs}.get(self.output)
+        return (index, TensorType((numbers,), DType.F32)) if numbers else (index,)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
-        scores = self.scores(inputs[0][np.newaxis, :])[0]
+        combine, scores = self.trees.combine, self.scores(inputs[0][np.newaxis, :])
         if self.output == "value":
-            return (np.asarray(scores[0], np.float32),)
-        index = np.asarray(np.argmax(scores), np.int32)
-        return (index, scores.astype(np.float32)) if self.output == "proba" else (index,)
+            return (np.asarray(combine.values(scores)[0], np.float32),)
+        index = np.asarray(combine.classes(scores)[0], np.int32)
+        if self.output == "label":
+            return (index,)
+        numbers = combine.decisions(scores) if self.output == "decision" else combine.probabilities(scores)
+        return (index, numbers[0].astype(np.float32))
 
-    def scores(self, rows: Array) -> Array:
-        """The mean leaf of each row as float64, shape (rows, outputs), summed tree by tree as scikit-learn does."""
-        total = np.zeros((len(rows), self.trees.n_outputs))
-        for leaves in self.trees.apply(rows):
-            total += self.trees.values[leaves]
-        return total / self.trees.n_trees
+    def scores(self, rows: Array) -> Floats:
+        """What the trees' leaves come to for each row as float64, (rows, outputs), tree by tree as scikit-learn does."""
+        return self.trees.combine.scores(self.trees, rows)
+
+    @property
+    def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # of most ops it is the class's
+        """math.h where a link needs it."""
+        return ("math.h",) if combined.uses_exp(self) else ()
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
@@ -120,6 +127,7 @@ class TreeEnsemble(Op):
             "ranks": None,
             "output": self.output,
             "leaves": leaves,
+            "averaged": self.trees.combine.how == "mean",
             "outputs": outputs,
             "n_trees": self.trees.n_trees,
             "tree_bits": _bits(self.trees.n_trees),
@@ -132,6 +140,8 @@ class TreeEnsemble(Op):
             "table_ctype": _table_ctype(leaves),
             "table_values": _table_values(leaves),
         }
+        if self.trees.combine.how != "mean":
+            common |= combined.render(self, _bits)
         if "ranks" in self.form:
             common |= self._render_ranks()
         return common | (self._render_table() if self.form.startswith("table") else self._render_branches())
@@ -195,8 +205,15 @@ class Encodings:
         """The trees as lines of code: per tree its functions of at most `cut` splits, the first of them called."""
         if (cut, ranked) not in self.written:
             trees = self.ranks.trees if ranked and self.ranks else self.trees
-            self.written[cut, ranked] = [parts(trees, self.leaves, int(root), cut) for root in trees.roots]
+            self.written[cut, ranked] = [
+                parts(trees, self.literals or self.leaves, int(root), cut) for root in trees.roots
+            ]
         return self.written[cut, ranked]
+
+    @cached_property
+    def literals(self) -> Leaves | None:
+        """The leaves as branches return them: the numbers themselves, where a sum takes 32 bits."""
+        return combined.literals(self.trees, self.leaves)
 
     @cached_property
     def table(self) -> Table | None:
@@ -217,6 +234,9 @@ class Encodings:
 Branches = list[list[list[Line]]]  # per tree its functions, as lines
 
 
+INTEGERS = ("numbers", "sums")
+
+
 def _bits(largest: int) -> int:
     """Bits of the narrowest unsigned type that counts to `largest`."""
     return 8 if largest < 256 else 16 if largest < 65536 else 32
@@ -231,13 +251,13 @@ def _scales(scale: float) -> list[str]:
 
 
 def _table_ctype(leaves: Leaves) -> str:
-    if leaves.kind == "float":
+    if leaves.kind in ("float", "median"):
         return "float"
-    return f"int{8 * leaves.width}_t" if leaves.kind == "numbers" and leaves.width in (1, 2, 4) else "uint8_t"
+    return f"int{8 * leaves.width}_t" if leaves.kind in INTEGERS and leaves.width in (1, 2, 4) else "uint8_t"
 
 
 def _table_values(leaves: Leaves) -> Array:
-    if leaves.kind != "numbers" or leaves.width in (1, 2, 4):
+    if leaves.kind not in INTEGERS or leaves.width in (1, 2, 4):
         return leaves.table
     raw = leaves.table.astype("<i8").view(np.uint8).reshape(-1, 8)
     return raw[:, : leaves.width].ravel()

@@ -10,6 +10,7 @@ numbers  integers at a common scale: exact where the values allow it, else 32 or
          every mean in which leaves do not cancel
 wide     numbers too far apart for that: the same in 128 bits
 shares   rows of (class, share): see shares.py
+sums, weights, median   of trees that are not averaged: see sums.py
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import error
 from mcugen.ops.tree_ensemble.shares import encode_shares
+from mcugen.ops.tree_ensemble.sums import add_up, weights_of
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
-Kind = Literal["class", "votes", "float", "numbers", "wide", "shares"]
-Codes = npt.NDArray[np.int32]
+Kind = Literal["class", "votes", "float", "numbers", "wide", "shares", "sums", "weights", "median"]
+Output = Literal["label", "proba", "decision", "value"]
+Codes = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 EMPTY = np.zeros(0, np.int64)
 
 WIDE_DIGITS = 21  # binary digits that the least number keeps: it is off by 2**-21 = 4.8e-7 at most
@@ -48,6 +51,8 @@ class Leaves:
     one     of shares: what a probability of 1 is worth
     total   bits of the sum over all trees
     scale   mean = sum · scale
+    first   (trees,) of sums: where each tree's numbers begin in `table`
+    weights (trees,) of weights and median
     """
 
     kind: Kind
@@ -61,15 +66,20 @@ class Leaves:
     one: int = 1
     total: int = 8
     scale: float = 1.0
+    first: npt.NDArray[np.int64] = field(default_factory=lambda: EMPTY)
+    weights: npt.NDArray[np.int64] = field(default_factory=lambda: EMPTY)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tables in flash."""
-        return len(self.table) * self.width + 8 * len(self.units)
+        return len(self.table) * self.width + 8 * len(self.units) + 2 * len(self.first) + 4 * len(self.weights)
 
 
-def encode(trees: Trees, output: Literal["label", "proba", "value"]) -> Leaves:
+def encode(trees: Trees, output: Output) -> Leaves:
     """The smallest exact encoding of the leaves for this output."""
+    how = trees.combine.how
+    if how != "mean":
+        return {"sum": _sums, "votes": _weights, "median": _median}[how](trees, output)
     used = np.unique(trees.leaf[trees.leaf >= 0])
     values = trees.values[used]
     if output == "value":
@@ -126,6 +136,28 @@ def _numbers(trees: Trees, used: npt.NDArray[np.int32], values: npt.NDArray[np.f
     width = _first(largest, (8, 16, 32, 48, 64)) // 8
     total = _first(largest * trees.n_trees, (16, 32, 64))
     return Leaves("numbers", code, len(distinct), 0, integers, width, total=total, scale=2.0**-bits / trees.n_trees)
+
+
+def _sums(trees: Trees, output: Output) -> Leaves:
+    added = add_up(trees, output)
+    width = _first(int(np.abs(added.table).max(initial=1)), (8, 16, 32, 48, 64)) // 8
+    return Leaves(
+        "sums", added.code, added.codes, 0, added.table, width, total=added.total, scale=added.scale, first=added.first
+    )
+
+
+def _weights(trees: Trees, output: Output) -> Leaves:
+    weights, scale = weights_of(trees)
+    code = np.where(trees.leaf >= 0, trees.values.argmax(axis=1)[trees.leaf], -1).astype(np.int32)
+    return Leaves("weights", code, trees.n_outputs, trees.n_outputs, total=32, scale=scale, weights=weights)
+
+
+def _median(trees: Trees, output: Output) -> Leaves:
+    used = np.unique(trees.leaf[trees.leaf >= 0])
+    distinct, code_of = np.unique(trees.values[used, 0], return_inverse=True)
+    code = _codes(trees, used, code_of)
+    weights, _ = weights_of(trees)
+    return Leaves("median", code, len(distinct), 0, distinct.astype(np.float32), 4, total=32, weights=weights)
 
 
 def _wide(values: npt.NDArray[np.float64], code: Codes, trees: int) -> Leaves:

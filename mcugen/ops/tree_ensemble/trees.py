@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.ops.tree_ensemble.combine import MEAN, Combine
+
 IntArray = npt.NDArray[np.int32]
 
 
@@ -24,6 +26,7 @@ class Trees:
     values        (rows, outputs) float64; class probabilities, or one number
     roots         (trees,) int32
     visits        (nodes,) float64; the share of rows that is expected to pass the node, for the cost model only
+    combine       what is done with the leaves that a row reaches
     """
 
     n_features: int
@@ -36,6 +39,7 @@ class Trees:
     values: npt.NDArray[np.float64]
     roots: IntArray
     visits: npt.NDArray[np.float64]
+    combine: Combine = MEAN
 
     @property
     def n_trees(self) -> int:
@@ -44,8 +48,13 @@ class Trees:
 
     @property
     def n_outputs(self) -> int:
-        """Classes of a classifier, 1 for a regressor."""
-        return int(self.values.shape[1])
+        """Numbers that are averaged or added up: one per class, or 1."""
+        return int(self.values.shape[1]) if self.combine.how == "mean" else self.combine.n_scores
+
+    @property
+    def n_classes(self) -> int:
+        """Classes of a classifier: two where a single score decides by its sign."""
+        return 2 if self.combine.how != "mean" and self.n_outputs == 1 else self.n_outputs
 
     def apply(self, rows: npt.NDArray[np.generic]) -> Iterator[IntArray]:
         """Per tree, the row of `values` that each row of (rows, features) float32 reaches."""
