@@ -11,10 +11,11 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.diagnostics import did_you_mean, error
+from mcugen.diagnostics import Loc, did_you_mean, error
+from mcugen.frontends import Source
 from mcugen.ir import Array, DType, Module, Storage
 from mcugen.project import As
-from mcugen.verify import checked_rows
+from mcugen.verify import accepted_rows, checked_rows
 
 Input = Literal["float32", "uint8", "int16"]
 _ELEMENTS: dict[str, DType] = {"float32": DType.F32, "uint8": DType.U8, "int16": DType.I16}
@@ -31,13 +32,20 @@ def rows_of(given: object, module: Module) -> Array:
     return checked_rows(found, module)
 
 
-def given_rows(given: object, module: Module) -> Array:
-    """Rows as float32 (n, features): as they are, or read from a file; E01xx for what is none."""
-    if isinstance(given, str | os.PathLike):
-        from mcugen.datafile import read_rows
+def given_rows(given: object, source: Source) -> Array:
+    """Rows as float32 (n, features) that the model takes: as they are, or read from a file; E01xx for what is none."""
+    if not isinstance(given, str | os.PathLike):
+        return accepted_rows(rows_of(given, source.module), source.reference)
+    from mcugen.datafile import read_rows
 
-        return read_rows(given, module.predict.of(Storage.INPUT)[0].type.size)
-    return rows_of(given, module)
+    loc = Loc(os.fsencode(given).decode("utf-8", "replace"))
+    rows = read_rows(given, source.module.predict.of(Storage.INPUT)[0].type.size)
+    return accepted_rows(checked_rows(rows, source.module, loc), source.reference, loc)
+
+
+def name_of(given: object) -> str:
+    """What rows are called that are given: `rows of train.npy`, `rows`."""
+    return f"rows of {Path(os.fsdecode(given)).name}" if isinstance(given, str | os.PathLike) else "rows"
 
 
 def inputs_of(given: object, module: Module) -> list[Array]:
@@ -90,6 +98,13 @@ def element_of(given: object) -> DType:
         help = f"{did_you_mean(str(given), _ELEMENTS)}it is one of {', '.join(_ELEMENTS)}"
         raise error("E0112", f"input is {given!r}", help=help)
     return _ELEMENTS[given]
+
+
+def part_of(given: object) -> float:
+    """A part of rows, from 0 to 1; E0112 for anything else."""
+    if isinstance(given, int | float | np.number) and 0 <= given <= 1:
+        return float(given)
+    raise error("E0112", f"max_disagreement is {given!r}", help="give a part of the rows, from 0 (none) to 1 (all)")
 
 
 def folder_of(given: object) -> Path:

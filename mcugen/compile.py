@@ -10,24 +10,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcugen.arguments import Input, element_of, folder_of, form_of, given_rows, inputs_of, rows_of, sample_of
+from mcugen.arguments import (
+    Input,
+    element_of,
+    folder_of,
+    form_of,
+    given_rows,
+    inputs_of,
+    name_of,
+    part_of,
+    rows_of,
+    sample_of,
+)
 from mcugen.boards import Numeric, Optimize, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
 from mcugen.frontends import Source, read
-from mcugen.ir import Array, Module, Storage
+from mcugen.ir import Array, DType, Module, Storage
 from mcugen.memory.plan import MemoryPlan, plan
-from mcugen.numeric import between, formats_to_try
+from mcugen.numeric import between, formats_to_try, why
 from mcugen.passes import Dump
 from mcugen.passes import run as run_passes
 from mcugen.report import Report, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
-from mcugen.verify import Proof, probe, prove, require
+from mcugen.verify import Proof, Terms, accepted_rows, agreeing, made_text, probe, prove, require
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
     from mcugen.project import As, Content
+    from mcugen.vectors import Vectors
 
 QUICK_ROWS = 20_000  # of the proof that every compile runs; `mcugen verify` runs them all
 
@@ -66,22 +78,32 @@ def compile(
     """
     target = Target(load_board(board), optimize, numeric)
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle)
-    rows = None if data is None else given_rows(data, source.module)
-    compiled = replace(settle(source, target, rows, dump), max_disagreement=max_disagreement)
+    rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
+    compiled = replace(settle(source, target, rows, dump, name_of(data)), max_disagreement=allowed)
     if check_fit:
         require_fit(compiled.report, source.loc)
     if check_answers and compiled.proof:
-        require(compiled.proof, source.loc, max_disagreement)
+        require(compiled.proof, source.loc)
     return compiled
 
 
-def settle(source: Source, target: Target, rows: Array | None = None, dump: Dump | None = None) -> Compiled:
-    """`lower` with the number format decided: of the formats to try, from the smallest, the first that changes no label."""
-    for numeric in formats_to_try(source.module, target, rows):
+def settle(
+    source: Source, target: Target, rows: Array | None = None, dump: Dump | None = None, data: str = "rows"
+) -> Compiled:
+    """`lower` with the number format decided: of the formats to try, from the smallest, the first that changes no label.
+
+    data  what the rows are called where it says why
+    """
+    changed: dict[Numeric, int] = {}
+    formats = formats_to_try(source.module, target, rows)
+    for numeric in formats:
         compiled = lower(source, replace(target, numeric=numeric), dump, rows)
-        if numeric == "float32" or target.numeric != "auto" or compiled.changes_nothing:
+        trials = compiled.trials if len(formats) > 1 and numeric != "float32" else ()
+        changed |= {numeric: sum(proof.wrong for proof in trials)} if len(formats) > 1 else {}
+        if all(proof.proven for proof in trials):
             break
-    return compiled
+    found = replace(compiled.report, numeric_why=why(source.module, target, rows, changed, data))
+    return replace(compiled, report=found)
 
 
 def lower(source: Source, target: Target, dump: Dump | None = None, rows: Array | None = None) -> Compiled:
@@ -126,6 +148,11 @@ class Compiled:
         return host.compile_for_host([self.unit])
 
     @property
+    def row(self) -> DType:
+        """What the caller's rows are made of."""
+        return self.module.predict.of(Storage.INPUT)[0].type.dtype
+
+    @property
     def unit(self) -> Unit:
         """The module with its C, as a driver takes it."""
         return Unit(self.module, self.files)
@@ -145,24 +172,38 @@ class Compiled:
         return any(node.op.quantised for node in self.module.nodes)
 
     @property
-    def changes_nothing(self) -> bool:
-        """Whether no label changes on the rows given, nor on rows between them."""
-        proofs = [self.verify(rows) for rows in (self.rows, between(self.rows))] if self.rows is not None else []
-        return bool(proofs) and all(proof.proven for proof in proofs)
+    def trials(self) -> tuple[Proof, ...]:
+        """The C against the model on the rows given, and on rows between them; none where none were given."""
+        if self.rows is None:
+            return ()
+        return tuple(self.verify(rows) for rows in (self.rows, between(self.rows, self.row)))
+
+    def terms(self, made: bool) -> Terms:
+        """What a comparison is judged by, on rows that were made or on the user's."""
+        if not self.quantised:
+            return Terms()
+        return Terms(self.target.numeric, self.max_disagreement, judged=not made or self.rows is None)
 
     def verify(self, rows: Array | None = None, *, limit: int = 10_000_000, source: str = "") -> Proof:
-        """Compare the C on this computer with the model on rows (n, features), or without rows on rows hard for the model."""
-        made = rows is None
-        data = probe(self.module, limit) if rows is None else rows_of(rows, self.module)
-        text = source or ("threshold rows" if made else "rows")
-        return prove(self.module, self.source.reference, data, self.library.run, on="host", source=text)
+        """Compare the C on this computer with the model on rows (n, features), or without rows on rows hard for the model.
+
+        E0110 for rows that are none of the model's, or that the model itself refuses.
+        """
+        made, reference = rows is None, self.source.reference
+        data = probe(self.module, limit) if rows is None else accepted_rows(rows_of(rows, self.module), reference)
+        text = source or (made_text(self.module) if made else "rows")
+        terms = self.terms(made)
+        return prove(self.module, reference, data, self.library.run, on="host", source=text, terms=terms)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order. E0110."""
         return self.library.run(inputs_of(inputs, self.module))
 
     def predict(self, rows: Array) -> Array:
-        """What scikit-learn's `predict` gives, from the C: the user's labels, or numbers as float32. Shape (rows,)."""
+        """What scikit-learn's `predict` gives, from the C: the user's labels, or numbers as float32. Shape (rows,). E0304 for
+        a model that transforms."""
+        if self._transforms:
+            raise error("E0304", "this C predicts nothing", help="it transforms rows: call `transform`")
         found = self.run([rows_of(rows, self.module)])[0]
         labels = self.module.predict.of(Storage.OUTPUT)[0].labels
         return found if labels is None else np.array(labels)[found]
@@ -179,11 +220,15 @@ class Compiled:
 
     def transform(self, rows: Array) -> Array:
         """The transformed rows from the C, (rows, outputs) float32. E0304 for a model that predicts."""
-        if [v.name for v in self.module.predict.of(Storage.OUTPUT)] != ["transform"]:
+        if not self._transforms:
             raise error(
                 "E0304", "this C transforms nothing", help="compile a transformer, or a pipeline that ends with one"
             )
         return self.run([rows_of(rows, self.module)])[0]
+
+    @property
+    def _transforms(self) -> bool:
+        return [v.name for v in self.module.predict.of(Storage.OUTPUT)] == ["transform"]
 
     def _second(self, rows: Array, what: str, text: str) -> Array:
         if what not in [v.name for v in self.module.predict.of(Storage.OUTPUT)]:
@@ -197,12 +242,25 @@ class Compiled:
         rows    rows (n, features) to choose the unit tests' golden vectors from, beside rows at the model's thresholds
         """
         from mcugen.project import layout
-        from mcugen.vectors import choose
 
         as_, sample, facts = form_of(as_), sample_of(sample), self.report.facts()
         files = emit(self.module, self.memory, self.target, header=True, facts=facts) if as_ == "header" else self.files
-        vectors = None if as_ == "header" else choose(self.module, self.source.reference, rows)
-        return layout(self.module, files, self.target.board, as_, sample, facts, vectors)
+        vectors = None if as_ == "header" else self._vectors(rows)
+        nothing = np.full((1, self.module.predict.of(Storage.INPUT)[0].type.size), np.nan)
+        missing = bool(self.source.reference.accepts(nothing)[0])
+        said = facts | ({"number format": self.report.numeric_why} if self.report.numeric_why else {})
+        return layout(self.module, files, self.target.board, as_, sample, said, vectors, missing)
+
+    def _vectors(self, rows: Array | None) -> Vectors | None:
+        """Golden vectors; of a smaller number format only with a compiler, which says where the C answers as the model does."""
+        from mcugen.vectors import choose
+
+        if not self.quantised:
+            return choose(self.module, self.source.reference, rows)
+        if host.find_compiler() is None:
+            return None
+        model, terms = (self.module, self.source.reference), self.terms(made=False)
+        return choose(*model, rows, lambda x: agreeing(*model, x, self.library.run, terms))
 
     def write(
         self,

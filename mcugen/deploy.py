@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mcugen.compile import Compiled
-from mcugen.ir import Array
+from mcugen.ir import Array, DType
 from mcugen.targets import toolchain_for
 from mcugen.targets.toolchain import Build
 from mcugen.verify import probe
@@ -46,8 +46,8 @@ def sample_row(compiled: Compiled, rows: Array | None) -> list[float]:
     return [float(number) for number in (finite if len(finite) else np.zeros_like(found))[0]]
 
 
-def row_text(rows: Array) -> bytes:
-    """Rows (n, features) as the sketch reads them from its serial port: float32 in text, a line per row."""
+def row_text(rows: Array, dtype: DType = DType.F32) -> bytes:
+    """Rows (n, features) as the sketch reads them from its serial port: numbers of a row's type in text, a line per row."""
     with np.errstate(over="ignore"):
-        single = rows.astype(np.float32)
-    return "".join(",".join(str(number) for number in row) + "\n" for row in single).encode()
+        held = rows.astype(dtype.numpy)
+    return "".join(",".join(str(number) for number in row) + "\n" for row in held).encode()

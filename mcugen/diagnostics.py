@@ -134,6 +134,14 @@ CODES: dict[str, Code] = {
         "At least one row gives another answer in C than in Python. Do not ship this build.",
         EXIT_VERIFY,
     ),
+    "E0802": Code(
+        "a smaller number format changes too much",
+        "With `--numeric int16` or `int8` more rows are answered otherwise than `--max-disagreement` allows, which is none by "
+        "default. A row counts where its label differs, or where a number (of `--output proba`, `decision`, `value` or "
+        "`transform`) is off by more than 1 % of that output's range over the rows. With `--data` those rows are judged, "
+        "else rows made from the model's own constants, which are harder than most.",
+        EXIT_VERIFY,
+    ),
     "E0901": Code(
         "not implemented for this board", "The step is not there for this board's architecture yet.", EXIT_TOOL
     ),

@@ -14,6 +14,10 @@ Does = Literal["label", "proba", "decision", "value", "transform", "run"]
 LITERAL = 4_095  # characters of the longest string literal that C99 promises
 LISTED = 6  # nodes that the summary names one by one
 INT64 = range(-(2**63), 2**63)
+COUNTS = {
+    "decision": "DECISIONS",
+    "transform": "OUTPUTS",
+}  # of outputs that have neither a number a class nor one in all
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ class Signature:
 
 
 def signature(module: Module, graph: Graph) -> Signature:
-    """The public C function of a graph: `predict` for a class or a number, `predict_proba`, or `run` for tensors."""
+    """The public C function of a graph: `predict` for a class or a number, `predict_proba`, `decision`, `transform`, or `run`
+    for tensors.
+    """
     outputs = graph.of(Storage.OUTPUT)
     scalars = [v for v in outputs if v.type.shape == ()]
     tensors = [v for v in outputs if v.type.shape != ()]
@@ -111,6 +117,7 @@ def interface_macros(module: Module) -> list[tuple[str, int, str]]:
     labels = label_function(module)
     if labels:
         rows.append((f"{prefix}_CLASSES", len(labels.values), ""))
+    rows += [(f"{prefix}_{COUNTS[v.name]}", v.type.size, "") for v in graph.of(Storage.OUTPUT) if _is_counted(v)]
     if labels and labels.kind == "strings":
         rows.append((f"{prefix}_LABEL_SIZE", labels.size, "bytes of the longest label with its end"))
     return rows
@@ -157,6 +164,10 @@ class LabelFunction:
     def characters(self) -> Iterator[list[int]]:
         """The strings as the bytes of each, its end included."""
         return ([*str(v).encode(), 0] for v in self.values)
+
+
+def _is_counted(value: Value) -> bool:
+    return value.name in COUNTS and value.type.shape != ()
 
 
 def label_function(module: Module) -> LabelFunction | None:

@@ -10,7 +10,7 @@ from mcugen.ir import Array, Module, Storage
 from mcugen.targets import toolchain_for
 from mcugen.targets.link import DATA_BYTES, FLASH_IT, Line, Patience, Session, outputs_of, rows_as_bytes
 from mcugen.targets.serial import open_line
-from mcugen.verify import Proof, checked_rows, probe, prove
+from mcugen.verify import Proof, checked_rows, made_text, probe, prove
 
 BUDGET = 400_000_000  # simulated cycles that a proof without data may take: about ten seconds
 FEWEST, MOST = 200, 20_000  # rows of such a proof
@@ -49,8 +49,8 @@ def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") 
         stacks.extend(done.stacks)
         return done.outputs
 
-    text = source or ("threshold rows" if rows is None else "rows")
-    proof = prove(compiled.module, compiled.source.reference, data, run, on="simulator", source=text)
+    text, terms = source or (made_text(compiled.module) if rows is None else "rows"), compiled.terms(rows is None)
+    proof = prove(compiled.module, compiled.source.reference, data, run, on="simulator", source=text, terms=terms)
     return Measured(proof, min(cycles), sum(cycles) / len(cycles), max(cycles), max(stacks), toolchain.unit)
 
 
@@ -101,8 +101,8 @@ def time_over(
         times.extend(answer.microseconds for answer in answers)
         return outputs_of(module, [answer.outputs for answer in answers])
 
-    text = source or ("threshold rows" if rows is None else "rows")
-    proof = prove(module, compiled.source.reference, data, run, on="board", source=text)
+    text, terms = source or (made_text(module) if rows is None else "rows"), compiled.terms(rows is None)
+    proof = prove(module, compiled.source.reference, data, run, on="board", source=text, terms=terms)
     return Timed(proof, port, min(times), sum(times) / len(times), max(times))
 
 

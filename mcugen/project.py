@@ -13,8 +13,8 @@ from typing import Any, Literal
 from mcugen import __version__
 from mcugen.boards import Board, all_boards
 from mcugen.diagnostics import error
-from mcugen.interface import Does, Parameter, Signature, interface_macros, label_function, signature
-from mcugen.ir import Graph, Label, Module, Storage, Value
+from mcugen.interface import COUNTS, Does, Parameter, Signature, interface_macros, label_function, signature
+from mcugen.ir import DType, Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
 from mcugen.targets.link import fingerprint, firmware
 from mcugen.targets.serial import BAUD
@@ -64,6 +64,9 @@ class Api:
 
     index   the C variable that holds the class's index; empty where there is none to give to `<name>_label`
     labels  what `<name>_label` gives: text, int32_t or int64_t; empty for a value
+    count   what the macro of the output's numbers is called behind the prefix; empty where there is none
+    limits  the least and the largest whole number that a row may have; None for floats
+    missing whether a row may have NAN for what is missing
     memory_in, memory_out  the sketch's variables, in the order of the graph
     """
 
@@ -73,6 +76,9 @@ class Api:
     features: int
     classes: int  # 0 for a value
     labels: str
+    count: str
+    limits: tuple[int, int] | None
+    missing: bool
     label_lines: tuple[str, ...]
     functions: tuple[str, ...]
     macros: tuple[str, ...]
@@ -110,7 +116,9 @@ class Api:
         gives = {
             "label": f"one of {self.classes} classes",
             "proba": f"the probabilities of {self.classes} classes",
+            "decision": f"one of {self.classes} classes and the decision function",
             "value": "a value",
+            "transform": _numbers(sum(p.size for p in self.outputs)),
             "run": _numbers(sum(p.size for p in self.outputs)),
         }
         return f"A model that takes {_numbers(sum(p.size for p in self.inputs))} and gives {gives[self.kind]}"
@@ -128,17 +136,19 @@ def layout(
     sample: Sequence[float] | None = None,
     facts: Mapping[str, str] | None = None,
     vectors: Vectors | None = None,
+    missing: bool = True,
 ) -> Content:
     """The complete folder as {path with slashes: text or bytes}; the same input gives the same bytes.
 
     files   what the emitter made: `src/<name>.h` and `src/<name>.c`; for "header" the one `<name>.h`
-    sample  a row of the model's input for the sketch to try; E0110 where its length is not the number of features
+    sample  a row of the model's input for the sketch to try; E0110 where it is no such row
     facts   what the README says the model costs, in order: {"flash": "4,096 B"}
     vectors rows with the model's answers, for unit tests in `test/`; without them there is no such folder
+    missing whether the model takes rows in which something is missing
     Raises E0111 for a name that C or Arduino does not take, E0901 for "platformio" on a board without PlatformIO.
     """
     check_name(module.name)
-    api = _api(module)
+    api = _api(module, missing)
     values = {
         "api": api,
         "board": board,
@@ -233,8 +243,10 @@ def _zipped(folder: str, content: Content) -> bytes:
     return data.getvalue()
 
 
-def _api(module: Module) -> Api:
+def _api(module: Module, missing: bool) -> Api:
     graph = module.predict
+    row = graph.of(Storage.INPUT)[0].type
+    limits = row.dtype.limits if row.dtype.nbytes <= 2 else None
     labelled, function = label_function(module), signature(module, graph)
     index = next((v for v in graph.of(Storage.OUTPUT) if v.labels), None)
     labels = index.labels or () if index else ()
@@ -243,9 +255,12 @@ def _api(module: Module) -> Api:
         name=module.name,
         function=function,
         index=_index(function, index),
-        features=graph.of(Storage.INPUT)[0].type.size,
+        features=row.size,
         classes=len(labels),
         labels="" if labelled is None else "text" if labelled.kind == "strings" else labelled.returns,
+        count={"proba": "CLASSES", **COUNTS}.get(function.does, ""),
+        limits=limits,
+        missing=missing and row.dtype is DType.F32,
         label_lines=tuple(_label_lines(labels)),
         functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))),
         macros=tuple(macro for macro, *_ in interface_macros(module)),
@@ -290,11 +305,18 @@ def _keywords(api: Api) -> list[tuple[str, str]]:
 
 
 def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:
-    if sample is None or api.inputs[0].ctype != "float":
+    if sample is None or (api.inputs[0].ctype != "float" and api.limits is None):
         return None
     if len(sample) != api.features:
         raise other_shape((1, len(sample)), api.features, f"give a sample row of {api.features} numbers")
-    return [*c_floats(sample)]
+    if api.limits is None:
+        return [*c_floats(sample)]
+    least, largest = api.limits
+    off = [number for number in sample if not (least <= number <= largest and number == int(number))]
+    if off:
+        help = f"give whole numbers from {least} to {largest}"
+        raise error("E0110", f"the sample has {off[0]:g}, which {api.inputs[0].ctype} does not hold", help=help)
+    return [str(int(number)) for number in sample]
 
 
 def _architecture(board: Board) -> str:

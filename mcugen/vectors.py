@@ -5,24 +5,25 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, McugenError, error
-from mcugen.frontends import Reference
-from mcugen.interface import signature
-from mcugen.ir import Array, Module
+from mcugen.frontends import Output, Reference
+from mcugen.interface import Does, signature
+from mcugen.ir import Array, Module, Storage
 from mcugen.targets import host
 from mcugen.templating import c_array, c_floats, c_lit, environment
-from mcugen.verify import checked_rows, probe
+from mcugen.verify import PART, checked_rows, least_size, probe, range_of
 
 if TYPE_CHECKING:
     from mcugen.compile import Compiled
+    from mcugen.project import Api
 
 FEWEST, MOST = 4, 64
 BYTES = 2_048  # of rows and answers in flash, unless FEWEST rows take more
@@ -32,15 +33,18 @@ SOLID = 0.1  # of the tolerance: what the model's own float64 sum may be off, as
 RUN_SECONDS = 60.0
 
 Floats = npt.NDArray[np.float32]
+Floats64 = npt.NDArray[np.float64]
+Agrees = Callable[[Array], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
     """Rows (n, features) float32 and what the model answers.
 
-    classes   the index of each row's class, (n,); None for a value
-    answers   probabilities (n, classes), decisions or values (n,) as float32; None for labels alone
-    tolerance how far an answer may be off, absolute below 1, else relative
+    classes   the index of each row's class, (n,); None where there are none
+    answers   float32: values (n,), or probabilities, decisions or transformed rows (n, their numbers); None for labels alone
+    tolerance how far a number may be off, as part of its size
+    least     the size of smaller numbers; 0.0 where there is none, None where the tolerance is absolute
     rounding  what the model's own sum may be off; 0.0 unless every value is so near to 0 that this matters
     """
 
@@ -48,37 +52,72 @@ class Vectors:
     classes: npt.NDArray[np.int64] | None
     answers: Floats | None
     tolerance: float
+    least: float | None = None
     rounding: float = 0.0
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def choose(module: Module, reference: Reference, rows: Array | None = None) -> Vectors | None:
-    """Golden vectors of a module: of the user's rows (n, features) where there are any, and of rows at its thresholds.
+def choose(
+    module: Module, reference: Reference, rows: Array | None = None, agrees: Agrees | None = None
+) -> Vectors | None:
+    """Golden vectors of a module: of the user's rows (n, features) where there are any, and of rows hard for the model.
 
-    Every answer comes once before one comes twice; a quarter of the rows have missing values or infinities. Near ties are
-    left out, and values that the model's own rounding blurs. The same arguments give the same vectors. None for a graph of
-    tensors, and where no row is left. E0110 for rows of another shape.
+    agrees  of a smaller number format: which rows the C answers as the model does. The others are left out, and numbers may be
+            off by 1 % of their range
+
+    Every answer comes once before one comes twice; of rows that the model takes a quarter have missing values or infinities.
+    Near ties are left out, and values that the model's own rounding blurs. The same arguments give the same vectors. None
+    for a graph of tensors, and where no row is left. E0110 for rows of another shape.
     """
     kind = signature(module, module.predict).does
-    if kind == "run" or kind == "transform":
+    if kind == "run":
         return None
     x, share = _candidates(module, rows)
     accepted = reference.accepts(x)
-    x, share = x[accepted], share[accepted]
-    if kind == "value":
-        return _values(reference, x, share)
-    labels = reference.labels(x)
-    clear = np.flatnonzero(~reference.near_ties(x))
-    numbers = None if kind == "label" else reference.numbers(kind, x)
-    answer_bytes = 2 + (4 * numbers.shape[1] if numbers is not None else 0)
-    chosen = clear[_spread(labels[clear], share[clear], _count(x, answer_bytes))]
-    answers = None if numbers is None else numbers[chosen].astype(np.float32)
-    return Vectors(x[chosen], labels[chosen], answers, reference.tolerance) if len(chosen) else None
+    x, share, item = x[accepted], share[accepted], module.predict.of(Storage.INPUT)[0].type.dtype.nbytes
+    if not len(x):
+        return None
+    if kind == "value" and agrees is None:
+        return _values(reference, x, share, item)
+    return _classes_and_numbers(kind, reference, x, share, item, agrees)
 
 
-def _values(reference: Reference, x: Floats, share: npt.NDArray[np.float64]) -> Vectors | None:
+def _classes_and_numbers(
+    kind: Does, reference: Reference, x: Floats, share: Floats64, item: int, agrees: Agrees | None
+) -> Vectors | None:
+    numbers = None if kind == "label" else reference.numbers(cast("Output", kind), x)
+    labels = None if kind in ("value", "transform") else reference.labels(x)
+    clear = np.ones(len(x), np.bool_) if agrees is None else agrees(x)
+    clear &= True if labels is None else ~reference.near_ties(x)
+    single = None
+    if numbers is not None:
+        with np.errstate(over="ignore"):
+            single = numbers.astype(np.float32)
+        clear &= np.isfinite(single.reshape(len(x), -1)).all(axis=1)
+    answer_bytes = (2 if labels is not None else 0) + (single[0].nbytes if single is not None else 0)
+    answers = (
+        labels if labels is not None else np.unique(cast("Floats", single), axis=0, return_inverse=True)[1].ravel()
+    )
+    usable = np.flatnonzero(clear)
+    chosen = usable[_spread(answers[usable], share[usable], _count(x, item, answer_bytes))]
+    tolerance, least = _allowed(kind, reference, numbers, agrees is not None)
+    classes = None if labels is None else labels[chosen]
+    given = None if single is None else single[chosen]
+    return Vectors(x[chosen], classes, given, tolerance, least) if len(chosen) else None
+
+
+def _allowed(kind: Does, reference: Reference, numbers: Floats64 | None, small: bool) -> tuple[float, float | None]:
+    """How far numbers may be off, and the size that smaller ones are taken for; None where all are compared as they are."""
+    if numbers is not None and small:
+        return PART * range_of(numbers), None
+    if numbers is None or kind == "proba":
+        return reference.tolerance, None
+    return reference.tolerance, least_size(cast("Output", kind), reference, numbers)
+
+
+def _values(reference: Reference, x: Floats, share: Floats64, item: int) -> Vectors | None:
     with np.errstate(over="ignore"):
         values = reference.numbers("value", x)
         single = values.astype(np.float32)
@@ -87,16 +126,17 @@ def _values(reference: Reference, x: Floats, share: npt.NDArray[np.float64]) -> 
     solid = (blurred <= SOLID * reference.tolerance * size) & ((size >= tiny) | (size == 0))
     enough = np.count_nonzero(solid) >= FEWEST
     usable = np.flatnonzero(np.isfinite(single) & (solid | (not enough)))
-    chosen = usable[_spread(values[usable], share[usable], _count(x, 4))]
+    chosen = usable[_spread(values[usable], share[usable], _count(x, item, 4))]
     rounding = 0.0 if enough else float(blurred[chosen].max(initial=0.0)) + tiny
-    return Vectors(x[chosen], None, single[chosen], reference.tolerance, rounding) if len(chosen) else None
+    least = 0.0 if reference.relative else least_size("value", reference, values)
+    return Vectors(x[chosen], None, single[chosen], reference.tolerance, least, rounding) if len(chosen) else None
 
 
-def _count(x: Floats, answer_bytes: int) -> int:
-    return min(MOST, max(FEWEST, BYTES // (4 * int(x.shape[1]) + answer_bytes)))
+def _count(x: Floats, item: int, answer_bytes: int) -> int:
+    return min(MOST, max(FEWEST, BYTES // (item * int(x.shape[1]) + answer_bytes)))
 
 
-def _candidates(module: Module, rows: Array | None) -> tuple[Floats, npt.NDArray[np.float64]]:
+def _candidates(module: Module, rows: Array | None) -> tuple[Floats, Floats64]:
     """Rows in an order of no meaning, and the share of the vectors that each row's origin is to have."""
     rng = np.random.default_rng(SEED)
     with np.errstate(over="ignore"):  # above the largest float32 comes infinity, as in C
@@ -116,12 +156,12 @@ def _different(rows: Floats) -> Floats:
     return same[np.sort(np.unique(numbers, axis=0, return_index=True)[1])]
 
 
-def _turns(part: Floats, share: float) -> npt.NDArray[np.float64]:
+def _turns(part: Floats, share: float) -> Floats64:
     """When each row's turn comes, if rows of this part are to be `share` of all that had theirs."""
     return np.asarray((np.arange(len(part)) + 0.5) / share)
 
 
-def _spread(answers: npt.NDArray[Any], turns: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
+def _spread(answers: npt.NDArray[Any], turns: Floats64, count: int) -> npt.NDArray[np.intp]:
     """The positions of `count` rows in the order of their turns, but every answer once before one comes twice."""
     order = np.argsort(turns, kind="stable")
     seen: dict[Any, int] = {}
@@ -149,8 +189,10 @@ def unit_tests(vectors: Vectors, values: Mapping[str, Any], sources: str, files:
         "library": sorted(path.rpartition("/")[2] for path in files if path.endswith(".c")),
         "vectors": vectors,
         "class_bits": next(bits for bits in (8, 16, 32) if values["api"].classes <= 1 << bits),
-        "rows": [_braced([*c_floats(row)]) for row in vectors.rows],
+        "rows": [_braced(_literals(row, values["api"])) for row in vectors.rows],
         "answers": _answers(vectors),
+        "tolerance": c_lit(np.float32(vectors.tolerance)),
+        "least": c_lit(np.float32(vectors.least)) if vectors.least else "",
         "rounding": c_lit(np.nextafter(np.float32(vectors.rounding), np.float32(1))) if vectors.rounding else "",
         "strict": [flag for flag in host.STRICT if not flag.startswith("-std=")],
     }
@@ -177,6 +219,11 @@ def _answers(vectors: Vectors) -> list[str]:
     if vectors.answers.ndim == 1:
         return [*c_floats(vectors.answers)]
     return [_braced([*c_floats(row)]) for row in vectors.answers]
+
+
+def _literals(row: Floats, api: Api) -> list[str]:
+    """A row in the type of the model's input."""
+    return [*c_floats(row)] if api.limits is None else [str(int(number)) for number in row]
 
 
 def _braced(literals: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -15,6 +16,7 @@ from mcugen.ir import Array, DType, Label, Module, Storage, Value
 
 SEED = 0
 SMALL = float(np.finfo(np.float32).tiny)  # below, a float has fewer digits
+PART = 0.01  # of an output's range: what its numbers may be off in a smaller number format
 MOST_VALUES = 50_000_000  # of made rows: 200 MB
 Where = Literal["host", "simulator", "board"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
@@ -31,14 +33,49 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What a comparison is judged by.
+
+    numeric  the smaller number format that the C's answers have; empty where they are exact
+    allowed  the part of the rows that may differ
+    judged   whether it decides: beside the user's rows, those that were made are only shown
+    """
+
+    numeric: str = ""
+    allowed: float = 0.0
+    judged: bool = True
+
+
+@dataclass(frozen=True)
+class Off:
+    """How far the numbers of an output are off at most, and the range that the model's have over the rows."""
+
+    output: str
+    largest: float
+    range: float
+
+    @property
+    def part(self) -> float:
+        """The largest error as part of the range."""
+        return self.largest / self.range
+
+    def __str__(self) -> str:
+        return f"{self.output} at most {self.largest:.3g} off ({100 * self.part:.2g} % of its range {self.range:.3g})"
+
+
+@dataclass(frozen=True)
 class Proof:
     """The outcome of a comparison.
 
     rows       compared, near ties left out
     near_ties  rows whose two best classes differ by no more than the model's own sums may round, counted and not compared
-    wrong      rows that differ; `worst` shows up to five of them
-    largest    the largest difference of numbers (absolute where the model's are below 1, else relative), 0.0 for labels
+    wrong      rows that differ; `worst` shows up to five of them. In a smaller number format those whose label differs, and
+               those with a number that is off by more than 1 % of its output's range
+    largest    the largest difference of numbers (absolute where the model's are below 1, else relative; in a smaller number
+               format part of the output's range), 0.0 for labels
     refused    rows that the model itself does not answer: not compared either
+    relabelled rows whose label differs
+    off        the largest error of every output that is numbers
     """
 
     on: Where
@@ -49,11 +86,19 @@ class Proof:
     largest: float
     worst: tuple[Row, ...]
     refused: int = 0
+    relabelled: int = 0
+    off: tuple[Off, ...] = ()
+    terms: Terms = Terms()
 
     @property
     def proven(self) -> bool:
         """Whether at least one row was compared and all agree."""
         return self.rows > 0 and self.wrong == 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether no more rows differ than may, or nothing is to be judged."""
+        return not self.terms.judged or self.wrong <= self.terms.allowed * self.rows
 
     def __str__(self) -> str:
         wrong = f"{self.wrong:,} disagreement{'' if self.wrong == 1 else 's'}"
@@ -61,7 +106,9 @@ class Proof:
             f", {self.near_ties:,} near tie{'' if self.near_ties == 1 else 's'} not compared" if self.near_ties else ""
         )
         refused = f", {self.refused:,} that the model refuses" if self.refused else ""
-        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{ties}{refused}"
+        numeric = f" with {self.terms.numeric}" if self.terms.numeric else ""
+        off = "".join(f"; {one}" for one in self.off) if numeric else ""
+        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{numeric}{ties}{refused}{off}"
 
 
 def probe(module: Module, limit: int) -> Array:
@@ -70,35 +117,68 @@ def probe(module: Module, limit: int) -> Array:
     features = module.predict.of(Storage.INPUT)[0].type.size
     limit = max(1, min(limit, MOST_VALUES // features))
     rows = module.predict.nodes[0].op.probe(limit, rng)
-    return rows[0] if rows else rng.standard_normal((min(limit, 256), features))
+    return _held(rows[0] if rows else rng.standard_normal((min(limit, 256), features)), module)
 
 
-def checked_rows(rows: Array, module: Module) -> Array:
-    """Rows as float32 (n, features); E0110 for another shape or for what is not numbers."""
+def _held(rows: Array, module: Module) -> Array:
+    """The rows as far as the input's type has them: whole numbers within its limits."""
+    limits = module.predict.of(Storage.INPUT)[0].type.dtype.limits
+    if limits is None or rows.dtype.kind != "f":
+        return rows
+    return np.asarray(np.clip(np.rint(rows[np.isfinite(rows).all(axis=1)]), *limits))
+
+
+def made_text(module: Module) -> str:
+    """What rows that `probe` made are called."""
+    return "threshold rows" if any(node.op.name == "tree_ensemble" for node in module.nodes) else "made rows"
+
+
+def checked_rows(rows: Array, module: Module, loc: Loc = Loc()) -> Array:
+    """Rows as float32 (n, features); E0110 for another shape, or for what is not numbers that the model's input holds."""
     features = module.predict.of(Storage.INPUT)[0].type.size
     try:
         with np.errstate(over="ignore"):
             data = np.asarray(rows).astype(np.float32)
     except (TypeError, ValueError) as problem:
         help = "give an array of numbers, one row per sample"
-        raise error("E0110", f"the data are not numbers: {problem}", help=help) from problem
+        raise error("E0110", f"the data are not numbers: {problem}", help=help, loc=loc) from problem
     if data.ndim != 2 or data.shape[1] != features:
-        raise other_shape(data.shape, features, f"give an array of shape (rows, {features})")
-    _check_whole(data, module.predict.of(Storage.INPUT)[0].type.dtype)
+        raise other_shape(data.shape, features, f"give an array of shape (rows, {features})", loc)
+    _check_whole(data, module.predict.of(Storage.INPUT)[0].type.dtype, loc)
     return data
 
 
-def _check_whole(rows: Array, dtype: DType) -> None:
+def _check_whole(rows: npt.NDArray[np.float32], dtype: DType, loc: Loc) -> None:
     """E0110 for rows that an integer input does not hold."""
-    if dtype is DType.F32:
+    if dtype.limits is None:
         return
-    limits = np.iinfo(dtype.c.removesuffix("_t"))
-    off = ~((rows >= limits.min) & (rows <= limits.max) & (rows == np.rint(rows)))
+    least, largest = dtype.limits
+    off = ~((rows >= least) & (rows <= largest) & (rows == np.rint(rows)))
     if off.any():
         row, column = np.argwhere(off)[0]
-        text = f"row {row}, column {column} is {rows[row, column]:g}"
-        help = f"with `--input {dtype.c.removesuffix('_t')}` rows are whole numbers from {limits.min} to {limits.max}"
-        raise error("E0110", text, help=help)
+        text = f"row {row}, column {column} is {rows[row, column]:g}{_and_more(off)}"
+        help = f"with `--input {dtype.c.removesuffix('_t')}` rows are whole numbers from {least} to {largest}"
+        raise error("E0110", text, help=help, loc=loc)
+
+
+def _and_more(off: npt.NDArray[np.bool_]) -> str:
+    others = int(off.any(axis=1).sum()) - 1
+    return f", and {others:,} more row{'' if others == 1 else 's'} {'is' if others == 1 else 'are'} like it" * bool(
+        others
+    )
+
+
+def accepted_rows(rows: Array, reference: Reference, loc: Loc = Loc()) -> Array:
+    """The rows themselves; E0110 where the model refuses one, as most do with missing values."""
+    refused = ~reference.accepts(rows)
+    if not refused.any():
+        return rows
+    first = int(np.flatnonzero(refused)[0])
+    odd = np.flatnonzero(~np.isfinite(rows[first]))
+    place = f", column {odd[0]} is {rows[first, odd[0]]:g}" if len(odd) else ""
+    text = f"the model itself refuses row {first}{place}{_and_more(refused[:, None])}"
+    help = "leave such rows out; or compile a pipeline that fills in what is missing, with a SimpleImputer first"
+    raise error("E0110", text, help=help, loc=loc)
 
 
 def other_shape(shape: tuple[int, ...], features: int, help: str, loc: Loc = Loc()) -> McugenError:
@@ -111,64 +191,155 @@ def other_shape(shape: tuple[int, ...], features: int, help: str, loc: Loc = Loc
     return error("E0110", text, help=help, loc=loc)
 
 
-def prove(module: Module, reference: Reference, rows: Array, run: Run, *, on: Where, source: str) -> Proof:
+def prove(
+    module: Module,
+    reference: Reference,
+    rows: Array,
+    run: Run,
+    *,
+    on: Where,
+    source: str,
+    terms: Terms = Terms(),
+) -> Proof:
     """Run the C on the rows (n, features) and compare it with the model's own answers."""
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(rows, np.float32)
-    outputs = module.predict.of(Storage.OUTPUT)
-    found = run([x.astype(module.predict.of(Storage.INPUT)[0].type.dtype.numpy)])
-    accepted = reference.accepts(x)
-    classes = any(v.labels is not None for v in outputs)
-    ties = reference.near_ties(x) & accepted if classes else np.zeros(len(x), np.bool_)
-    compared = [_compared(v, reference, x, f) for v, f in zip(outputs, found, strict=True)]
-    wrong = np.zeros(len(x), np.bool_)
+    found = _found(module, reference, x, run, terms)
     errors = np.zeros(len(x))
-    for one in compared:
-        use = accepted & ~ties if one.is_class else accepted
-        wrong |= one.wrong & use
-        errors = np.where(use, np.fmax(errors, one.errors), errors)
-    numbers = np.flatnonzero(wrong)
+    for one in found.outputs:
+        errors = np.where(found.used(one), np.fmax(errors, one.errors), errors)
+    numbers = np.flatnonzero(found.wrong)
     order = numbers[np.argsort(-errors[numbers], kind="stable")][:5]
-    shown = next((one for one in compared if one.wrong[wrong].any()), compared[0])
+    shown = next((one for one in found.outputs if one.wrong[found.wrong].any()), found.outputs[0])
     worst = tuple(Row(int(i), *shown.show(int(i)), float(errors[i])) for i in order)
-    largest = max((float(c.errors[accepted].max(initial=0.0)) for c in compared if not c.is_class), default=0.0)
-    rows_compared = int((accepted & ~ties).sum())
-    refused = int((~accepted).sum())
-    return Proof(on, source, rows_compared, int(ties.sum()), len(numbers), largest, worst, refused)
+    tensors = [one for one in found.outputs if not one.is_class]
+    largest = max((float(one.errors[found.accepted].max(initial=0.0)) for one in tensors), default=0.0)
+    return Proof(
+        on,
+        source,
+        rows=int((found.accepted & ~found.ties).sum()),
+        near_ties=int(found.ties.sum()),
+        wrong=len(numbers),
+        largest=largest,
+        worst=worst,
+        refused=int((~found.accepted).sum()),
+        relabelled=sum(int((one.wrong & found.used(one)).sum()) for one in found.outputs if one.is_class),
+        off=tuple(Off(one.name, float(one.off[found.accepted].max(initial=0.0)), one.range) for one in tensors),
+        terms=terms,
+    )
 
 
-def require(proof: Proof, loc: Loc, allowed: float = 0.0) -> None:
-    """E0801 where more than the allowed part of the rows differs."""
-    if proof.wrong > allowed * proof.rows:
+def agreeing(
+    module: Module, reference: Reference, rows: Array, run: Run, terms: Terms = Terms()
+) -> npt.NDArray[np.bool_]:
+    """Which rows (n, features) the C answers as the model does, (rows,)."""
+    return ~_found(module, reference, rows, run, terms).wrong
+
+
+def require(proof: Proof, loc: Loc) -> None:
+    """E0801 where an exact C differs in a row, E0802 where one of a smaller number format differs in more than may."""
+    if not proof.holds:
         raise disagreement(proof, loc)
 
 
 def disagreement(proof: Proof, loc: Loc) -> McugenError:
     """The diagnostic of a proof that failed."""
     notes = [f"row {row.number}: the model says {row.expected}, the C {row.found}" for row in proof.worst]
+    if proof.terms.numeric:
+        return _too_many(proof, loc, notes)
     help = "do not use this C; please report the model that led to it"
     return error(
         "E0801", f"{proof.wrong:,} of {proof.rows:,} rows differ on the {proof.on}", loc=loc, notes=notes, help=help
     )
 
 
+def _too_many(proof: Proof, loc: Loc, notes: Sequence[str]) -> McugenError:
+    part, numeric = proof.wrong / proof.rows, proof.terms.numeric
+    ways = ["change their label"] * (proof.relabelled > 0)
+    ways += ["are off by more than 1 % of the output's range"] * (proof.relabelled < proof.wrong)
+    off = "".join(f"; largest error {one.part:.2g} of {one.output}'s range {one.range:.3g}" for one in proof.off)
+    message = (
+        f"{proof.wrong:,} of {proof.rows:,} rows {' or '.join(ways)} with --numeric {numeric} ({100 * part:.2g} %){off}"
+    )
+    larger = "int16 or float32" if numeric == "int8" else "float32"
+    # rounded up to three digits, so that what is said here is enough
+    enough = f"{math.ceil(part * 1000) / 1000:g}"
+    return error(
+        "E0802",
+        message,
+        loc=loc,
+        notes=notes,
+        help=f"use --numeric {larger}, or allow it with --max-disagreement {enough}",
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """One output, row by row: whether it is wrong, by how much, and how both answers are shown."""
+    """One output, row by row: whether it is wrong, by how much (as it is judged, and absolute), and how both answers are
+    shown; the range of the model's numbers.
+    """
 
+    name: str
     is_class: bool
     wrong: npt.NDArray[np.bool_]
     errors: npt.NDArray[np.float64]
+    off: npt.NDArray[np.float64]
+    range: float
     show: Callable[[int], tuple[str, str]]
 
 
-def _compared(value: Value, reference: Reference, x: Array, found: Array) -> _Compared:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Every output, and the rows that are not compared: refused by the model, or near ties where a class is asked for."""
+
+    outputs: tuple[_Compared, ...]
+    accepted: npt.NDArray[np.bool_]
+    ties: npt.NDArray[np.bool_]
+
+    def used(self, one: _Compared) -> npt.NDArray[np.bool_]:
+        """The rows that an output is compared on."""
+        return self.accepted & ~self.ties if one.is_class else self.accepted
+
+    @property
+    def wrong(self) -> npt.NDArray[np.bool_]:
+        """Rows that differ in any output."""
+        return np.asarray(np.any([one.wrong & self.used(one) for one in self.outputs], axis=0))
+
+
+def _found(module: Module, reference: Reference, rows: Array, run: Run, terms: Terms) -> _Found:
+    with np.errstate(over="ignore"):
+        x = np.ascontiguousarray(rows, np.float32)
+    outputs = module.predict.of(Storage.OUTPUT)
+    given = run([x.astype(module.predict.of(Storage.INPUT)[0].type.dtype.numpy)])
+    accepted = reference.accepts(x)
+    classes = any(v.labels is not None for v in outputs)
+    ties = reference.near_ties(x) & accepted if classes else np.zeros(len(x), np.bool_)
+    compared = (_compared(v, reference, x, f, accepted, terms) for v, f in zip(outputs, given, strict=True))
+    return _Found(tuple(compared), accepted, ties)
+
+
+def _compared(
+    value: Value, reference: Reference, x: Array, found: Array, accepted: npt.NDArray[np.bool_], terms: Terms
+) -> _Compared:
     if value.labels is not None:
         return _classes(value.labels, reference.labels(x), found)
     what = cast("Output", value.name)
     expected = reference.numbers(what, x)
-    least = 1.0 if what == "proba" else SMALL if reference.relative else _typical(expected)
-    return _numbers(expected, found, reference.rounding(x), reference.tolerance, least)
+    if terms.numeric:
+        return _numbers(what, expected, found, accepted, np.zeros(len(x)), PART)
+    least = least_size(what, reference, expected)
+    return _numbers(what, expected, found, accepted, reference.rounding(x), reference.tolerance, least)
+
+
+def least_size(what: Output, reference: Reference, expected: npt.NDArray[np.float64]) -> float:
+    """The size from which on numbers are compared relative to themselves; smaller ones as if they had it."""
+    return 1.0 if what == "proba" else SMALL if reference.relative else _typical(expected)
+
+
+def range_of(expected: npt.NDArray[np.float64]) -> float:
+    """The range of an output's numbers over rows; where it has none, their size, or 1."""
+    real = expected[np.isfinite(expected)]
+    return float(np.ptp(real) if len(real) else 0.0) or float(np.abs(real).max(initial=0.0)) or 1.0
 
 
 def _typical(expected: npt.NDArray[np.float64]) -> float:
@@ -183,14 +354,23 @@ def _classes(names: Sequence[Label], expected: Array, found: Array) -> _Compared
         return repr(names[int(expected[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
 
     wrong = np.asarray(found != expected)
-    return _Compared(True, wrong, wrong.astype(np.float64), show)
+    errors = wrong.astype(np.float64)
+    return _Compared("label", True, wrong, errors, errors, 1.0, show)
 
 
 def _numbers(
-    expected: npt.NDArray[np.float64], found: Array, rounding: Array, tolerance: float, least: float
+    name: str,
+    expected: npt.NDArray[np.float64],
+    found: Array,
+    accepted: npt.NDArray[np.bool_],
+    rounding: Array,
+    tolerance: float,
+    least: float | None = None,
 ) -> _Compared:
+    """Compared relative to their size, `least` at least; without that relative to their range."""
     expected, real = expected.reshape(len(expected), -1), found.astype(np.float64).reshape(len(found), -1)
-    size = np.maximum(np.abs(expected), least)
+    range = range_of(expected[accepted])
+    size = np.full_like(expected, range) if least is None else np.maximum(np.abs(expected), least)
     with np.errstate(all="ignore"):
         off = np.where(
             real == expected, 0.0, np.abs(real - expected)
@@ -201,4 +381,4 @@ def _numbers(
         at = int(np.argmax(np.nan_to_num(off[i], nan=np.inf)))
         return f"{expected[i, at]:.9g}", f"{real[i, at]:.9g}"
 
-    return _Compared(False, ~(errors <= tolerance), errors, show)
+    return _Compared(name, False, ~(errors <= tolerance), errors, off.max(axis=1), range, show)

@@ -59,7 +59,7 @@ def run(session: Session, /, folder: Path | None, **asked: Any) -> None:
     rows, board = compiled.rows, compiled.target.board
     with project_folder(folder) as here:
         built = _built(session, compiled, here, sample_row(compiled, rows))
-        sent = b"" if rows is None else row_text(rows)
+        sent = b"" if rows is None else row_text(rows, compiled.row)
         with session.working(f"running on a simulated {board.title}"):
             done = toolchain_for(board).run(built.elf, board, sent)
     serial = done.serial.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -187,7 +187,7 @@ def _proven(session: Session, **asked: Any) -> Compiled:
     toolchain_for(compiled.target.board)
     require_fit(compiled.report, compiled.source.loc)
     rows = compiled.rows if compiled.quantised else None
-    prove(session, compiled, rows, "the data", no_check=False)
+    prove(session, compiled, rows, str(asked["data"]), no_check=False)
     return compiled
 
 

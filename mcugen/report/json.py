@@ -23,6 +23,7 @@ def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[st
         "board": report.board,
         "optimize": report.optimize,
         "numeric": report.numeric,
+        "numeric_why": report.numeric_why or None,
         "fits": report.fits,
         "flash": {
             **_figure(report.flash),
@@ -79,10 +80,24 @@ def of_verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def of_proof(proof: Proof) -> dict[str, Any]:
-    """A comparison of the C with the model. `largest` is None where an answer was not even a number."""
-    finite = proof.largest if proof.largest < float("inf") else None
+    """A comparison of the C with the model. What was not even a number is None.
+
+    `off` has the largest error of every output that is numbers, absolute and as part of the model's range; `numeric` is the
+    smaller number format that was judged, `max_disagreement` what it may change, `judged` whether it counts.
+    """
     worst = [{"row": r.number, "expected": r.expected, "found": r.found} for r in proof.worst]
-    return {**asdict(proof), "proven": proof.proven, "largest": finite, "worst": worst}
+    off = [{**asdict(one), "largest": _finite(one.largest), "part": _finite(one.part)} for one in proof.off]
+    found = {key: value for key, value in asdict(proof).items() if key != "terms"}
+    terms = {
+        "numeric": proof.terms.numeric or None,
+        "max_disagreement": proof.terms.allowed,
+        "judged": proof.terms.judged,
+    }
+    return {**found, **terms, "proven": proof.proven, "largest": _finite(proof.largest), "worst": worst, "off": off}
+
+
+def _finite(number: float) -> float | None:
+    return number if abs(number) < float("inf") else None
 
 
 def of_measured(measured: Measured) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def read_line(module: Module, loc: Loc) -> str:
         f"{node.op.name} ({node.op.describe()})" if node.op.describe() else node.op.name for node in graph.nodes
     )
     labels = next((v.labels for v in graph.of(Storage.OUTPUT) if v.labels), ())
-    gives = counted(len(labels), "class") if labels else "a number"
+    numbers = sum(v.type.size for v in graph.of(Storage.OUTPUT))
+    gives = counted(len(labels), "class") if labels else "a number" if numbers == 1 else counted(numbers, "number")
     return f"read {loc}: {ops}, {counted(graph.of(Storage.INPUT)[0].type.size, 'feature')}, {gives}"
 
 
@@ -112,12 +113,16 @@ def _whole(needed: Figure, found: int | None, limit: int) -> tuple[str, int | No
 
 
 def _caption(report: Report, build: Build | None) -> str:
-    said = f"needs: {report.flash.source}"
+    said = "\n".join(filter(None, [_numbers(report), f"needs: {report.flash.source}"]))
     return (
         f"{said}; measured: the ELF built with PlatformIO's {build.platform} platform, and the simulator"
         if build
         else said
     )
+
+
+def _numbers(report: Report) -> str:
+    return f"number format {report.numeric_why}" if report.numeric_why else ""
 
 
 def framework_takes(report: Report) -> str:
@@ -138,6 +143,7 @@ def layers(report: Report) -> Table:
     """Every layer; the one where most RAM is live is marked."""
     memory = report.memory
     bound = "the least there can be" if memory["order_proven"] else f"at least {_bytes(memory['lower_bound'])}"
+    on_stack = " on the stack" if memory["arena"] and memory["arena_on"] == "stack" else ""
     maccs = any(layer.macc for layer in report.layers)  # trees multiply nothing
     columns = (
         "layer",
@@ -149,7 +155,7 @@ def layers(report: Report) -> Table:
         "RAM live>",
         "",
     )
-    made = table(*columns, title="layers", caption=f"arena {_bytes(memory['arena'])} ({bound})")
+    made = table(*columns, title="layers", caption=f"arena {_bytes(memory['arena'])}{on_stack} ({bound})")
     for layer in report.layers:
         peak = "peak" if layer.name == memory["peak_at"] and len(report.layers) > 1 else ""
         numbers = (_bytes(layer.flash), _figure(layer.cycles), _bytes(layer.live))
@@ -202,6 +208,10 @@ def _verdict(one: Verdict) -> str:
 
 def proof_line(proof: Proof) -> str:
     """`proven: 12,532 threshold rows on the host, 0 disagreements`, or what was found instead."""
+    if not proof.terms.judged:
+        return f"beside your rows: {proof}"
+    if proof.wrong and proof.holds:
+        return f"within --max-disagreement {proof.terms.allowed:g}: {proof}"
     return f"{'proven' if proof.proven else 'NOT proven'}: {proof}"
 
 
