@@ -3,14 +3,15 @@
 RUN := .venv/bin/python -m
 C_FILES = $(shell find firmware -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.ino')
 PYTEST_ARGS ?=
+CLASSICAL_ARGS ?=
 # ci: Hypothesis takes the same examples every time, and no deadline, which a busy machine would miss.
 PYTEST = $(RUN) pytest -n 2 --dist loadfile --hypothesis-profile ci
 
-.PHONY: help setup demo test quick lint format bench clean
+.PHONY: help setup demo test quick lint format bench classical clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## the Debian packages (as root) and the virtual environment .venv, where they are missing
 	@scripts/setup
@@ -38,6 +39,10 @@ format: setup ## Python and C as lint wants them
 bench: ## sizes and cycles beside the peers, on a simulated ATmega2560
 	@scripts/setup all,dev,bench
 	@.venv/bin/python benchmarks/trees.py
+
+classical: ## all classical models beside seven peers on three cores; CLASSICAL_ARGS="--model knn" takes some of it
+	@scripts/setup all,dev,bench
+	@$(RUN) benchmarks.classical $(CLASSICAL_ARGS)
 
 clean: ## remove the virtual environment and everything that was made here
 	@rm -rf .venv demo-out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

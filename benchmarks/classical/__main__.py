@@ -21,7 +21,12 @@ from benchmarks.classical.results import RESULTS, Result, keep
 from benchmarks.classical.tables import METRICS, QUANTISED, compared, missed, table
 from mcugen.targets.cache import cache_dir
 
-QUICK = {"model": ["tree", "forest10"], "data": ["iris"], "core": ["avr"]}
+QUICK = {
+    "model": ["tree", "forest10"],
+    "data": ["iris"],
+    "core": ["avr"],
+    "peer": ["micromlgen", "m2cgen", "emlearn"],
+}
 
 
 def main() -> None:

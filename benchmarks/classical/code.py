@@ -22,7 +22,6 @@ class Code:
     files     {name: text}, written beside the sketch; those in `compiled` are C files of their own
     include   folders of headers that came with the tool
     input     the type that the caller holds a row in: float, double, uint8_t, int16_t
-    wrapped   the call lies in a function of its own, which is what is counted; else it is one already
     """
 
     sketch: str
@@ -34,7 +33,6 @@ class Code:
     flags: tuple[str, ...] = ()
     input: str = "float"
     cpp: bool = False
-    wrapped: bool = True
     form: str = ""
 
     def to_json(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.classical import ours, port, results
 from benchmarks.classical.cases import Case, case, quantised
-from benchmarks.classical.code import Code, UnsupportedError
+from benchmarks.classical.code import Code, UnsupportedError, from_json
 from benchmarks.classical.peers import PEERS, Peer
 from benchmarks.classical.program import Core, FailedError, measure
 from benchmarks.classical.results import OURS, Result
@@ -72,7 +72,7 @@ class Bench:
 
             def code(peer: Peer, form: str) -> Code:  # the same for all cores, and made only where no cache has it
                 if (peer.name, form) not in codes:
-                    codes[peer.name, form] = self.ported(peer, form, folder / "case")
+                    codes[peer.name, form] = self.ported(peer, form, one, folder / "case")
                 if isinstance(found := codes[peer.name, form], UnsupportedError):
                     raise found
                 return found
@@ -89,12 +89,26 @@ class Bench:
                     for form in peer.forms:
                         yield self.cached(core, one, peer, form, code, folder)
 
-    def ported(self, peer: Peer, form: str, pickled: Path) -> Code | UnsupportedError:
-        """The peer's code, or why it has none."""
+    def ported(self, peer: Peer, form: str, one: Case, pickled: Path) -> Code | UnsupportedError:
+        """The peer's code, or why it has none: the same for all cores."""
+        file = self.kept("code", self.python, *self.packages(peer), form, one.fingerprint, text_of(peer))
+        if file.is_file():
+            return from_json(file.read_text())
         try:
-            return port.ported(self.python, peer, form, pickled)
+            code = port.ported(self.python, peer, form, pickled)
         except UnsupportedError as reason:
             return reason
+        file.write_text(code.to_json())
+        return code
+
+    def packages(self, peer: Peer) -> list[str]:
+        """What the peer is made of, with versions."""
+        return [f"{name} {self.installed[name]}" for name in peer.packages]
+
+    def kept(self, *key: str) -> Path:
+        """The file of the cache that has what was made of these."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        return self.cache / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.json"
 
     # -- one result --------------------------------------------------------------------------------------------------
 
@@ -105,14 +119,12 @@ class Bench:
         number = self.installed.get(peer.packages[0], "")
         if not number:
             return replace(self.blank(core, one, peer.name, form, ""), reason="not installed")
-        packages = [f"{name} {self.installed[name]}" for name in peer.packages]
         flags = [flag for flag in core.gcc if not flag.startswith("-I")]  # wherever the checkout lies
-        key = (*packages, form, one.fingerprint, *flags, core.compiler, str(self.budget), tools_of(peer))
-        file = self.cache / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.json"
+        made_by = (*self.packages(peer), form, one.fingerprint, text_of(peer), text_of_programs())
+        file = self.kept(*made_by, *flags, core.compiler, str(self.budget))
         if file.is_file():
             return results.from_json(file.read_text())
         found = self.result(core, one, peer.name, form, number, lambda: code(peer, form), folder)
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(found.to_json())
         return found
 
@@ -169,10 +181,21 @@ class Bench:
         )
 
 
-def tools_of(peer: Peer) -> str:
-    """The text of what measures: a change of it makes the cache's results old."""
-    files = [HERE / "code.py", HERE / "program.py", HERE / "port.py", HERE / "peers" / f"{peer.module}.py"]
-    files += sorted(
-        path for path in firmware_dir().rglob("*.[ch]") if path.parent.name in ("driver", "mcu", "simulator")
+def text_of(peer: Peer) -> str:
+    """What calls the peer: where it changes, what the cache has of the peer is old."""
+    files = (
+        HERE / "code.py",
+        HERE / "port.py",
+        *(HERE / "peers" / f"{name}.py" for name in sorted({peer.module, peer.name})),
     )
+    return _fingerprint(file for file in files if file.is_file())
+
+
+def text_of_programs() -> str:
+    """What makes programs and runs them: where it changes, all that the cache has is old."""
+    firmware = (path for path in firmware_dir().rglob("*.[ch]") if path.parent.name in ("driver", "mcu", "simulator"))
+    return _fingerprint((HERE / "program.py", *sorted(firmware)))
+
+
+def _fingerprint(files: Iterable[Path]) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

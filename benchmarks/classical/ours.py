@@ -33,7 +33,6 @@ def port(core: Core, case: Case, optimize: Optimize) -> Code:
         compiled=tuple(name for name in files if name.endswith(".c")),
         flags=("-ffp-contract=off",),  # which the projects that mcugen writes set
         input=input_,
-        wrapped=False,
         form=form_of(compiled),
     )
 

@@ -1,0 +1,91 @@
+"""The benchmark of the classical models on its smallest cells: figures for mcugen, empty cells with a reason for the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.classical.results import Result, keep, read  # noqa: E402
+from benchmarks.classical.tables import METRICS, compared, ratios, table  # noqa: E402
+
+
+def of(tool: str, cycles: float, **other: object) -> Result:
+    """A tree on iris on AVR."""
+    known = {"input": "float", "core": "avr", "unit": "cycles", "flags": "-Os", "model": "tree", "data": "iris"}
+    return Result(**{**known, "family": "decision tree", "form": "", "tool": tool, "cycles": cycles, **other})  # type: ignore[arg-type]
+
+
+def run(start: list[str], folder: Path, *options: str) -> tuple[str, list[Result]]:
+    """What the benchmark prints, and what it keeps."""
+    kept = folder / "classical.csv"
+    command = [sys.executable, *start, "--quick", "--csv", str(kept), "--cache", str(folder / "cache"), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, read(kept)
+
+
+@pytest.mark.long
+def test_quick(tmp_path: Path, require: Callable[..., None]) -> None:
+    require("avr-gcc", "simavr")
+    text, results = run(["-m", "benchmarks.classical"], tmp_path)
+    ours = [r for r in results if r.ours]
+    assert {(r.model, r.tool) for r in ours} == {
+        (model, f"mcugen {form}") for model in ("tree", "forest10") for form in ("speed", "size")
+    }
+    assert all(r.exact and r.rows == 45 and r.ram == 0 and r.cycles > 0 and r.flash > 0 for r in ours)
+    peers = [r for r in results if not r.ours]
+    assert {r.tool for r in peers} >= {"micromlgen", "emlearn", "m2cgen"}
+    assert all(r.reason or r.cycles > 0 for r in peers)
+    for one in ours:
+        assert f"{one.flash:,} B" in text
+
+
+@pytest.mark.long
+def test_the_folder_runs_too(tmp_path: Path, require: Callable[..., None]) -> None:
+    require("avr-gcc", "simavr")
+    _, results = run(["benchmarks/classical"], tmp_path, "--model", "tree", "--peer", "none")
+    assert {(r.model, r.tool) for r in results} == {("tree", "mcugen speed"), ("tree", "mcugen size")}
+
+
+def test_ratio_is_to_the_best_exact_peer() -> None:
+    results = [
+        of("mcugen speed", 50),
+        of("mcugen size", 500),
+        of("one", 200),
+        of("another", 100),
+        of("wrong", 10, wrong=1),
+        of("silent", 0, reason="no such model"),
+    ]
+    (found,) = ratios(results, METRICS[0])
+    assert (found.ours.tool, found.peer.tool, found.ratio) == ("mcugen speed", "another", 0.5)
+    lines = [*compared(results, METRICS[0])]
+    assert any("decision tree" in line and line.endswith("target 1/3.50: MISSED") for line in lines)
+
+
+def test_a_part_that_was_measured_again_replaces_only_itself(tmp_path: Path) -> None:
+    file = tmp_path / "kept.csv"
+    keep(file, [of("mcugen speed", 50, form="table"), of("one", 200), of("one", 1, data="wine")], whole=True)
+    keep(file, [of("mcugen speed", 40, form="branches"), of("one", 100)], whole=False)
+    assert [(r.tool, r.data, r.cycles, r.form) for r in read(file)] == [
+        ("mcugen speed", "iris", 40, "branches"),
+        ("one", "iris", 100, ""),
+        ("one", "wine", 1, ""),
+    ]
+
+
+def test_table_has_reasons_but_not_what_a_tool_does_not_know() -> None:
+    results = [
+        of("mcugen speed", 50, rows=45, of=45),
+        of("one", 0, reason="no such model"),
+        of("two", 0, reason="too big"),
+    ]
+    text = "\n".join(table(results, "avr"))
+    assert "too big" in text
+    assert "no such model" not in text
