@@ -117,15 +117,13 @@ def probe(module: Module, limit: int) -> Array:
     features = module.predict.of(Storage.INPUT)[0].type.size
     limit = max(1, min(limit, MOST_VALUES // features))
     rows = module.predict.nodes[0].op.probe(limit, rng)
-    return _held(rows[0] if rows else rng.standard_normal((min(limit, 256), features)), module)
-
-
-def _held(rows: Array, module: Module) -> Array:
-    """The rows as far as the input's type has them: whole numbers within its limits."""
     limits = module.predict.of(Storage.INPUT)[0].type.dtype.limits
-    if limits is None or rows.dtype.kind != "f":
-        return rows
-    return np.asarray(np.clip(np.rint(rows[np.isfinite(rows).all(axis=1)]), *limits))
+    if not rows:
+        shape = min(limit, 256), features
+        return rng.standard_normal(shape) if limits is None else rng.integers(*limits, shape, endpoint=True)
+    if limits is None or rows[0].dtype.kind != "f":
+        return rows[0]
+    return np.asarray(np.clip(np.rint(rows[0][np.isfinite(rows[0]).all(axis=1)]), *limits))
 
 
 def made_text(module: Module) -> str:

@@ -14,6 +14,7 @@ from mcugen.cli.steps import compiled_model, prove, show_proofs
 from mcugen.diagnostics import EXIT_FIT
 
 if TYPE_CHECKING:
+    from mcugen.arguments import Input
     from mcugen.boards import Numeric, Optimize
     from mcugen.compile import Compiled
     from mcugen.ir import Array
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @options.debug
 @options.json
 @options.allow_pickle
+@options.input
 @options.output
 @options.numeric
 @options.optimize
@@ -38,6 +40,7 @@ def fit(
     optimize: Optimize,
     numeric: Numeric,
     output: str | None,
+    input: Input,
     allow_pickle: bool,
 ) -> None:
     """Say which boards MODEL fits, before anything is built.
@@ -49,13 +52,14 @@ def fit(
     own platform: flash, and static RAM without the stack. Cycles are AVR's; on Cortex-M and RISC-V they are instructions,
     and the time is at one a cycle. Ends with 3 where it fits none.
     """
+    from mcugen.arguments import element_of
     from mcugen.fit import fit as judge
     from mcugen.frontends import read
     from mcugen.report.json import of_verdict
     from mcugen.report.show import verdicts
 
     with session.working(f"reading {model}"):
-        source = read(model, output=output, allow_pickle=allow_pickle)
+        source = read(model, output=output, input=element_of(input), allow_pickle=allow_pickle)
     found = judge(source, optimize, numeric)
     session.show(verdicts(found))
     session.put(model=source.module.name, boards=[of_verdict(one) for one in found])

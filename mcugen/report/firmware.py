@@ -17,7 +17,7 @@ from typing import Any
 
 from mcugen.boards import Arch, Board
 from mcugen.interface import LabelFunction, label_function, signature
-from mcugen.ir import Module, Storage
+from mcugen.ir import DType, Module, Storage
 from mcugen.report.figure import Figure
 
 FILE = Path(__file__).with_name("firmware.json")
@@ -72,6 +72,7 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
         "base": 1.0,
         f"gives {does}": 1.0,
         prints if labels else "no labels": 1.0,
+        **({"whole numbers": 1.0} if taken[0].type.dtype is not DType.F32 else {}),
         "name": float(len(module.name)),
         **{f"sums {kind}": 1.0 for node in graph.nodes for kind in node.op.sums()},
     }
@@ -96,7 +97,8 @@ def label_bytes(labels: LabelFunction, board: Board) -> int:
 def sketch_share(module: Module, arch: Arch, *, sample: bool = False) -> Share:
     """What the generated sketch adds to an empty one; unknown where no such sketch was ever built."""
     table, facts = _table(arch), facts_of(module, sample=sample)
-    if not table or any(name.startswith("gives") and name not in table["flash"] for name in facts.flash):
+    decisive = [name for name in facts.flash if name.startswith("gives") or name == "whole numbers"]
+    if not table or any(name not in table["flash"] for name in decisive):
         return Share(None, None)
     return Share(_dot(table["flash"], facts.flash), _dot(table["ram"], facts.ram))
 

@@ -84,7 +84,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     kind, state = _checked(estimator, loc)
     trees = joined(_arrays(state, kind, head, loc), head.n_features, loc)
     _check_range(trees, kind, loc)
-    return builder.add(TreeEnsemble(trees, cast(Any, wanted)), x, loc=loc)
+    return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=builder.type_of(x).dtype), x, loc=loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
