@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))  # so tha
 from benchmarks.classical.cases import DATA, MODELS
 from benchmarks.classical.measure import BUDGET, CORES, Bench
 from benchmarks.classical.peers import PEERS
-from benchmarks.classical.results import RESULTS, Result, keep
+from benchmarks.classical.results import RESULTS, Result, keep, read
 from benchmarks.classical.tables import METRICS, QUANTISED, compared, missed, table
 from mcugen.targets.cache import cache_dir
 
@@ -44,12 +44,13 @@ def main() -> None:
         cache=asked.cache,
         budget=asked.budget,
     )
-    results = [*bench.run()]
-    quantised = [] if asked.quick else [*bench.run_quantised()]
-    show(results, quantised)
+    measured = [*bench.run(), *([] if asked.quick else bench.run_quantised())]
     whole = not (asked.model or asked.data or asked.core or asked.peer or asked.quick)
-    if asked.csv:
-        keep(asked.csv, [*results, *quantised], whole=whole)
+    keep(asked.csv, measured, whole=whole)
+    cells = {one.cell for one in measured}
+    kept = [one for one in read(asked.csv) if one.cell in cells]  # what was left out this time is there from before
+    results, quantised = ([r for r in kept if (r.input == "float") is is_float] for is_float in (True, False))
+    show(results, quantised)
     problems = [*missed(results, METRICS), *missed(quantised, QUANTISED)]
     print("\n".join(["Not as promised:", "", *problems] if problems else ["Everything is as promised."]))
     sys.exit(bool(problems and asked.check))
@@ -57,17 +58,12 @@ def main() -> None:
 
 def show(results: Sequence[Result], quantised: Sequence[Result]) -> None:
     """All tables."""
-    for core in CORES:
-        print(*table(results, core.name), "", sep="\n")
-    for metric in METRICS:
-        print(*compared(results, metric), "", sep="\n")
-    if not quantised:
-        return
-    print("Caller-quantised features, 0..255 as uint8_t, beside emlearn\n")
-    for core in CORES:
-        print(*table(quantised, core.name), "", sep="\n")
-    for metric in QUANTISED:
-        print(*compared(quantised, metric), "", sep="\n")
+    for some, metrics in ((results, METRICS), (quantised, QUANTISED)):
+        if some and metrics is QUANTISED:
+            print("Features that the caller holds as uint8_t, 0..255, beside emlearn\n")
+        for lines in (*(table(some, core.name) for core in CORES), *(compared(some, metric) for metric in metrics)):
+            if text := "\n".join(lines):
+                print(text, "\n", sep="")
 
 
 def arguments() -> argparse.Namespace:

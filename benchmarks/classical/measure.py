@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.classical import ours, port, results
 from benchmarks.classical.cases import Case, case, quantised
 from benchmarks.classical.code import Code, UnsupportedError, from_json
-from benchmarks.classical.peers import PEERS, Peer
+from benchmarks.classical.peers import PEERS, QUANTISED, Peer
 from benchmarks.classical.program import Core, FailedError, measure
 from benchmarks.classical.results import OURS, Result
 from mcugen import __version__
@@ -31,7 +31,6 @@ CORES = (
 )
 BUDGET = 200_000_000  # cycles or instructions for the rows of a cell; a slower model runs fewer rows, at least 10
 FORMS: tuple[Optimize, ...] = ("speed", "size")
-QUANTISED = Peer("emlearn", "emlearn_uint8", ("emlearn",), ("inline", "inline repaired", "loadable repaired"))
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,13 @@ class Bench:
                 )
                 if self.ours:
                     for optimize in FORMS:
-                        made_by_us = lambda c=core, o=optimize: ours.port(c, one, o)  # type: ignore[misc]  # noqa: E731
+                        made_by_us = lambda c=core, o=optimize: ours.port(c, one, o)  # noqa: E731
                         yield self.result(core, one, f"{OURS} {optimize}", "", __version__, made_by_us, folder)
                 for peer in peers:
-                    for form in peer.forms:
+                    forms = [form for form, kinds in peer.forms.items() if type(one.fitted).__name__ in kinds]
+                    if not forms:
+                        yield replace(self.blank(core, one, peer.name, "", ""), reason="no such model")
+                    for form in forms:
                         yield self.cached(core, one, peer, form, code, folder)
 
     def ported(self, peer: Peer, form: str, one: Case, pickled: Path) -> Code | UnsupportedError:

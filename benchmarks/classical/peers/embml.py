@@ -5,18 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from benchmarks.classical.code import Code, UnsupportedError
-
-KINDS = ("DecisionTreeClassifier", "LogisticRegression", "MLPClassifier", "SVC")
+from benchmarks.classical.code import Code
 
 
 def port(model: Any, form: str, train: Any) -> Code:
     """In floats (its fixed point is not exact). Filling its row is not counted."""
-    kind = type(model).__name__
-    if kind not in KINDS:
-        raise UnsupportedError("no such model")
-    if form == "rules" and kind != "DecisionTreeClassifier":
-        raise UnsupportedError("no such form")
     from embml.embml import processOptions
     from embml.embmlSklearn import recoverSklearn
 

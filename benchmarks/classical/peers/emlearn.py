@@ -8,28 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.classical.code import Code, UnsupportedError
+from benchmarks.classical.code import Code
 
-TREES = ("DecisionTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier")
-FORMS = {"MLPClassifier": ("inline", "loadable"), "GaussianNB": ("loadable",), "KNeighborsClassifier": ("loadable",)}
 FARTHEST = 30_000  # its distances are a 32-bit sum of squares, and its square root fails from 2**30 on
 
 
 def port(model: Any, form: str, train: Any) -> Code:
     """Trees as code on floats (its tables take int16 only); networks in floats; naive Bayes in Q16; neighbours in int16."""
-    kind = type(model).__name__
-    if kind in TREES:
-        if form != "inline":
-            raise UnsupportedError("no such form on floats")
-        return trees(model, "inline", "float")
-    if kind not in FORMS:
-        raise UnsupportedError("no such model")
-    if form not in FORMS[kind]:
-        raise UnsupportedError(f"no such form of {kind}")
     import emlearn
 
+    kind = type(model).__name__
     if kind == "KNeighborsClassifier":
         return neighbours(model, train)
+    if hasattr(model, "tree_") or hasattr(model, "estimators_"):
+        return trees(model, form, "float")
     source = emlearn.convert(model, method=form if kind == "MLPClassifier" else None).save(name="model")
     return code(source, f"model_predict(x, {model.n_features_in_})")
 

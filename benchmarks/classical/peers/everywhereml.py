@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.classical.code import Code, UnsupportedError
+from benchmarks.classical.code import Code
 
 
 def port(model: Any, form: str, train: Any) -> Code:
     """Its class gets the fitted model's attributes, so that it holds the same trees."""
-    kind = type(model).__name__
-    if kind not in ("DecisionTreeClassifier", "RandomForestClassifier"):
-        raise UnsupportedError("no such model")
     from everywhereml.sklearn.ensemble import RandomForestClassifier
     from everywhereml.sklearn.tree import DecisionTreeClassifier
 
-    own = {"DecisionTreeClassifier": DecisionTreeClassifier, "RandomForestClassifier": RandomForestClassifier}[kind]()
+    own = {"DecisionTreeClassifier": DecisionTreeClassifier, "RandomForestClassifier": RandomForestClassifier}[
+        type(model).__name__
+    ]()
     own.fit(
         train, model.classes_[[i % len(model.classes_) for i in range(len(train))]]
     )  # for what it notes of the data

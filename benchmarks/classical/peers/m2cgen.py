@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from benchmarks.classical.code import ARGMAX, Code, UnsupportedError
+from benchmarks.classical.code import ARGMAX, Code
 
 DEEP = 100_000  # its generators call themselves once per operand of a sum
 
@@ -34,10 +34,7 @@ def port(model: Any, form: str, train: Any) -> Code:
     import m2cgen
 
     sys.setrecursionlimit(DEEP)
-    try:
-        source = m2cgen.export_to_c(model)
-    except NotImplementedError as problem:
-        raise UnsupportedError("no such model") from problem
+    source = m2cgen.export_to_c(model)
     files = {"score.c": source}
     if "double score(" in source:
         return Code(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.classical.code import Code, UnsupportedError
+from benchmarks.classical.code import Code
 
 # What Arduino.h has that the classes use; its abs() takes floats, too.
 ARDUINO = "#include <math.h>\n#include <stdlib.h>\n#define abs(x) ((x) > 0 ? (x) : -(x))\n"
@@ -16,10 +16,7 @@ def port(model: Any, form: str, train: Any) -> Code:
 
     if hasattr(model, "var_"):
         model.sigma_ = model.var_  # its name until scikit-learn 1.0
-    try:
-        header = str(by_micromlgen(model))
-    except TypeError as problem:
-        raise UnsupportedError("no such model") from problem
+    header = str(by_micromlgen(model))
     return in_a_class(header, header.split("class ")[1].split()[0])
 
 

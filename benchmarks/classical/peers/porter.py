@@ -8,7 +8,7 @@ import sys
 import types
 from typing import Any
 
-from benchmarks.classical.code import Code, UnsupportedError
+from benchmarks.classical.code import Code
 
 OLD_NAMES = {
     "sklearn.tree.tree": "sklearn.tree",
@@ -19,14 +19,11 @@ OLD_NAMES = {
     "sklearn.neural_network.multilayer_perceptron": "sklearn.neural_network",
 }
 FLOATS = ("DecisionTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier")
-KINDS = (*FLOATS, "SVC")
 
 
 def port(model: Any, form: str, train: Any) -> Code:
     """Trees as if/else on floats, SVMs as tables of doubles; its main() is compiled and dropped by the linker."""
     kind = type(model).__name__
-    if kind not in KINDS:
-        raise UnsupportedError("no such model in C")
     for one in (model, *getattr(model, "estimators_", ())):  # scikit-learn's old names of what it has under new ones
         one.n_features_ = one.n_features_in_
         one.base_estimator = getattr(one, "estimator", None)

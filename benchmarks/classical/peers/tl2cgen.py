@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.classical.code import ARGMAX, Code, UnsupportedError
+from benchmarks.classical.code import ARGMAX, Code
 
 SCORES = """
 static int scored(double *x)
@@ -20,8 +20,6 @@ static int scored(double *x)
 
 def port(model: Any, form: str, train: Any) -> Code:
     """Margins, without the softmax that changes no label. It writes over its input where it quantises."""
-    if not hasattr(model, "tree_") and not hasattr(model, "estimators_"):
-        raise UnsupportedError("no such model")
     import tl2cgen
     import treelite
 
