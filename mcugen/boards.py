@@ -6,13 +6,17 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mcugen.data import boards_dir
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Optimize = Literal["auto", "size", "speed"]
 Numeric = Literal["auto", "float32", "int16", "int8"]
@@ -82,11 +86,15 @@ class Board:
 
 @dataclass(frozen=True)
 class Target:
-    """A board and what was asked of it: the only thing besides the model that decides anything."""
+    """A board and what was asked of it: the only thing besides the model that decides anything.
+
+    rows  (n, features) float32, the user's, where there are any
+    """
 
     board: Board
     optimize: Optimize = "auto"
     numeric: Numeric = "auto"
+    rows: npt.NDArray[np.generic] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, kinds in (("optimize", Optimize), ("numeric", Numeric)):

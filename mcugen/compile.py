@@ -97,7 +97,7 @@ def settle(
     changed: dict[Numeric, int] = {}
     formats = formats_to_try(source.module, target, rows)
     for numeric in formats:
-        compiled = lower(source, replace(target, numeric=numeric), dump, rows)
+        compiled = lower(source, replace(target, numeric=numeric, rows=rows), dump)
         trials = compiled.trials if len(formats) > 1 and numeric != "float32" else ()
         changed |= {numeric: sum(proof.wrong for proof in trials)} if len(formats) > 1 else {}
         if all(proof.proven for proof in trials):
@@ -106,11 +106,11 @@ def settle(
     return replace(compiled, report=found)
 
 
-def lower(source: Source, target: Target, dump: Dump | None = None, rows: Array | None = None) -> Compiled:
+def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)
-    return Compiled(source, module, memory, target, report(module, memory, target), rows)
+    return Compiled(source, module, memory, target, report(module, memory, target))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +122,12 @@ class Compiled:
     memory: MemoryPlan
     target: Target
     report: Report
-    rows: Array | None = None
     max_disagreement: float = 0.0
+
+    @property
+    def rows(self) -> Array | None:
+        """The user's rows, where there are any."""
+        return self.target.rows
 
     @cached_property
     def files(self) -> Files:

@@ -42,7 +42,7 @@ class Fixed:
     lift     (columns,) int64; the exponent by which a feature is lifted
     x_bits, w_bits   see above
     bias     whether the last column is the intercept's
-    top      the biased, lifted exponent that rows are expected to stay below or at; None where nothing is known of them
+    top      the biased, lifted exponent that rows are expected not to pass; None where nothing is known of them
     """
 
     width: Width
@@ -56,7 +56,7 @@ class Fixed:
     @property
     def features(self) -> int:
         """Columns that are the row's."""
-        return self.weights.shape[1] - self.bias
+        return int(self.weights.shape[1]) - self.bias
 
     @property
     def lifts(self) -> Integers:
@@ -66,23 +66,39 @@ class Fixed:
 
     @property
     def base(self) -> int:
-        """The lift of features where all have the same."""
+        """The lift of features where all have the same: the exponents of rows are counted without it."""
         return 0 if len(self.lifts) else int(self.lift[0])
 
     @property
     def least(self) -> int:
-        """The exponent from which a row's begins: the intercept's, or that of the smallest float."""
-        return ONE + int(self.lift[-1]) if self.bias else 1 + int(self.lift.min())
+        """The exponent of the intercept's 1, below which a row's top does not go; without it that of the smallest float."""
+        if self.bias:
+            return ONE + int(self.lift[-1]) - self.base
+        return 1 + (int(self.lifts.min()) if len(self.lifts) else 0)
+
+    @property
+    def begin(self) -> int:
+        """The top that a row begins with."""
+        return self.least if self.top is None else max(self.least, self.top - self.base)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every exponent is one that a float has, and so a byte."""
+        return not len(self.lifts) and 0 < self.least and self.begin < 255
+
+    @property
+    def zeros_vanish(self) -> bool:
+        """Whether a float of the least exponent is 0 anyway once it is brought to the top of a row."""
+        return self.begin - (int(self.lifts.max()) if len(self.lifts) else 0) > 32
 
     def load(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
-        """Rows (n, features) as integers (n, columns) and their tops (n,), exactly as the C does it."""
+        """Rows (n, features) as integers (n, columns) and their tops (n,), exactly as the C does it. Floats below 2**-125 are 0."""
         bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.int64)
-        field = bits >> 23 & 0xFF
-        mantissa = (bits & 0x7FFFFF) | np.where(field > 0, 0x800000, 0)
-        exponent = np.maximum(field, 1) + self.lift[: self.features]
-        top = np.maximum(exponent.max(axis=1), self.least if self.top is None else max(self.top, self.least))
-        down = top[:, None] - exponent
-        q = np.where(bits >> 31 == 1, -1, 1) * _shifted(mantissa, down, self.x_bits)
+        field = np.maximum(bits >> 23 & 0xFF, 0 if self.zeros_vanish else 1)
+        mantissa = np.where(field > 1, bits & 0x7FFFFF | 0x800000, 0)
+        exponent = field + (self.lifts if len(self.lifts) else 0)
+        top = np.maximum(exponent.max(axis=1), self.begin)
+        q = np.where(bits >> 31 == 1, -1, 1) * _shifted(mantissa, top[:, None] - exponent, self.x_bits)
         if not self.bias:
             return q, top
         one = _shifted(np.full(len(x), 1 << 23, np.int64), top - self.least, self.x_bits)
@@ -96,7 +112,7 @@ class Fixed:
     @property
     def scale(self) -> int:
         """What is taken off a row's top to give the exponent of its sums."""
-        return 126 + self.x_bits + self.w_bits
+        return 126 + self.x_bits + self.w_bits - self.base
 
     @property
     def nbytes(self) -> int:
@@ -122,11 +138,15 @@ def _shifted(mantissa: Integers, down: Integers, bits: int) -> Integers:
     return np.asarray(((mantissa >> 8) >> (15 - bits + narrow)) + 1 >> 1)
 
 
-def fixed(weights: Floats, bias: Floats | None, width: Width, top: int | None = None) -> Fixed:
-    """The integers for float64 weights (rows, features) and intercepts (rows,); no column for intercepts that are all 0."""
+def fixed(weights: Floats, bias: Floats | None, width: Width, sizes: Integers | None = None) -> Fixed:
+    """The integers for float64 weights (rows, features) and intercepts (rows,); no column for intercepts that are all 0.
+
+    sizes  of each feature, the largest biased exponent that rows are known to have, (features,); see `sizes_of`
+    """
     with_bias = bias is not None and bool(np.any(bias))
     columns = np.column_stack([weights, bias]) if bias is not None and with_bias else np.asarray(weights, np.float64)
-    lift = _lifts(np.abs(columns).max(axis=0), with_bias)
+    lift = _lifts(np.abs(columns).max(axis=0), with_bias, sizes)
+    top = None if sizes is None else int((sizes + lift[: len(sizes)]).max())
     lifted = np.ldexp(columns, -lift)
     longest = max(float(np.abs(lifted).sum(axis=1).max()), 2.0**-20)
     bits = SUM_BITS[width] - int(np.ceil(np.log2(longest)))
@@ -139,21 +159,27 @@ def fixed(weights: Floats, bias: Floats | None, width: Width, top: int | None = 
     return Fixed(width, integers, lift, x_bits, w_bits, with_bias, top)
 
 
-def _lifts(largest: Floats, with_bias: bool) -> Integers:
-    """The exponent of each column's largest weight; one for all features where these hardly differ. Columns of zeros get the
-    least, so that they do not count."""
+def _lifts(largest: Floats, with_bias: bool, sizes: Integers | None) -> Integers:
+    """The exponent of each column's largest weight; one for all features where they are of one size.
+
+    Where nothing is known of their sizes, features are taken to be as large as their weights are small. Columns of zeros get
+    the least exponent, so that they do not count.
+    """
     exponents = np.frexp(largest)[1].astype(np.int64)
     own = slice(0, len(largest) - with_bias)
-    used = exponents[own][largest[own] > 0]
-    low, high = (int(used.min()), int(used.max())) if len(used) else (0, 0)
-    if high - low <= LIFTED:
-        exponents[own] = high
+    used = largest[own] > 0
+    if not used.any():
+        exponents[own] = 0
+        return exponents
+    spread = np.ptp(exponents[own][used] if sizes is None else sizes[used])
+    if spread <= LIFTED:
+        exponents[own] = exponents[own][used].max()
     else:
-        exponents[own] = np.where(largest[own] > 0, exponents[own], low)
+        exponents[own] = np.where(used, exponents[own], exponents[own][used].min())
     return exponents
 
 
-def top_of(lift: Integers, features: int, rows: npt.NDArray[np.float32]) -> int:
-    """The largest lifted exponent of rows (n, features)."""
+def sizes_of(rows: npt.NDArray[np.float32]) -> Integers:
+    """The largest biased exponent of each feature of rows (n, features)."""
     field = np.ascontiguousarray(rows, np.float32).view(np.uint32).astype(np.int64) >> 23 & 0xFF
-    return int((np.maximum(field, 1) + lift[:features]).max())
+    return np.asarray(np.where(field < 255, field, 0).max(axis=0, initial=1))

@@ -59,6 +59,10 @@ class Op:
         """Whether it is decided for such a format."""
         return False
 
+    def seen(self, *inputs: Array) -> Self:
+        """This op knowing inputs that it will get, each (rows, *its shape); it may make use of their sizes, not of more."""
+        return self
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """The output types for these input types; raises E0201 where the op does not take them."""
         raise NotImplementedError

@@ -12,6 +12,7 @@ from dataclasses import replace
 from mcugen.boards import Target
 from mcugen.diagnostics import McugenError
 from mcugen.ir import Module, verify_module
+from mcugen.passes.calibrate import calibrate
 from mcugen.passes.dead_code import dead_code
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_scaling import fold_scaling
@@ -20,7 +21,7 @@ from mcugen.passes.select import select
 Pass = Callable[[Module, Target], Module]
 Dump = Callable[[str, str], None]
 
-PIPELINE: tuple[Pass, ...] = (fold_constants, fold_scaling, dead_code, select)
+PIPELINE: tuple[Pass, ...] = (fold_constants, fold_scaling, dead_code, calibrate, select)
 
 
 def run(module: Module, target: Target, dump: Dump | None = None, pipeline: tuple[Pass, ...] = PIPELINE) -> Module:
