@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float64]
 class CompositeReference(SklearnReference):
     """A pipeline, a column transformer or a vote, asked by scikit-learn's own methods.
 
-    Rows with missing values are accepted where the model takes them in those columns. Not accepted are rows that some step
-    sends beyond float32, and rows that hang on a tree's threshold behind steps that round (a PCA, say).
+    Rows with missing values are accepted where the model takes them in those columns, rows that some step sends beyond
+    float32 are not. Rows that hang on a tree's threshold behind steps that round (a PCA, say) are near ties.
     """
 
     def __init__(self, estimator: Any, head: Head) -> None:
@@ -38,7 +38,7 @@ class CompositeReference(SklearnReference):
 
     def near_ties(self, rows: Array) -> Mask:
         """Rows whose two best scores are close, and those that the last step's own reference calls near ties."""
-        ties = super().near_ties(rows)
+        ties = super().near_ties(rows) | self._on_thresholds(rows)
         last = self._last()
         if self._head.labels is None or last is None:
             return ties
@@ -48,10 +48,11 @@ class CompositeReference(SklearnReference):
         """See the class."""
         accepted, before = self._plain(rows), self._before_last(rows)
         with np.errstate(invalid="ignore"):
-            accepted &= ~(np.abs(before) > LARGEST).any(axis=1)
-        if accepted.any():
-            accepted[accepted] &= ~self._on_thresholds(before[accepted])
-        return accepted
+            return np.asarray(accepted & ~(np.abs(before) > LARGEST).any(axis=1))
+
+    def rounding(self, rows: Array) -> Floats:
+        """Infinite for rows that hang on a threshold: the leaf they reach depends on how steps before the trees round."""
+        return np.where(self._on_thresholds(rows), np.inf, 0.0)
 
     def _steps(self) -> list[Any]:
         steps = getattr(self._model, "steps", [])
@@ -103,23 +104,30 @@ class CompositeReference(SklearnReference):
             return False
         return True
 
-    def _on_thresholds(self, rows: Floats) -> Mask:
+    def _on_thresholds(self, rows: Array) -> Mask:
         """Rows closer to a threshold on their way through a tree than what steps before it may round."""
         from mcugen.frontends.sklearn import is_exact
 
-        steps = self._steps()
-        hangs = np.zeros(len(rows), np.bool_)
+        steps, hangs = self._steps(), np.zeros(len(rows), np.bool_)
         if not steps or all(is_exact(step) for step in steps[:-1]):
             return hangs
-        x = rows.astype(np.float32)
-        size = np.abs(x).max(axis=1, initial=0.0)
-        for tree in _trees(steps[-1]):
-            passed = tree.decision_path(x).tocoo()
-            inner = tree.children_left[passed.col] >= 0
-            row, node = passed.row[inner], passed.col[inner]
-            apart = np.abs(x[row, tree.feature[node]] - tree.threshold[node])
-            hangs[row[apart <= NEAR_TIE * np.maximum(size[row], np.abs(tree.threshold[node]))]] = True
+        asked = np.flatnonzero(self.accepts(rows))
+        x = self._before_last(rows)[asked].astype(np.float32)
+        for tree in _trees(steps[-1]) if len(asked) else ():
+            hangs[asked] |= _near_thresholds(tree, x)
         return hangs
+
+
+def _near_thresholds(tree: Any, x: npt.NDArray[np.float32]) -> Mask:
+    """Rows that pass a threshold of a compiled tree closer than a millionth of their largest feature."""
+    size = np.abs(x).max(axis=1, initial=0.0)
+    passed = tree.decision_path(x).tocoo()
+    inner = tree.children_left[passed.col] >= 0
+    row, node = passed.row[inner], passed.col[inner]
+    apart = np.abs(x[row, tree.feature[node]] - tree.threshold[node])
+    near = np.zeros(len(x), np.bool_)
+    near[row[apart <= NEAR_TIE * np.maximum(size[row], np.abs(tree.threshold[node]))]] = True
+    return near
 
 
 def _trees(estimator: Any) -> Iterator[Any]:

@@ -73,7 +73,15 @@ def steps_of(estimator: object, loc: Loc) -> tuple[Step, ...]:
 
 def is_passthrough(step: object) -> bool:
     """Whether a step stands for handing on what comes in."""
-    return step is None or (isinstance(step, str) and step == "passthrough")
+    return step is None or (isinstance(step, str) and step == "passthrough") or _is_identity(step)
+
+
+def _is_identity(step: object) -> bool:
+    """A FunctionTransformer without a function: what `fit` of a ColumnTransformer puts where it was told to pass columns on."""
+    cls = type(step)
+    module, name = cls.__module__, cls.__qualname__
+    same = (module, name) == ("sklearn.preprocessing._function_transformer", "FunctionTransformer")
+    return same and vars(step).get("func", step) is None
 
 
 def check_width(head: Head, width: int, loc: Loc) -> None:

@@ -1,0 +1,73 @@
+"""average: the weighted mean of what the members of an ensemble say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Cost, Op
+from mcugen.rows import Measured, estimate, vector
+from mcugen.templating import c_floats
+
+Output = Literal["label", "proba", "value"]
+COST: Measured = {
+    "avr": (120, 80, 280, 20),
+    "cortex-m0plus": (60, 40, 150, 32),
+    "cortex-m3": (56, 30, 90, 32),
+    "cortex-m4f": (56, 30, 8, 16),
+    "cortex-m7": (56, 30, 8, 16),
+    "riscv32": (64, 40, 130, 32),
+    "xtensa": (64, 40, 12, 48),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Average(Op):
+    """The mean of the inputs with these weights, added up in float32 in their order.
+
+    Inputs, 1 to 126: `f32` numbers for `value`, whose output is one too; else `f32` (classes,) each. Outputs of `label`: the
+    index of the first of the largest (`i32`); of `proba`: the index and the mean, `f32` (classes,). The weights, float32, add
+    up to 1.
+    """
+
+    name: ClassVar[str] = "average"
+
+    weights: npt.NDArray[np.float32]
+    output: Output
+    classes: int = 1
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        one = TensorType((), DType.F32) if self.output == "value" else vector(self.classes)
+        if inputs != (one,) * len(self.weights):
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"average takes {len(self.weights)} times {one}, not {found}", help="give it these")
+        index = TensorType((), DType.I32)
+        return {"value": (one,), "label": (index,), "proba": (index, one)}[self.output]
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        total = np.asarray(inputs[0], np.float32) * self.weights[0]
+        for x, weight in zip(inputs[1:], self.weights[1:], strict=True):
+            total = total + np.asarray(x, np.float32) * weight
+        total = np.asarray(total, np.float32)
+        if self.output == "value":
+            return (total,)
+        index = np.asarray(total.argmax(), np.int32)
+        return (index,) if self.output == "label" else (index, total)
+
+    def describe(self) -> str:
+        return f"members={len(self.weights)} output={self.output}"
+
+    def macc(self, *inputs: TensorType) -> int:
+        return len(self.weights) * self.classes
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return estimate(COST, target, 8 * len(self.weights), len(self.weights) * self.classes)
+
+    def render(self) -> dict[str, Any]:
+        return {"weights": [*c_floats(self.weights)], "output": self.output, "classes": self.classes}

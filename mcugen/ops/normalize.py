@@ -1,0 +1,76 @@
+"""normalize: scikit-learn's Normalizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.ir import Array, TensorType
+from mcugen.op import Cost
+from mcugen.rows import Measured, RowOp, estimate
+from mcugen.templating import c_lit
+
+Norm = Literal["l1", "l2", "max"]
+SMALLEST = float(10 * np.finfo(np.float64).eps)  # a row of a smaller norm stays as it is, as in scikit-learn
+COST: Measured = {
+    "avr": (260, 700, 1150, 30),
+    "cortex-m0plus": (120, 300, 450, 48),
+    "cortex-m3": (110, 200, 300, 48),
+    "cortex-m4f": (120, 60, 26, 24),
+    "cortex-m7": (120, 60, 26, 24),
+    "riscv32": (140, 300, 400, 48),
+    "xtensa": (140, 300, 300, 48),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Normalize(RowOp):
+    """y = x / norm(x): the sum of sizes (l1), the root of the sum of squares (l2), or the largest size (max).
+
+    Input and output `f32` (features,). A row whose norm is under 2.2e-15 stays as it is. Everything is worked out of x
+    divided by its largest size, so that neither squares nor sums leave a float's range.
+    """
+
+    name: ClassVar[str] = "normalize"
+    includes: ClassVar[tuple[str, ...]] = ("math.h",)
+
+    features: int
+    norm: Norm = "l2"
+
+    @property
+    def width(self) -> int:
+        return self.features
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        x = np.asarray(inputs[0], np.float32)
+        with np.errstate(all="ignore"):
+            largest = np.float32(np.fmax.reduce(np.abs(x), initial=0))
+            if largest == 0:
+                return (x.copy(),)
+            y = x / largest
+            total = np.float32(1)
+            if self.norm != "max":
+                parts = np.abs(y) if self.norm == "l1" else y * y
+                total = np.add.accumulate(parts, dtype=np.float32)[-1]  # one after the other, as the C adds
+            total = np.sqrt(total) if self.norm == "l2" else total
+            return (x.copy() if largest * total < np.float32(SMALLEST) else y / total,)
+
+    def describe(self) -> str:
+        return f"features={self.features} norm={self.norm}"
+
+    def macc(self, *inputs: TensorType) -> int:
+        return self.features
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return estimate(COST, target, 0, self.features)
+
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        rows = rng.standard_normal((min(limit, 1_000), self.features))
+        rows *= rng.choice([1e-30, 1e-14, 1e-3, 1, 1e3, 1e30], (len(rows), 1))
+        return (np.where(rng.random(rows.shape) < 0.1, 0, rows).astype(np.float32),)
+
+    def render(self) -> dict[str, Any]:
+        return {"size": self.features, "norm": self.norm, "smallest": c_lit(np.float32(SMALLEST))}

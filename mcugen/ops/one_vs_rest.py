@@ -1,0 +1,77 @@
+"""one_vs_rest: a class from the scores of a binary model for each class, as scikit-learn's OneVsRestClassifier does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Cost, Op
+from mcugen.rows import Measured, estimate, vector
+from mcugen.templating import c_lit
+
+COST: Measured = {
+    "avr": (80, 40, 90, 12),
+    "cortex-m0plus": (50, 20, 50, 24),
+    "cortex-m3": (46, 20, 30, 24),
+    "cortex-m4f": (46, 15, 9, 8),
+    "cortex-m7": (46, 15, 9, 8),
+    "riscv32": (56, 20, 45, 24),
+    "xtensa": (56, 20, 12, 48),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class OneVsRest(Op):
+    """The first of the largest scores; of one score alone, whether it is above `threshold`.
+
+    Input `f32` (scores,). Outputs of `label`: a class index (`i32`). For `proba` there is a second input, the probability
+    `f32` (scores,) that each model gives its class, and a second output, `f32` (classes,): these divided by their sum (by
+    nothing where all are 0), or of one alone 1 - p and p.
+    """
+
+    name: ClassVar[str] = "one_vs_rest"
+
+    scores: int
+    output: Literal["label", "proba"]
+    threshold: float = 0.0
+
+    @property
+    def classes(self) -> int:
+        """Classes that the label is one of."""
+        return max(self.scores, 2)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        wanted = (vector(self.scores),) * (2 if self.output == "proba" else 1)
+        if inputs != wanted:
+            found = ", ".join(map(str, inputs)) or "nothing"
+            help = "give it a score, and a probability where these are wanted, of each model"
+            raise error("E0201", f"one_vs_rest takes {len(wanted)} times {wanted[0]}, not {found}", help=help)
+        index = TensorType((), DType.I32)
+        return (index, vector(self.classes)) if self.output == "proba" else (index,)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        s = np.asarray(inputs[0], np.float32)
+        best = int(s[0] > np.float32(self.threshold)) if self.scores == 1 else int(s.argmax())
+        index = np.asarray(best, np.int32)
+        if self.output == "label":
+            return (index,)
+        p = np.asarray(inputs[1], np.float32)
+        if self.scores == 1:
+            return index, np.concatenate([np.float32(1) - p, p])
+        total = np.add.accumulate(p, dtype=np.float32)[-1]
+        return index, p / total if total != 0 else p
+
+    def describe(self) -> str:
+        return f"models={self.scores} output={self.output}"
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return estimate(COST, target, 0, self.scores * (3 if self.output == "proba" else 1))
+
+    def render(self) -> dict[str, Any]:
+        threshold = c_lit(np.float32(self.threshold))
+        return {"scores": self.scores, "output": self.output, "threshold": threshold}

@@ -1,0 +1,104 @@
+"""polynomial: scikit-learn's PolynomialFeatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.ir import Array, TensorType
+from mcugen.op import Cost
+from mcugen.rows import Measured, RowOp, estimate
+
+Run = tuple[int, int, int]  # a feature, the place of the first product that it is multiplied with, and how many
+COST: Measured = {
+    "avr": (200, 120, 170, 24),
+    "cortex-m0plus": (100, 60, 100, 40),
+    "cortex-m3": (90, 50, 60, 40),
+    "cortex-m4f": (90, 40, 9, 32),
+    "cortex-m7": (90, 40, 9, 32),
+    "riscv32": (100, 60, 80, 40),
+    "xtensa": (100, 60, 12, 48),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial(RowOp):
+    """1, the features, and their products of 2 to `degree` factors, in scikit-learn's order.
+
+    With `interaction_only` no feature is twice in a product. Input `f32` (features,), output `f32` (terms,). A product is
+    its first factor times the product of the others, rounded to float32 each time.
+    """
+
+    name: ClassVar[str] = "polynomial"
+
+    features: int
+    degree: int
+    interaction_only: bool = False
+
+    @property
+    def width(self) -> int:
+        return self.features
+
+    @property
+    def height(self) -> int:
+        return terms(self.features, self.degree, self.interaction_only)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The products from the second degree on, in order: each run is a feature times products of one factor less."""
+        found: list[Run] = []
+        starts, end = [*range(1, self.features + 1)], self.features + 1
+        for _ in range(2, self.degree + 1):
+            starts, end = self._next(starts, end, found)
+        return tuple(found)
+
+    def _next(self, starts: list[int], end: int, found: list[Run]) -> tuple[list[int], int]:
+        """The runs of one degree more; starts says where the products that begin with each feature lie."""
+        here, stop = end, end
+        begins = []
+        for feature in range(self.features):
+            begins.append(here)
+            skipped = feature + 1 if self.interaction_only else feature
+            start = starts[skipped] if skipped < self.features else stop
+            if stop > start:
+                found.append((feature, start, stop - start))
+                here += stop - start
+        return begins, here
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        x = np.asarray(inputs[0], np.float32)
+        y = [np.ones(1, np.float32), x] if self.degree else [np.ones(1, np.float32)]
+        out = np.concatenate(y)
+        with np.errstate(all="ignore"):
+            for feature, start, count in self.runs:
+                out = np.concatenate([out, x[feature] * out[start : start + count]])
+        return (out.astype(np.float32),)
+
+    def describe(self) -> str:
+        return f"features={self.features} degree={self.degree}{' interaction_only' if self.interaction_only else ''}"
+
+    def macc(self, *inputs: TensorType) -> int:
+        return self.height - self.features - 1
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return estimate(COST, target, len(self.runs) * (3 if self.height < 256 else 6), self.height)
+
+    def render(self) -> dict[str, Any]:
+        return {
+            "size": self.features if self.degree else 0,
+            "height": self.height,
+            "runs": self.runs,
+            "bits": 8 if self.height < 256 else 16,
+        }
+
+
+def terms(features: int, degree: int, interaction_only: bool) -> int:
+    """How many there are, the 1 and the features included."""
+    if interaction_only:
+        return sum(comb(features, d) for d in range(min(degree, features) + 1))
+    return comb(features + degree, degree)

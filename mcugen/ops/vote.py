@@ -1,0 +1,77 @@
+"""vote: the class that most members of an ensemble name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Cost, Op
+from mcugen.rows import Measured, estimate
+from mcugen.templating import c_floats
+
+COST: Measured = {
+    "avr": (60, 60, 40, 12),
+    "cortex-m0plus": (40, 30, 12, 16),
+    "cortex-m3": (36, 30, 10, 16),
+    "cortex-m4f": (36, 30, 10, 16),
+    "cortex-m7": (36, 30, 10, 16),
+    "riscv32": (44, 30, 12, 16),
+    "xtensa": (44, 30, 12, 48),
+}
+INDEX = TensorType((), DType.I32)
+
+
+@dataclass(frozen=True, eq=False)
+class Vote(Op):
+    """The class with the most weight of the members that name it; the first where several have it.
+
+    Inputs: a class index each (`i32`), 1 to 126. Output: a class index (`i32`). codes says per member which class each of its
+    indices stands for; weights are float32, and all 1 where votes are counted.
+    """
+
+    name: ClassVar[str] = "vote"
+
+    classes: int
+    codes: tuple[tuple[int, ...], ...]
+    weights: npt.NDArray[np.float32]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if inputs != (INDEX,) * len(self.codes):
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"vote takes {len(self.codes)} class indices, not {found}", help="give it i32 numbers")
+        return (INDEX,)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        total = np.zeros(self.classes, np.float32)
+        for member, index in enumerate(inputs):
+            total[self.codes[member][int(index)]] += self.weights[member]
+        return (np.asarray(total.argmax(), np.int32),)
+
+    def describe(self) -> str:
+        return f"members={len(self.codes)} classes={self.classes}{'' if self.counted else ' weighted'}"
+
+    @property
+    def counted(self) -> bool:
+        """Whether every vote weighs the same."""
+        return bool((self.weights == 1).all())
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        found = estimate(COST, target, 14 * len(self.codes), len(self.codes) + self.classes)
+        each = 1 if self.counted else 4
+        return Cost(found.flash, found.cycles, found.stack + each * self.classes, found.counted)
+
+    def render(self) -> dict[str, Any]:
+        plain = (*range(self.classes),)
+        tables = [*dict.fromkeys(codes for codes in self.codes if codes != plain)]
+        return {
+            "classes": self.classes,
+            "tables": tables,
+            "table_of": [tables.index(codes) if codes in tables else None for codes in self.codes],
+            "weights": None if self.counted else [*c_floats(self.weights)],
+        }
