@@ -254,7 +254,7 @@ def test_an_output_that_it_has_not(model, output):
     assert code_of(model.fit(*IRIS), output) == "E0304"
 
 
-@pytest.mark.parametrize("name", supported())
+@pytest.mark.parametrize("name", trees.SUPPORTED)
 def test_unfitted(name):
     assert code_of((getattr(tree, name, None) or getattr(ensemble, name))()) == "E0106"
 
