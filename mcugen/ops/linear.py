@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -9,14 +10,16 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from mcugen import ovo
 from mcugen.boards import Target
 from mcugen.diagnostics import error
-from mcugen.fixed import WIDTHS, Fixed, fixed, top_of
+from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, fixed, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Form, Op
 
-Link = Literal["identity", "sigmoid", "softmax", "ovr", "ovo"]
+Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
+NONE = -745.13  # a sigmoid of less is 0 in float64, and scikit-learn then says that all classes are equally likely
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +30,11 @@ class Linear(Op):
     scalar), the sign of s where there is one row (s > 0 is class 1), else the first of the largest; decision → the index and
     s as `f32` (rows,); proba → the index and the probabilities `f32` (classes,); value → s as `f32` scalar; transform → s as
     `f32` (rows,). The link makes probabilities of s: `sigmoid` (one row, two classes), `softmax`, `ovr` (a sigmoid each,
-    divided by their sum). With `ovo` a row stands for each pair of classes, and the class has the most votes, s breaking
-    ties as scikit-learn's `decision_function_shape="ovr"` does. `most`, `floor` limit s from above and below.
+    divided by their sum), `clip` ((s + 1) / 2 within 0 and 1, divided by their sum).
+
+    With a link `ovo…` a row stands for a pair of classes, s > 0 for the first of them, and mcugen/ovo.py says what becomes of
+    the votes: `ovo` labels by votes alone, its decision is `f32` (classes,), votes with a part for the sums of s; `ovo_pairs`
+    gives s itself as the decision; `ovo_ties` breaks ties by the sums.
     """
 
     name: ClassVar[str] = "linear"
@@ -38,7 +44,7 @@ class Linear(Op):
     output: Output
     link: Link = "identity"
     form: str = ""
-    top: int | None = None
+    sizes: Integers | None = None  # of each feature, see fixed.sizes_of
 
     @property
     def weighted(self) -> bool:
@@ -60,7 +66,19 @@ class Linear(Op):
     @property
     def classes(self) -> int:
         """Classes that the label is one of."""
-        return 2 if self.rows == 1 else self.rows
+        found = ovo.classes_of(self.rows) if self.votes else max(2, self.rows)
+        assert found is not None, "the front-end counts the pairs"
+        return found
+
+    @property
+    def votes(self) -> bool:
+        """Whether rows stand for pairs of classes."""
+        return self.link.startswith("ovo")
+
+    @property
+    def added(self) -> bool:
+        """Whether the pairs' scores are added up, class by class."""
+        return self.link == "ovo_ties" or (self.link == "ovo" and self.output == "decision")
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         wanted = TensorType((self.weights.shape[1],), DType.F32)
@@ -71,7 +89,7 @@ class Linear(Op):
         vector = TensorType((self.rows,), DType.F32)
         return {
             "label": (index,),
-            "decision": (index, vector),
+            "decision": (index, TensorType((self.classes,), DType.F32) if self.added else vector),
             "proba": (index, TensorType((self.classes,), DType.F32)),
             "value": (number,),
             "transform": (vector,),
@@ -85,22 +103,50 @@ class Linear(Op):
         rows = np.asarray(x, np.float32)
         if self.form:
             sums, exponents = self.fixed.sums(rows)
-            scores = self.fixed.values(sums, exponents)
-            index = _index(sums)
-        else:
-            exact = rows.astype(np.float64) @ self.weights.T + self.bias
-            scores, index = exact.astype(np.float32), _index(exact)
-        if self.output == "label":
-            return (index,)
-        if self.output == "value":
-            return (scores[:, 0],)
-        if self.output == "transform":
-            return (scores,)
-        return index, scores if self.output == "decision" else _probabilities(scores.astype(np.float64), self.link)
+            scores = self.fixed.values(sums, exponents).astype(np.float64)
+            return tuple(self._made(sums, scores, exponents))
+        exact = rows.astype(np.float64) @ self.weights.T + self.bias
+        return tuple(self._made(exact, exact, np.zeros(len(rows), np.int64)))
+
+    def _made(self, sums: Array, scores: Floats, exponents: Integers) -> Iterator[Array]:
+        """The outputs of sums (n, rows), as they decide and as the numbers that they stand for, `sum * 2**exponent`."""
+        if self.votes:
+            yield from self._voted(sums, scores, exponents)
+            return
+        if self.output in ("label", "decision", "proba"):
+            yield _index(sums)
+        if self.output == "proba" and self.link == "softmax":
+            yield _softmax(self._behind(sums, exponents))
+        elif self.output == "proba":
+            yield _probabilities(scores, self.link)
+        elif self.output != "label":
+            yield np.asarray(scores[:, 0] if self.output == "value" else scores, np.float32)
+
+    def _behind(self, sums: Array, exponents: Integers) -> Floats:
+        """How much less than the largest each sum is."""
+        if sums.dtype.kind == "f":
+            return np.asarray(sums.max(axis=1, keepdims=True) - sums)
+        less = sums.max(axis=1, keepdims=True).astype(np.uint64) - sums.astype(np.uint64)
+        return self.fixed.values(less, exponents).astype(np.float64)
+
+    def _voted(self, sums: Array, scores: Floats, exponents: Integers) -> Iterator[Array]:
+        votes = ovo.votes(sums, ties=self.link == "ovo_ties")
+        own = ovo.confidences(_halved(sums, self.shift))
+        yield ovo.winners(votes, own if self.link == "ovo_ties" else None)
+        if self.output == "decision" and self.added:
+            numbers = np.ldexp(own.astype(np.float64), exponents[:, None] + self.shift)
+            yield ovo.decisions(votes, numbers).astype(np.float32)
+        elif self.output == "decision":
+            yield np.asarray(scores, np.float32)
+
+    @property
+    def shift(self) -> int:
+        """Bits that sums of 64 bits lose before they are added up, class by class."""
+        return (self.classes - 2).bit_length() if WIDTHS.get(self.form) == 32 else 0  # type: ignore[call-overload]
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
-        link = f" link={self.link}" if self.output == "proba" else ""
+        link = f" link={self.link}" if self.output == "proba" or self.votes else ""
         return f"rows={self.rows} output={self.output}{link}{form}"
 
     def macc(self, *inputs: TensorType) -> int:
@@ -112,12 +158,11 @@ class Linear(Op):
     @cached_property
     def fixed(self) -> Fixed:
         """The weights as integers, in the form that was decided."""
-        return fixed(self.weights, self.bias, WIDTHS[self.form], self.top)  # type: ignore[index]  # a form is a Numeric
+        return fixed(self.weights, self.bias, WIDTHS[self.form], self.sizes)  # type: ignore[index]  # a form is a Numeric
 
     def seen(self, *rows: Array) -> Self:
-        """This op knowing rows of its input: they say from which exponent on to begin."""
-        lift = fixed(self.weights, self.bias, 32).lift
-        return replace(self, top=top_of(lift, self.weights.shape[1], np.asarray(rows[0], np.float32)))
+        """This op knowing rows of its input: they say how large its features are."""
+        return replace(self, sizes=sizes_of(np.asarray(rows[0], np.float32)))
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
@@ -140,7 +185,16 @@ class Linear(Op):
         return (rows.astype(np.float32),)
 
     def render(self) -> dict[str, Any]:
-        return {"f": self.fixed, "output": self.output, "link": self.link, "rows": self.rows, "classes": self.classes}
+        return {
+            "f": self.fixed,
+            "output": self.output,
+            "link": self.link,
+            "rows": self.rows,
+            "classes": self.classes,
+            "added": self.added,
+            "none": NONE,
+            "shift": self.shift,
+        }
 
 
 def _index(scores: Array) -> npt.NDArray[np.int32]:
@@ -149,12 +203,28 @@ def _index(scores: Array) -> npt.NDArray[np.int32]:
     return np.asarray(scores.argmax(axis=1), np.int32)
 
 
-def _probabilities(scores: npt.NDArray[np.float64], link: Link) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        if link == "softmax" and scores.shape[1] > 1:
-            powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-        ones = 1 / (1 + np.exp(-scores))
+def _halved(sums: Array, times: int) -> Array:
+    """Whole numbers divided by 2**times towards zero; others as they are."""
+    whole = sums.dtype.kind == "i"
+    return np.asarray(np.sign(sums) * (np.abs(sums) >> times)) if whole else sums
+
+
+def _softmax(less: Floats) -> npt.NDArray[np.float32]:
+    powers = np.exp(-less)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def _probabilities(scores: Floats, link: Link) -> npt.NDArray[np.float32]:
+    each = _each(scores, link)
     if scores.shape[1] == 1:
-        return np.concatenate([1 - ones, ones], axis=1).astype(np.float32)
-    return np.asarray(ones / ones.sum(axis=1, keepdims=True), np.float32)
+        return np.concatenate([1 - each, each], axis=1).astype(np.float32)
+    each[each.sum(axis=1) == 0] = 1
+    return np.asarray(each / each.sum(axis=1, keepdims=True), np.float32)
+
+
+def _each(scores: Floats, link: Link) -> Floats:
+    """What a class's score alone makes of it."""
+    if link == "clip":
+        return np.asarray((np.clip(scores, -1, 1) + 1) / 2)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.where(scores < -30, np.exp(scores), 1 / (1 + np.exp(-scores)))  # the latter would be 0 from -709 on
