@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -123,11 +124,37 @@ def measure(core: Core, code: Code, rows: npt.NDArray[np.generic], folder: Path,
     packed = np.ascontiguousarray(rows, core.numpy_type(code.input))
     row_bytes = packed[0].nbytes
     program = link(core, code, row_bytes, folder / "program")
-    empty = link(core, replace(EMPTY, cpp=code.cpp, input=code.input), row_bytes, folder / "empty")
-    used, base = elf.usage(program), elf.usage(empty)
+    used, base = elf.usage(program), _empty(core, row_bytes, code.cpp)
     done = _run(core, program, packed, used.ram, budget)
     answers = np.frombuffer(done.results, "<i4").astype(np.int64)
     return Measured(used.flash - base.flash, used.ram - base.ram, done.cycles, done.stacks, answers)
+
+
+@cache
+def _empty(core: Core, row_bytes: int, cpp: bool) -> elf.Usage:
+    """What a program with an empty model takes."""
+    return elf.usage(
+        link(core, replace(EMPTY, cpp=cpp), row_bytes, _folder(f"empty-{core.name}{core.optimise}-{row_bytes}-{cpp}"))
+    )
+
+
+@cache
+def _ends(core: Core, row_bytes: int) -> tuple[Path, ...]:
+    """The driver's part that is the same for all models with rows of one size."""
+    folder = _folder(f"ends-{core.name}{core.optimise}-{row_bytes}")
+    sizes = [f"-DMCUGEN_IN_BYTES={row_bytes}", "-DMCUGEN_OUT_BYTES=4", *_include(core)]
+    return tuple(_compile(core, end, folder, sizes) for end in core.tools.ends)
+
+
+def _folder(name: str) -> Path:
+    folder = Path(_session().name) / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@cache
+def _session() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="mcugen-benchmark-")
 
 
 def _run(core: Core, program: Path, rows: npt.NDArray[np.generic], ram: int, budget: int | None) -> Counted:
@@ -157,18 +184,18 @@ def link(core: Core, code: Code, row_bytes: int, folder: Path) -> Path:
         (folder / name).write_text(text)
     sketch = folder / ("sketch.cpp" if code.cpp else "sketch.c")
     sketch.write_text(SKETCH.format(code=code, in_bytes=row_bytes))
-    include = [
-        f"-I{path}" for path in (driver_sources(), *{end.parent for end in core.tools.ends}, folder, *code.include)
-    ]
-    flags = [*code.flags, *include]
+    flags = [*code.flags, *_include(core), *(f"-I{path}" for path in (folder, *code.include))]
     objects = [_compile(core, folder / name, folder, flags) for name in (*code.compiled, sketch.name)]
-    sizes = [f"-DMCUGEN_IN_BYTES={row_bytes}", "-DMCUGEN_OUT_BYTES=4", *include]
-    objects += [_compile(core, end, folder, sizes) for end in core.tools.ends]
+    objects += _ends(core, row_bytes)
     program = folder / "driver.elf"
     options = ["-Wl,--gc-sections", *map(str, objects), "-o", str(program), *core.tools.link_options(core.board), "-lm"]
     gcc(*core.gcc, *options)
     _told(lambda: core.tools.check(program, core.board))
     return program
+
+
+def _include(core: Core) -> list[str]:
+    return [f"-I{path}" for path in sorted({driver_sources(), *(end.parent for end in core.tools.ends)})]
 
 
 def _compile(core: Core, source: Path, folder: Path, flags: Sequence[str]) -> Path:
