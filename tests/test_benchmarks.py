@@ -40,9 +40,7 @@ def test_quick(tmp_path: Path, require: Callable[..., None]) -> None:
         (model, f"mcugen {form}") for model in ("tree", "forest10") for form in ("speed", "size")
     }
     assert all(r.exact and r.rows == 45 and r.ram == 0 and r.cycles > 0 and r.flash > 0 for r in ours)
-    peers = [r for r in results if not r.ours]
-    assert {r.tool for r in peers} >= {"micromlgen", "emlearn", "m2cgen"}
-    assert all(r.reason or r.cycles > 0 for r in peers)
+    assert all(r.reason or r.cycles > 0 for r in results if not r.ours)  # as many peers as are installed
     for one in ours:
         assert f"{one.flash:,} B" in text
 
@@ -71,8 +69,8 @@ def test_ratio_is_to_the_best_exact_peer() -> None:
 
 def test_a_part_that_was_measured_again_replaces_only_itself(tmp_path: Path) -> None:
     file = tmp_path / "kept.csv"
-    keep(file, [of("mcugen speed", 50, form="table"), of("one", 200), of("one", 1, data="wine")], whole=True)
-    keep(file, [of("mcugen speed", 40, form="branches"), of("one", 100)], whole=False)
+    keep(file, [of("mcugen speed", 50, form="table"), of("one", 200), of("one", 1, data="wine")])
+    keep(file, [of("mcugen speed", 40, form="branches"), of("one", 100)])
     assert [(r.tool, r.data, r.cycles, r.form) for r in read(file)] == [
         ("mcugen speed", "iris", 40, "branches"),
         ("one", "iris", 100, ""),

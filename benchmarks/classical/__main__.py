@@ -45,8 +45,7 @@ def main() -> None:
         budget=asked.budget,
     )
     measured = [*bench.run(), *([] if asked.quick else bench.run_quantised())]
-    whole = not (asked.model or asked.data or asked.core or asked.peer or asked.quick)
-    keep(asked.csv, measured, whole=whole)
+    keep(asked.csv, measured)
     cells = {one.cell for one in measured}
     kept = [one for one in read(asked.csv) if one.cell in cells]  # what was left out this time is there from before
     results, quantised = ([r for r in kept if (r.input == "float") is is_float] for is_float in (True, False))

@@ -6,7 +6,7 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -45,21 +45,29 @@ class Bench:
     cache: Path
     budget: int = BUDGET
     ours: bool = True
-    versions: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Iterator[Result]:
         """The matrix, cell by cell."""
-        peers = [peer for peer in PEERS if peer.name in self.peers]
+        peers = [peer for peer in PEERS if self.has(peer)]
         for model in self.models:
             for data in self.data:
                 yield from self.cell(lambda m=model, d=data: case(m, d), model, data, peers)  # type: ignore[misc]
 
     def run_quantised(self) -> Iterator[Result]:
         """Trees and forests on integers that the caller holds: mcugen and emlearn."""
-        peers = [QUANTISED] if QUANTISED.name in self.peers else []
+        peers = [peer for peer in (QUANTISED,) if self.has(peer)]
         for model in (m for m in self.models if m in ("tree", "forest10", "forest100", "extra10")):
             for data in self.data:
                 yield from self.cell(lambda m=model, d=data: quantised(m, d), model, data, peers)  # type: ignore[misc]
+
+    def has(self, peer: Peer) -> bool:
+        """Whether it is asked for and installed."""
+        if peer.name not in self.peers:
+            return False
+        missing = [name for name in peer.packages if not self.installed[name]]
+        if missing:
+            print(f"{peer.name} is left out: no {' and no '.join(missing)} in {self.python}", file=sys.stderr)
+        return not missing
 
     def cell(self, make: Callable[[], Case], model: str, data: str, peers: Iterable[Peer]) -> Iterator[Result]:
         """One model on one data set, on all cores, by all tools."""
@@ -118,9 +126,7 @@ class Bench:
         self, core: Core, one: Case, peer: Peer, form: str, code: Callable[[Peer, str], Code], folder: Path
     ) -> Result:
         """A peer's result, measured where no run before did it with the same versions, model, rows and flags."""
-        number = self.installed.get(peer.packages[0], "")
-        if not number:
-            return replace(self.blank(core, one, peer.name, form, ""), reason="not installed")
+        number = self.installed[peer.packages[0]]
         flags = [flag for flag in core.gcc if not flag.startswith("-I")]  # wherever the checkout lies
         made_by = (*self.packages(peer), form, one.fingerprint, text_of(peer), text_of_programs())
         file = self.kept(*made_by, *flags, core.compiler, str(self.budget))

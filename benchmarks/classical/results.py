@@ -80,11 +80,10 @@ def read(path: Path) -> list[Result]:
         return [Result(**{key: types[key](value) for key, value in row.items()}) for row in csv.DictReader(file)]
 
 
-def keep(path: Path, results: Sequence[Result], *, whole: bool) -> None:
-    """Write the CSV. Where only some cells were measured, the others stay as they were."""
-    measured = {(*r.cell, r.tool, r.form if r.tool not in VARIES else "") for r in results}
-    old = [] if whole else read(path)
-    kept = [r for r in old if (*r.cell, r.tool, r.form if r.tool not in VARIES else "") not in measured]
+def keep(path: Path, results: Sequence[Result]) -> None:
+    """Write the CSV; what was not measured this time stays as it was."""
+    measured = {(*r.cell, r.tool) for r in results}
+    kept = [r for r in read(path) if (*r.cell, r.tool) not in measured]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Result)], lineterminator="\n")
@@ -92,14 +91,10 @@ def keep(path: Path, results: Sequence[Result], *, whole: bool) -> None:
         writer.writerows(asdict(one) for one in sorted([*kept, *results], key=order))
 
 
-VARIES = (f"{OURS} speed", f"{OURS} size")  # whose form is not what was asked for but what came out
-
-
 def order(one: Result) -> tuple[object, ...]:
     """As the tables have them."""
     from benchmarks.classical.cases import DATA, MODELS
 
     cores = ("avr", "cortex-m4f", "cortex-m0plus")
-    tool = (0, VARIES.index(one.tool)) if one.tool in VARIES else (1, one.tool, one.form)
     place = (cores.index(one.core), MODELS.index(one.model), DATA.index(one.data))
-    return one.input, *place, *map(str, tool)
+    return one.input, *place, not one.ours, one.tool, one.form
