@@ -322,6 +322,16 @@ class GraphBuilder:
         return tuple(itertools.islice(free, count))
 
 
+def replaced(graph: Graph, old: Node, *new: Node) -> Graph:
+    """The graph with a node replaced by others, the last of which makes what it made; what the others make are new TEMPs."""
+    values = dict(graph.values)
+    for node in new[:-1]:
+        types = node.op.infer(*(values[n].type for n in node.inputs))
+        values |= {n: Value(n, type, Storage.TEMP) for n, type in zip(node.outputs, types, strict=True)}
+    nodes = tuple(n for one in graph.nodes for n in (new if one is old else (one,)))
+    return replace(graph, values=values, nodes=nodes)
+
+
 def _renamed(node: Node, old: str, new: str) -> Node:
     def swap(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(new if n == old else n for n in names)

@@ -35,10 +35,13 @@ class Normalize(RowOp):
     """
 
     name: ClassVar[str] = "normalize"
-    includes: ClassVar[tuple[str, ...]] = ("math.h",)
 
     features: int
     norm: Norm = "l2"
+
+    @property
+    def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this norm needs
+        return ("math.h",) if self.norm == "l2" else ()
 
     @property
     def width(self) -> int:

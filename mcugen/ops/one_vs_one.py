@@ -37,7 +37,6 @@ class OneVsOne(Op):
     """
 
     name: ClassVar[str] = "one_vs_one"
-    includes: ClassVar[tuple[str, ...]] = ("math.h",)
 
     classes: int
     output: Literal["label", "decision"]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Target
-from mcugen.ir import DType, Graph, Module, Node, Storage, Value
+from mcugen.ir import DType, Graph, Module, Node, replaced
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -47,9 +47,7 @@ def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     if len(roots) == 1:
         root = graph.values[roots[0]].type
         renamed = _renamed(trees, {i: c.at for i, c in columns.items()}, root.size)
-        return _replaced(
-            graph, node, replace(node, op=replace(op, trees=renamed, x=root.dtype), inputs=(roots[0],)), ()
-        )
+        return replaced(graph, node, replace(node, op=replace(op, trees=renamed, x=root.dtype), inputs=(roots[0],)))
     if any(graph.values[root].type.dtype is not DType.F32 for root in roots):
         return graph
     return _joined(graph, node, trees, columns, roots)
@@ -69,17 +67,7 @@ def _joined(graph: Graph, node: Node, trees: Trees, columns: Mapping[int, Column
     row = f"{node.name}.row"
     nodes.append(Node(Concat(), tuple(parts), (row,), node.loc))
     renamed = _renamed(trees, places, len(set(places.values())))
-    return _replaced(graph, node, replace(node, op=replace(node.op, trees=renamed), inputs=(row,)), tuple(nodes))
-
-
-def _replaced(graph: Graph, old: Node, new: Node, before: tuple[Node, ...]) -> Graph:
-    """The graph with a node replaced, and others in front of it."""
-    values = dict(graph.values)
-    for node in before:
-        (type,) = node.op.infer(*(values[n].type for n in node.inputs))
-        values[node.name] = Value(node.name, type, Storage.TEMP)
-    nodes = [n for one in graph.nodes for n in ((*before, new) if one is old else (one,))]
-    return replace(graph, values=values, nodes=tuple(nodes))
+    return replaced(graph, node, *nodes, replace(node, op=replace(node.op, trees=renamed), inputs=(row,)))
 
 
 # ---- thresholds -----------------------------------------------------------------------------------------------------

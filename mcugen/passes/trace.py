@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,20 +30,25 @@ class Column:
         return x
 
 
-def trace(graph: Graph, value: str, at: int) -> Column:
-    """The element from which element `at` of a value comes, as far back as ops say of themselves (`Op.source`)."""
+def trace(graph: Graph, value: str, at: int, through: Callable[[Op], bool] = lambda op: True) -> Column:
+    """The element from which element `at` of a value comes, as far back as ops say of themselves (`Op.source`).
+
+    through  says of an op whether to look past it
+    """
     found = Column(value, at)
-    while (one := _before(graph, found)) is not None:
+    while (one := _before(graph, found, through)) is not None:
         found = one
     return found
 
 
-def _before(graph: Graph, column: Column) -> Column | None:
+def _before(graph: Graph, column: Column, through: Callable[[Op], bool]) -> Column | None:
     step = graph.producer.get(column.value)
     if step is None:
         return None
     node = graph.nodes[step]
-    source = node.op.source(column.at, *graph.types(node.inputs)) if node.outputs[0] == column.value else None
+    if node.outputs[0] != column.value or not through(node.op):
+        return None
+    source = node.op.source(column.at, *graph.types(node.inputs))
     if source is None:
         return None
     return Column(node.inputs[source[0]], source[1], ((node.op, column.at), *column.maps))
