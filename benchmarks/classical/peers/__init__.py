@@ -31,7 +31,7 @@ PEERS = (
     Peer("micromlgen", "micromlgen", ("micromlgen",), {"class": (*BAGGED, SVM, LOGISTIC, BAYES)}),
     Peer("everywhereml", "everywhereml", ("everywhereml",), {"class": BAGGED}),
     Peer("m2cgen", "m2cgen", ("m2cgen",), {"double": (*TREES, SVM, LOGISTIC)}),
-    Peer("emlearn", "emlearn", ("emlearn",), {"inline": (*TREES, MLP), "loadable": (MLP, BAYES, KNN)}),
+    Peer("emlearn", "emlearn", ("emlearn",), {"inline": TREES, "loadable": (MLP, BAYES, KNN)}),
     Peer("tl2cgen", "tl2cgen", ("tl2cgen", "treelite"), {"branches": BOOSTED, "quantize": BOOSTED}),
     Peer("embml", "embml", ("embml",), {"tables": (*TREE, SVM, LOGISTIC, MLP), "rules": TREE}),
     Peer("sklearn-porter", "porter", ("sklearn-porter",), {"embedded": (*TREES, SVM)}),
