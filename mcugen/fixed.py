@@ -84,7 +84,7 @@ class Fixed:
     @property
     def plain(self) -> bool:
         """Whether every exponent is one that a float has, and so a byte."""
-        return not len(self.lifts) and 0 < self.least and self.begin < 255
+        return not len(self.lifts) and self.least > 0 and self.begin < 255
 
     @property
     def zeros_vanish(self) -> bool:
@@ -113,6 +113,18 @@ class Fixed:
     def scale(self) -> int:
         """What is taken off a row's top to give the exponent of its sums."""
         return 126 + self.x_bits + self.w_bits - self.base
+
+    def doubt(self, size: Integers) -> Integers:
+        """Twice what a sum of narrow integers may be off by, for rows whose integers add up to `size` without their signs: a
+        weight is off by 1/2, a row's by 3/4, because its digits are cut to 16 bits before they are rounded.
+        """
+        longest = int(np.abs(self.weights).sum(axis=1).max())
+        return np.asarray(size + 3 * longest // 2 + self.weights.shape[1] + 2)
+
+    @property
+    def largest(self) -> Integers:
+        """What the integers of a row add up to at most, without their signs."""
+        return np.asarray(self.weights.shape[1] << self.x_bits)
 
     @property
     def nbytes(self) -> int:

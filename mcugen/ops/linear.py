@@ -13,12 +13,14 @@ import numpy.typing as npt
 from mcugen import ovo
 from mcugen.boards import Target
 from mcugen.diagnostics import error
-from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, fixed, sizes_of
+from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Form, Op
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
+GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
+SLOW = ("avr", "cortex-m0plus")  # processors on which a product of 64 bits is a call
 NONE = -745.13  # a sigmoid of less is 0 in float64, and scikit-learn then says that all classes are equally likely
 
 
@@ -101,12 +103,32 @@ class Linear(Op):
     def answers(self, x: Array) -> tuple[Array, ...]:
         """The outputs for rows (n, features): with a form exactly the C's integers, and floats as near as float32 is."""
         rows = np.asarray(x, np.float32)
+        if self.first is not None:
+            return (self._guarded(rows, self.first),)
         if self.form:
             sums, exponents = self.fixed.sums(rows)
             scores = self.fixed.values(sums, exponents).astype(np.float64)
             return tuple(self._made(sums, scores, exponents))
         exact = rows.astype(np.float64) @ self.weights.T + self.bias
         return tuple(self._made(exact, exact, np.zeros(len(rows), np.int64)))
+
+    def _guarded(self, rows: npt.NDArray[np.float32], first: Fixed) -> Array:
+        """The label by sums of 16 bits where these are far enough apart, else by those of 32."""
+        q, _ = first.load(rows)
+        sums = q @ first.weights.T
+        if self.rows == 1:
+            sure = np.abs(sums[:, 0]) > self._doubt()
+        else:
+            best = np.sort(sums, axis=1)
+            sure = best[:, -1] - best[:, -2] > self._doubt() + np.abs(q).sum(axis=1)
+        return np.where(sure, _index(sums), _index(self.fixed.sums(rows)[0]))
+
+    def _doubt(self) -> int:
+        """How near to 0, or to each other but for what the row adds, sums of 16 bits leave the label open."""
+        if self.first is None:
+            return 0
+        size = self.first.largest if self.rows == 1 else np.asarray(0)
+        return int(self.first.doubt(size)) // (2 if self.rows == 1 else 1) + (self.rows == 1)
 
     def _made(self, sums: Array, scores: Floats, exponents: Integers) -> Iterator[Array]:
         """The outputs of sums (n, rows), as they decide and as the numbers that they stand for, `sum * 2**exponent`."""
@@ -142,7 +164,7 @@ class Linear(Op):
     @property
     def shift(self) -> int:
         """Bits that sums of 64 bits lose before they are added up, class by class."""
-        return (self.classes - 2).bit_length() if WIDTHS.get(self.form) == 32 else 0  # type: ignore[call-overload]
+        return (self.classes - 2).bit_length() if self.width == 32 else 0
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
@@ -158,15 +180,27 @@ class Linear(Op):
     @cached_property
     def fixed(self) -> Fixed:
         """The weights as integers, in the form that was decided."""
-        return fixed(self.weights, self.bias, WIDTHS[self.form], self.sizes)  # type: ignore[index]  # a form is a Numeric
+        return fixed(self.weights, self.bias, self.width, self.sizes)
+
+    @property
+    def width(self) -> Width:
+        """Bits of a weight in the form that was decided."""
+        return 32 if self.form == GUARDED else WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric otherwise
+
+    @cached_property
+    def first(self) -> Fixed | None:
+        """The weights in 16 bits that decide first in the form `guarded`."""
+        return fixed(self.weights, self.bias, 16, self.sizes) if self.form == GUARDED else None
 
     def seen(self, *rows: Array) -> Self:
         """This op knowing rows of its input: they say how large its features are."""
         return replace(self, sizes=sizes_of(np.asarray(rows[0], np.float32)))
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, replace(self, form=name)._cost(target)),)
+        names: list[str] = ["float32" if target.numeric == "auto" else target.numeric]
+        if names == ["float32"] and self.output == "label" and not self.votes and target.board.arch in SLOW:
+            names.append(GUARDED)
+        return tuple(Form(name, replace(self, form=name)._cost(target)) for name in names)
 
     def with_form(self, form: Form, target: Target) -> Self:
         return replace(self, form=form.name)
@@ -194,6 +228,8 @@ class Linear(Op):
             "added": self.added,
             "none": NONE,
             "shift": self.shift,
+            "first": self.first,
+            "doubt": self._doubt(),
         }
 
 

@@ -16,6 +16,7 @@ from mcugen.ops.linear import Linear
 from mcugen.targets.driver import Unit
 
 FORMS = ("float32", "int16", "int8")
+GUARDABLE = ("identity", "sigmoid", "softmax")  # links whose labels need no votes
 UNO = Target(load_board("uno"))
 NAMES = {"label": ["label"], "value": ["value"], "transform": ["transform"]}
 
@@ -86,6 +87,11 @@ def decided(op: Linear, form: str) -> Linear:
     return Linear(op.weights, op.bias, op.output, op.link, form, op.sizes)
 
 
+def forms_of(shape: Shape) -> tuple[str, ...]:
+    """The forms that a shape has."""
+    return (*FORMS, "guarded") if shape.output == "label" and shape.link in GUARDABLE else FORMS
+
+
 def unit(op: Linear, name: str) -> Unit:
     """The op as a model of its own."""
     builder = GraphBuilder("predict")
@@ -128,7 +134,7 @@ def test_the_c_gives_numpys_answers(seed: int) -> None:
     ops = [
         decided(made(shape, 100 * seed + i), form)
         for i, shape in enumerate(SHAPES)
-        for form in FORMS
+        for form in forms_of(shape)
         if shape.rows < 999 or form == "int8"
     ]
     inputs = [rows_for(op, seed) if op.rows < 999 else op.probe(5, np.random.default_rng(0))[0] for op in ops]
@@ -142,8 +148,44 @@ def test_the_c_is_cpp_and_avr_too() -> None:
     units = [
         unit(decided(made(shape, i), form), f"m{i}{form}")
         for i, shape in enumerate(SHAPES)
-        for form in FORMS
+        for form in forms_of(shape)
         if shape.rows < 999
     ]
     check_as_cpp(units)
     check_on_avr(units)
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_guarded_label_is_the_exact_one_next_to_every_boundary(rows: int, seen: bool) -> None:
+    """Rows between two of different classes, ever nearer to where the label changes: sums of 16 bits alone get them wrong."""
+    rng = np.random.default_rng(rows)
+    weights, bias = rng.normal(size=(rows, 12)), rng.normal(size=rows)
+    x = near_boundaries(weights, bias, rng)
+    forms = {form: Linear(weights, bias, "label", "identity", form) for form in ("guarded", "float32", "int16")}
+    labels = {form: (op.seen(x) if seen else op).answers(x)[0] for form, op in forms.items()}
+    np.testing.assert_array_equal(labels["guarded"], labels["float32"])
+    assert (labels["int16"] != labels["float32"]).mean() > 0.05
+    scores = x.astype(np.float64) @ weights.T + bias
+    exact = scores.argmax(axis=1) if rows > 1 else scores[:, 0] > 0
+    best = np.sort(scores, axis=1)
+    gap = best[:, -1] - best[:, -2] if rows > 1 else np.abs(scores[:, 0])
+    np.testing.assert_array_equal(labels["guarded"][gap > 1e-6], exact[gap > 1e-6])
+
+
+def near_boundaries(weights: Array, bias: Array, rng: np.random.Generator) -> Array:
+    """Rows (n, 12) float32 found by halving the way between two rows whose labels differ, all steps of it."""
+
+    def label(x: Array) -> Array:
+        scores = x.astype(np.float64) @ weights.T + bias
+        return scores.argmax(axis=1) if len(weights) > 1 else scores[:, 0] > 0
+
+    one, other = (rng.normal(size=(300, 12)).astype(np.float32) for _ in range(2))
+    differ = label(one) != label(other)
+    one, other, found = one[differ], other[differ], []
+    for _ in range(30):
+        middle = ((one.astype(np.float64) + other) / 2).astype(np.float32)
+        found.append(middle)
+        same = (label(middle) == label(one))[:, None]
+        one, other = np.where(same, middle, one), np.where(same, other, middle)
+    return np.concatenate(found)
