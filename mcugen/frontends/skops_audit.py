@@ -19,18 +19,39 @@ _BASIC = frozenset(f"builtins.{name}" for name in ("str", "int", "float", "bool"
 _SCALARS = frozenset(f"numpy.{t.__name__}" for t in (*np.sctypeDict.values(), np.bool_) if issubclass(t, np.generic))
 _NUMBERS = frozenset(f"numpy.{name}" for name in ("bool", "bool_", "str_")) | _SCALARS - {"numpy.object_", "numpy.void"}
 _TREE = "sklearn.tree._tree.Tree"
+# What selectors score features with; they are looked up by name, and nothing calls them.
+_SCORES = frozenset(
+    f"sklearn.feature_selection.{name}"
+    for name in (
+        *(f"_univariate_selection.{one}" for one in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")),
+        "_mutual_info.mutual_info_classif",
+        "_mutual_info.mutual_info_regression",
+    )
+)
 
 # Which types each loader of skops may make. `ObjectNode` takes the estimators that are asked for.
 _TYPES: Mapping[str, frozenset[str]] = {
-    "DictNode": frozenset({"builtins.dict", "collections.OrderedDict"}),
+    "DictNode": frozenset({"builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"}),
     "ListNode": frozenset({"builtins.list"}),
     "TupleNode": frozenset({"builtins.tuple"}),
     "JsonNode": _BASIC | {"builtins.NoneType"},
     "TypeNode": _BASIC | _NUMBERS,
     "NdArrayNode": _NUMBERS | {"numpy.ndarray"},
+    "SliceNode": frozenset({"builtins.slice"}),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState", "numpy.random.RandomState"}),
     "TreeNode": frozenset({_TREE}),
+    "DTypeNode": frozenset({"numpy.dtype"}),
+    "FunctionNode": _SCORES,
 }
+
+# What boosted models hold and no answer depends on: it is taken out, and so never made. By loader the beginnings of types.
+_IDLE: Mapping[str, tuple[str, ...]] = {
+    "LossNode": ("sklearn._loss._loss.Cy",),
+    "ObjectNode": ("sklearn._loss.link.",),
+    "RandomGeneratorNode": ("numpy.random._generator.Generator",),
+}
+_CHECK_ARRAY = {"__class__": "check_array", "__module__": "sklearn.utils.validation", "__loader__": "FunctionNode"}
+_NOTHING = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "null", "is_json": True}
 
 Json = Any  # from a file: every use of it checks first
 
@@ -72,7 +93,7 @@ class Audit:
     @property
     def trusted(self) -> list[str]:
         """The types that skops does not trust by itself, as its `trusted` argument takes them."""
-        return sorted(self.estimators | {_TREE})
+        return sorted(self.estimators | {_TREE, "numpy.dtype", "sklearn.utils._bunch.Bunch"} | _SCORES)
 
     def walk(self, node: Json, depth: int = 0) -> None:
         """Take in a node and all below it, and take their ids away. Raises DamagedError where the schema is none.
@@ -85,6 +106,9 @@ class Audit:
         if depth > MAX_DEPTH:
             raise DamagedError(f"schema.json is nested more than {MAX_DEPTH} levels deep")
         node.pop("__id__", None)
+        if _is_idle(node):
+            node.clear()
+            node.update(_NOTHING)
         if self._allowed(node):
             for child in self._children(node):
                 self.walk(child, depth + 1)
@@ -113,8 +137,13 @@ class Audit:
                 yield from self._tree(node)
             case "JsonNode" if isinstance(content, str):
                 return
-            case "TypeNode":
+            case "TypeNode" | "FunctionNode":
                 return
+            case "DTypeNode" if isinstance(content, dict) and content.get("__loader__") == "NdArrayNode":
+                yield content
+            case "SliceNode" if isinstance(content, dict) and content.keys() == {"start", "stop", "step"}:
+                if any(not (value is None or type(value) is int) for value in content.values()):
+                    raise DamagedError("schema.json holds a slice of something else than whole numbers")
             case loader:
                 raise DamagedError(f"schema.json holds a {loader} without content")
 
@@ -137,6 +166,15 @@ class Audit:
         self.trees.append(sizes)
         yield args
         yield content
+
+
+def _is_idle(node: dict[str, Json]) -> bool:
+    loader, name = str(node["__loader__"]), f"{node.get('__module__')}.{node.get('__class__')}"
+    if loader == "PartialNode":  # what histogram gradient boosting gives its plain columns to; no other partial
+        content = node.get("content")
+        function = content.get("func") if isinstance(content, dict) else None
+        return isinstance(function, dict) and {k: v for k, v in function.items() if k != "__id__"} == _CHECK_ARRAY
+    return name.startswith(_IDLE.get(loader, ()))
 
 
 def _tree_sizes(args: Json, state: Json) -> TreeSizes:

@@ -129,7 +129,7 @@ def _untrusted(types: set[str], loc: Loc) -> McugenError:
     return error(
         "E0105",
         f"the skops file holds types that mcugen does not load: {shown}",
-        help="fit and save a plain tree or forest of scikit-learn; in Python you can pass the estimator itself: "
+        help="save a model that is made of supported estimators alone; in Python you can pass the estimator itself: "
         "`mcugen.compile(estimator, board=...)`",
         loc=loc,
     )
