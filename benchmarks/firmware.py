@@ -19,12 +19,16 @@ import numpy as np
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
+    load_digits,
     load_iris,
     load_wine,
     make_classification,
     make_regression,
 )
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import mcugen
@@ -57,8 +61,39 @@ class Built:
     label: tuple[str, int] | None
 
 
-def models() -> Iterator[tuple[str, Any, str, bool]]:
-    """Fitted models of every kind and label: a name, the model, its output, and whether the sketch has a row to try."""
+def models() -> Iterator[tuple[str, Any, str, bool, Any]]:
+    """Fitted models of every kind and label: a name, the model, its output, whether the sketch has a row to try, and what
+    its rows are made of.
+    """
+    yield from ((*one, "float32") for one in trees())
+    yield from others()
+    yield from ((*one, "uint8") for one in of_bytes())
+
+
+def others() -> Iterator[tuple[str, Any, str, bool, str]]:
+    """Models whose answers are decisions and transformed rows."""
+    for number, load in enumerate((load_iris, load_wine, load_breast_cancer)):
+        x, y = load(return_X_y=True)
+        for output in ("label", "decision", "proba"):
+            yield "line", LogisticRegression(max_iter=5000).fit(x, y), output, number == 1, "float32"
+        scaled = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
+        yield "scaled_line", scaled, "decision", not number, "float32"
+        yield "scale", StandardScaler().fit(x), "transform", number == 2, "float32"
+        yield "shorts", StandardScaler().fit(x), "transform", not number, "int16"
+
+
+def of_bytes() -> Iterator[tuple[str, Any, str, bool]]:
+    """Trees over rows of integers."""
+    for number, load in enumerate((load_iris, load_wine, load_digits)):
+        x, y = load(return_X_y=True)
+        whole = np.round(255 * (x - x.min()) / np.ptp(x))
+        yield "bytes", DecisionTreeClassifier(max_depth=4, random_state=0).fit(whole, y), "label", number == 1
+        yield "many_bytes", RandomForestClassifier(5, max_depth=4, random_state=0).fit(whole, y), "proba", not number
+        yield "byte_value", DecisionTreeRegressor(max_depth=4, random_state=0).fit(whole, y * 1.5), "value", number == 2
+
+
+def trees() -> Iterator[tuple[str, Any, str, bool]]:
+    """Trees of every kind and label."""
     iris, wine, cancer = (load(return_X_y=True) for load in (load_iris, load_wine, load_breast_cancer))
     made = make_classification(300, 48, n_informative=12, n_classes=6, random_state=3)
     small = make_classification(
@@ -105,8 +140,9 @@ def empty(board: Board, folder: Path) -> elf.Usage:
 
 def built(board: Board, none: elf.Usage, folder: Path) -> Iterator[Built]:
     """Every model's sketch on a board whose empty sketch takes `none`."""
-    for what, model, output, tried in models():
-        compiled = mcugen.compile(model, board.name, name=what, output=output, check_fit=False, check_answers=False)
+    for what, model, output, tried, input in models():
+        asked: dict[str, Any] = {"output": output, "input": input, "check_fit": False, "check_answers": False}
+        compiled = mcugen.compile(model, board.name, name=what, **asked)
         row = sample_row(compiled, None) if tried else None
         done = build(compiled, folder, row)
         flash, ram = done.flash - none.flash - done.model_flash, done.ram - none.ram - done.model_ram

@@ -1,6 +1,6 @@
 """What `mcugen fit` says of whole programs beside what is built: `python benchmarks/fit.py`, a few minutes.
 
-Ten models that no weight was fitted to, on eight boards: flash and static RAM of the firmware, estimated and of the ELF that
+Models that no weight was fitted to, on eight boards: flash and static RAM of the firmware, estimated and of the ELF that
 `mcugen build` makes with mcugen's own PlatformIO platform. Ends with exit code 1 unless flash is within 5 % and RAM within
 3 % or 32 bytes for all of them.
 """
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_diabetes, load_digits, make_classification, make_regression
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mcugen.boards import Board, Target, load_board
@@ -25,6 +27,7 @@ from mcugen.compile import lower
 from mcugen.deploy import build, sample_row
 from mcugen.fit import judge
 from mcugen.frontends import read
+from mcugen.ir import DType
 from mcugen.report.firmware import whole
 
 BOARDS = ("uno", "mega2560", "leonardo", "feather_nrf52840", "bluepill_f103c8", "metro_m0", "pico", "esp32c3")
@@ -39,6 +42,7 @@ class Model:
     estimator: Any
     output: str
     tried: bool = False
+    input: DType = DType.F32
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,19 @@ def models() -> Iterator[Model]:
     yield Model("sugar", DecisionTreeRegressor(max_leaf_nodes=30, random_state=7).fit(x, y), "value", True)
     yield Model("sugars", ExtraTreesRegressor(15, max_leaf_nodes=20, random_state=7).fit(x, y), "value")
     x, y = make_regression(300, 12, random_state=105)
+    yield Model("levels", MinMaxScaler().fit(x), "transform", True)
+    x, y = blobs(106, 9, 3)
+    yield Model("border", LogisticRegression().fit(x, y), "decision")
+    whole = np.clip(np.round(x * 20 + 120), 0, 255)
+    yield Model("pixels", ExtraTreesClassifier(6, max_depth=5, random_state=7).fit(whole, y), "label", True, DType.U8)
+    x, y = make_regression(300, 12, random_state=105)
     yield Model("drift", RandomForestRegressor(7, max_depth=5, random_state=7).fit(x, y), "value")
 
 
 def compared(board: Board, chosen: Sequence[Model], folder: Path) -> Iterator[Found]:
     """Every model's program on a board, estimated and built in `folder`."""
     for model in chosen:
-        source = read(model.estimator, name=model.name, output=model.output)
+        source = read(model.estimator, name=model.name, output=model.output, input=model.input)
         report = judge(source, Target(board)).report
         assert report is not None
         compiled = lower(source, Target(board))

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mcugen.boards import Arch, Board
-from mcugen.interface import LabelFunction, label_function, signature
+from mcugen.interface import Does, LabelFunction, label_function, signature
 from mcugen.ir import DType, Module, Storage
+from mcugen.op import Op
 from mcugen.report.figure import Figure
 
 FILE = Path(__file__).with_name("firmware.json")
@@ -74,13 +75,18 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
         prints if labels else "no labels": 1.0,
         **({"whole numbers": 1.0} if taken[0].type.dtype is not DType.F32 else {}),
         "name": float(len(module.name)),
-        **{f"sums {kind}": 1.0 for node in graph.nodes for kind in node.op.sums()},
+        **{f"sums {kind}": 1.0 for node in graph.nodes for kind in node.op.sums() or _own(node.op, does)},
     }
     if sample:
         flash |= {"sample": 1.0, "sample bytes": float(rows)}
     answers = sum(v.type.nbytes for v in given if v.type.shape)
     ram = {"base": 1.0, f"gives {does}": 1.0, "bytes": float(rows + answers)}
     return Facts(flash, ram)
+
+
+def _own(op: Op, does: Does) -> tuple[str, ...]:
+    """Of an op that says nothing of its arithmetic: that it is there, and what it gives."""
+    return op.name, f"{op.name} {does}"
 
 
 def label_kind(labels: LabelFunction) -> str:
