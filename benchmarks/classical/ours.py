@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,42 +9,42 @@ import mcugen
 from benchmarks.classical.cases import Case
 from benchmarks.classical.code import Code
 from benchmarks.classical.program import Core, FailedError
+from mcugen.arguments import Input
 from mcugen.boards import Optimize
 from mcugen.diagnostics import McugenError
 
-INPUTS = {"uint8_t": "uint8"}  # C types of rows that a caller holds as integers, as `input` of compile names them
+INPUTS: dict[str, Input] = {
+    "float": "float32",
+    "uint8_t": "uint8",
+}  # C types of a row, as `input` of compile names them
 
 
 def port(core: Core, case: Case, optimize: Optimize) -> Code:
     """The C for a model. FailedError where mcugen does not take it, with the diagnostic's words."""
     try:
-        compiled = mcugen.compile(case.fitted, board=core.board_name, name="model", optimize=optimize, **options(case))
+        compiled = mcugen.compile(
+            case.fitted,
+            board=core.board_name,
+            name="model",
+            optimize=optimize,
+            input=INPUTS[case.input],
+            data=case.train,
+            check_fit=False,  # what it finds too large, the linker may not
+            check_answers=False,  # they are counted here
+        )
         files = {Path(path).name: text for path, text in compiled.files.items()}
     except McugenError as problem:
         one = problem.diagnostics[0]
         raise FailedError(f"{one.code}: {one.message}"[:160]) from problem
-    # Rows go in as the header has them: float until `input` says otherwise.
-    input_ = case.input if f"const {case.input} " in files["model.h"] else "float"
     return Code(
         sketch='#include "model.h"\n',
         call="model_predict(x)",
         files=files,
         compiled=tuple(name for name in files if name.endswith(".c")),
         flags=("-ffp-contract=off",),  # which the projects that mcugen writes set
-        input=input_,
+        input=case.input,
         form=form_of(compiled),
     )
-
-
-def options(case: Case) -> dict[str, Any]:
-    """What compile takes beside the model: the proof on this computer is left out, the answers are counted here."""
-    known = inspect.signature(mcugen.compile).parameters
-    given: dict[str, Any] = {"check_answers": False, "check_fit": False}
-    if "data" in known:
-        given["data"] = case.train
-    if "input" in known and case.input in INPUTS:
-        given["input"] = INPUTS[case.input]
-    return given
 
 
 def form_of(compiled: Any) -> str:
