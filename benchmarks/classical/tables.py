@@ -9,7 +9,7 @@ from itertools import groupby
 
 from benchmarks.classical.results import OURS, Result, order
 
-FAMILIES = {  # what issue 4 promises of AVR cycles: at most this share of the best exact peer's
+FAMILIES = {  # what is promised of AVR cycles: at most this share of the best exact peer's
     "decision tree": 1 / 3.5,
     "forests": 1 / 4,
     "boosting": 1 / 8,
@@ -35,7 +35,8 @@ class Metric:
     @property
     def title(self) -> str:
         """For the tables."""
-        return f"{self.core} {'instructions' if self.what == 'cycles' and self.core != 'avr' else self.what}"
+        what = "instructions" if self.what == "cycles" and self.core != "avr" else self.what
+        return f"{self.core} {what}{'' if self.input == 'float' else ' on ' + self.input}"
 
     def of(self, result: Result) -> float:
         """The figure; a byte or a cycle where there is none, so that it can be divided by."""
@@ -113,7 +114,7 @@ def ratios(results: Sequence[Result], metric: Metric) -> list[Ratio]:
 
 
 def compared(results: Sequence[Result], metric: Metric) -> Iterator[str]:
-    """Ratios of every cell, geometric means of every family and of all. Lines that begin with MISSED miss a target."""
+    """Ratios of every cell, geometric means of every family and of all. A line that ends with MISSED misses a target."""
     found = ratios(results, metric)
     if not found:
         return
@@ -147,15 +148,16 @@ def times(ratio: float) -> str:
 
 
 def missed(results: Sequence[Result], metrics: Sequence[Metric]) -> Iterator[str]:
-    """What is not as issue 4 has it: a mean over its target, a cell behind a peer, an answer that is wrong, SRAM."""
+    """What is not as promised: a mean over its target, a cell behind a peer, an answer that is wrong, SRAM."""
     for metric in metrics:
         lines = [*compared(results, metric)]
         yield from (f"{metric.title}: {line.strip()}" for line in lines if line.endswith("MISSED") or "WORSE" in line)
-    for one in (r for r in results if r.ours and not r.reason):
-        name = f"{one.core}, {one.model} on {one.data}, {one.tool}"
+    for one in (r for r in results if r.ours):
+        rows = "" if one.input == "float" else f" of {one.input}"
+        name = f"{one.core}, {one.model} on {one.data}{rows}, {one.tool}"
+        if one.reason:
+            yield f"{name}: {one.reason}"
         if one.wrong:
             yield f"{name}: {one.wrong} wrong answers"
         if one.ram:
             yield f"{name}: {one.ram} B of static SRAM"
-    for one in (r for r in results if r.ours and r.reason):
-        yield f"{one.core}, {one.model} on {one.data}, {one.tool}: {one.reason}"
