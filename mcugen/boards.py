@@ -67,6 +67,11 @@ class Board:
     upload: str = ""
 
     @property
+    def long_product(self) -> bool:
+        """Whether the processor multiplies 32 by 32 bits to 64 by itself; else that is a call."""
+        return self.arch not in ("avr", "cortex-m0plus")
+
+    @property
     def framework_known(self) -> Known:
         """How the framework's share came about."""
         if self.framework_flash is None:

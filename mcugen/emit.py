@@ -247,6 +247,7 @@ class _Function:
             "fn": self.page.kernels[self.graph.name, node.name].fn,
             "name": self.page.module.name,
             "progmem": self.page.target.board.progmem,
+            "unroll": self.page.target.optimize != "size" and self.page.target.board.long_product,
             "template": template_of(node),
             "op": SimpleNamespace(**node.op.render()),
             "in_types": [v.type for v in ins],

@@ -20,7 +20,6 @@ from mcugen.op import Cost, Form, Op
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
-SLOW = ("avr", "cortex-m0plus")  # processors on which a product of 64 bits is a call
 NONE = -745.13  # a sigmoid of less is 0 in float64, and scikit-learn then says that all classes are equally likely
 
 
@@ -198,7 +197,7 @@ class Linear(Op):
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         names: list[str] = ["float32" if target.numeric == "auto" else target.numeric]
-        if names == ["float32"] and self.output == "label" and not self.votes and target.board.arch in SLOW:
+        if names == ["float32"] and self.output == "label" and not self.votes and not target.board.long_product:
             names.append(GUARDED)
         return tuple(Form(name, replace(self, form=name)._cost(target)) for name in names)
 
