@@ -49,6 +49,7 @@ _LOSSES = {  # by class: the link's factor, and how many raw predictions a class
 TRUSTED = (
     *TRUSTED_TREES,
     *(f"sklearn.ensemble._gb.{name}" for name in SUPPORTED),
+    *(f"sklearn._loss.loss.{name}" for name in _LOSSES),
     "sklearn.dummy.DummyClassifier",
     "sklearn.dummy.DummyRegressor",
 )

@@ -32,12 +32,6 @@ from mcugen.ops.tree_ensemble.trees import Trees
 
 SUPPORTED = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 _HIST = "sklearn.ensemble._hist_gradient_boosting"
-TRUSTED = (
-    *(f"{_HIST}.gradient_boosting.{name}" for name in SUPPORTED),
-    f"{_HIST}.binning._BinMapper",
-    f"{_HIST}.predictor.TreePredictor",
-    "sklearn.preprocessing._label.LabelEncoder",
-)
 _LINKS: Mapping[str, Link] = {
     "HalfBinomialLoss": "sigmoid",
     "HalfMultinomialLoss": "softmax",
@@ -47,6 +41,16 @@ _LINKS: Mapping[str, Link] = {
     "HalfPoissonLoss": "exp",
     "HalfGammaLoss": "exp",
 }
+TRUSTED = (
+    *(f"{_HIST}.gradient_boosting.{name}" for name in SUPPORTED),
+    f"{_HIST}.binning._BinMapper",
+    f"{_HIST}.predictor.TreePredictor",
+    *(f"sklearn._loss.loss.{name}" for name in _LINKS),
+    "sklearn.compose._column_transformer.ColumnTransformer",
+    "sklearn.preprocessing._encoders.OrdinalEncoder",
+    "sklearn.preprocessing._function_transformer.FunctionTransformer",
+    "sklearn.preprocessing._label.LabelEncoder",
+)
 _HOLDS = (
     "_baseline_prediction",
     "_bin_mapper",

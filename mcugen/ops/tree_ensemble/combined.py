@@ -38,10 +38,10 @@ def literals(trees: Trees, leaves: Leaves) -> Leaves | None:
 def render(op: TreeEnsemble, bits: Callable[[int], int]) -> dict[str, Any]:
     """The values of templates/ops/tree_ensemble/combined.c.j2; `bits` of the type that counts to a number."""
     leaves, combine = op.encodings.leaves, op.trees.combine
-    literal = op.encodings.literals is not None and not op.form.startswith("table")
+    inline = op.encodings.literals is not None and not op.form.startswith("table")
     ends = chain(leaves.first.tolist(), [len(leaves.table)])
     found: dict[str, Any] = {
-        "literal": literal,
+        "inline": inline,
         "link": combine.link,
         "amount": np.float32(combine.amount),
         "base": np.float32(combine.base[0]),
@@ -53,4 +53,4 @@ def render(op: TreeEnsemble, bits: Callable[[int], int]) -> dict[str, Any]:
         "unit": f"2^{round(np.log2(leaves.scale))}",
         "half": (int(leaves.weights.sum()) + 1) // 2,
     }
-    return found | ({"code_bits": 32} if literal else {})
+    return found | ({"code_bits": 32} if inline else {})
