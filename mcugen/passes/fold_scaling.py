@@ -39,7 +39,7 @@ def _folded(graph: Graph) -> Graph:
 
 def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     used = np.unique(op.trees.feature[op.trees.feature >= 0]).tolist()
-    columns = {i: trace(graph, node.inputs[0], i) for i in used}
+    columns = {i: trace(graph, node.inputs[0], i) for i in used or [0]}  # of one that decides nothing, any will do
     if not any(column.maps for column in columns.values()):
         return graph
     roots = [*dict.fromkeys(column.value for column in columns.values())]
