@@ -218,6 +218,8 @@ def gcc(*command: str) -> None:
         return
     if found := re.search(r"region `?(\w+)' overflowed by (\d+) bytes", done.stderr):
         raise FailedError(f"does not fit: {int(found[2]):,} B over the {found[1].lower()}")
+    if found := re.search(r"section `?(\.\w+)' (?:is not within|will not fit in) region", done.stderr):
+        raise FailedError(f"does not fit: {found[1]} is too large")
     found = re.search(r"(?:error|Error|undefined reference)[:\s].*", done.stderr)
     last = found[0] if found else (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     raise FailedError(f"does not compile: {last[:120]}")
