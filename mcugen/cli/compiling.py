@@ -10,7 +10,7 @@ import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
-from mcugen.cli.steps import compiled_model, prove, show_proofs
+from mcugen.cli.steps import compiled_model, options_of, prove, show_proofs
 from mcugen.diagnostics import EXIT_FIT
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def verify(session: Session, /, data: Path | None, on: str, port: str | None, **
         if on == "simulator":
             proof = _simulated(session, compiled, rows, source)
         elif on == "board":
-            proof = _on_board(session, compiled, chosen, rows, source, asked)
+            proof = _on_board(session, compiled, chosen, rows, source, {**asked, "data": data})
         else:
             proof = compiled.verify(rows, source=source)
     show_proofs(session, compiled, [proof])
@@ -254,8 +254,7 @@ def _on_board(
     from mcugen.report.json import of_timed
     from mcugen.report.show import timed_line
 
-    command = f"mcugen flash {asked['model']} --board {asked['board']} --port {port}"
-    flash_it = f"flash it, with the same options as here: `{command}`"
+    flash_it = f"flash it, with the same options as here: `mcugen flash {options_of(asked)} --port {port}`"
     timed = measure_on_board(compiled, port, rows, source=source, flash_it=flash_it)
     session.say(timed_line(timed))
     session.put(measured=of_timed(timed), port=port)

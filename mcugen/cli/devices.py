@@ -11,7 +11,7 @@ import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
-from mcugen.cli.steps import compiled_model, prove
+from mcugen.cli.steps import compiled_model, options_of, prove
 
 if TYPE_CHECKING:
     from mcugen.compile import Compiled
@@ -95,7 +95,7 @@ def flash(session: Session, /, port: str | None, folder: Path | None, **asked: A
         with session.working(f"uploading over {chosen}"):
             log = toolchain_for(board).flash(here, board, chosen)
     session.say(f"flashed {board.title} over {chosen}")
-    session.say(f"prove it: mcugen verify {asked['model']} --board {asked['board']} --on board --port {chosen}")
+    session.say(f"prove it: mcugen verify {options_of(asked)} --on board --port {chosen}")
     session.say(f"its answers: mcugen monitor --board {asked['board']} --port {chosen}")
     session.put(flashed=True, port=chosen, log=log)
 

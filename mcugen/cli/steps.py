@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +31,27 @@ def compiled_model(
     for note in compiled.source.notes:
         click.echo(f"note: {note}", err=True)
     return compiled
+
+
+def options_of(asked: Mapping[str, Any]) -> str:
+    """The model, the board and every option that decides the C, as one types them: for a command to go on with."""
+    words = [str(asked["model"]), "--board", str(asked["board"])]
+    for name, usual in _DECISIVE.items():
+        if asked.get(name, usual) != usual:
+            words += [f"--{name.replace('_', '-')}", *([] if usual is False else [str(asked[name])])]
+    return shlex.join(words)
+
+
+_DECISIVE = {
+    "name": None,
+    "optimize": "auto",
+    "numeric": "auto",
+    "output": None,
+    "input": "float32",
+    "max_disagreement": 0.0,
+    "data": None,
+    "allow_pickle": False,
+}
 
 
 def prove(session: Session, compiled: Compiled, rows: Array | None, data: str, no_check: bool) -> None:

@@ -103,8 +103,9 @@ def label_bytes(labels: LabelFunction, board: Board) -> int:
 def sketch_share(module: Module, arch: Arch, *, sample: bool = False) -> Share:
     """What the generated sketch adds to an empty one; unknown where no such sketch was ever built."""
     table, facts = _table(arch), facts_of(module, sample=sample)
+    silent = [f"sums {node.op.name}" for node in module.predict.nodes if not node.op.sums()]
     decisive = [name for name in facts.flash if name.startswith("gives") or name == "whole numbers"]
-    if not table or any(name not in table["flash"] for name in decisive):
+    if not table or any(name not in table["flash"] for name in (*decisive, *silent)):
         return Share(None, None)
     return Share(_dot(table["flash"], facts.flash), _dot(table["ram"], facts.ram))
 
