@@ -44,9 +44,9 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "FunctionNode": _SCORES,
 }
 
-# What boosted models hold and no answer depends on: it is taken out, and so never made. By loader the beginnings of types.
+# What boosted and SGD models hold and no answer depends on: it is taken out, and so never made. By loader the beginnings of types.
 _IDLE: Mapping[str, tuple[str, ...]] = {
-    "LossNode": ("sklearn._loss._loss.Cy",),
+    "LossNode": ("sklearn._loss._loss.Cy", "sklearn.linear_model._sgd_fast."),
     "ObjectNode": ("sklearn._loss.link.",),
     "RandomGeneratorNode": ("numpy.random._generator.Generator",),
 }

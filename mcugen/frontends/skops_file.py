@@ -124,6 +124,9 @@ def _root(schema: Json, audit: Audit, loc: Loc) -> Json:
 
 
 def _untrusted(types: set[str], loc: Loc) -> McugenError:
+    if all(name.startswith("scipy.sparse.") for name in types):
+        text = "the skops file holds sparse coefficients, which mcugen does not load"
+        return error("E0105", text, help="call `model.densify()` before you save it", loc=loc)
     names = [one_line(name, 100) for name in sorted(types)]
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     return error(
