@@ -23,7 +23,7 @@ import mcugen
 from mcugen.cli import cli
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.ir import DType, GraphBuilder, Module, TensorType
-from mcugen.numeric import between
+from mcugen.numeric import BETWEEN, between
 from mcugen.op import Op
 from mcugen.report.json import of_proof
 from mcugen.report.show import proof_line
@@ -203,7 +203,8 @@ def test_auto_says_why() -> None:
     found = mcugen.compile(model, "mega2560", name="digits", data=rows, check_fit=False)
     assert found.quantised
     assert (
-        found.report.numeric_why == f"auto: {found.report.numeric} changes no label on 1,797 rows and 500 between them"
+        found.report.numeric_why
+        == f"auto: {found.report.numeric} changes no label on 1,797 rows and {BETWEEN:,} between them"
     )
     assert all(proof.proven for proof in found.trials)
     assert mcugen.compile(DecisionTreeClassifier().fit(X, Y), data=X).report.numeric_why == ""
@@ -224,7 +225,7 @@ def test_auto_goes_back_to_floats(monkeypatch: pytest.MonkeyPatch) -> None:
     found = mcugen.compile(model, "mega2560", name="digits", data=rows[:50], check_fit=False)
     assert not found.quantised
     assert found.report.numeric == "float32"
-    said = "auto: float32; of 50 rows and 500 between them int8 changes 14 and int16 changes 4"
+    said = f"auto: float32; of 50 rows and {BETWEEN:,} between them int8 changes 14 and int16 changes 4"
     assert found.report.numeric_why == said
 
 
@@ -271,7 +272,7 @@ def run(*args: str, exit: int = 0) -> Any:
 
 
 def test_the_reason_is_everywhere(here: Path) -> None:
-    why = "auto: int16 changes no label on 1,797 rows of train.npy and 500 between them"
+    why = f"auto: int16 changes no label on 1,797 rows of train.npy and {BETWEEN:,} between them"
     asked = ("digits.skops", "-b", "mega2560", "--data", "train.npy")
     said = run("compile", *asked)
     if "auto: int8" in said.stdout:  # where the smallest format is good enough, it says so
