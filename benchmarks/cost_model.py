@@ -19,11 +19,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -40,9 +41,12 @@ from mcugen.boards import Arch, Board, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
+from mcugen.ir import DType
 from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble, cost
+from mcugen.ops.tree_ensemble import forms as tree_forms
+from mcugen.ops.tree_ensemble.grid import INTEGERS, Grid
 from mcugen.targets import elf, toolchain_for
 from mcugen.targets.driver import Unit, write_driver
 from mcugen.targets.sketch import model_part
@@ -145,7 +149,8 @@ def data() -> Iterator[tuple[str, Any, Any]]:
 
 
 def models(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[tuple[str, Any, Any]]:
-    """Fitted models with rows of their data."""
+    """Fitted models with rows of their data: float32, and for every third model of as many bits as integers have, too."""
+    numbers = count()
     for name, x, y in data():
         number = name in ("diabetes", "made_regression", "made_wide")
         for trees, depth, least in sizes:
@@ -160,30 +165,44 @@ def models(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[tuple[str, 
             if not number and (trees == 2 or least == 5):  # shares that are no counts of samples
                 options["class_weight"] = {label: 1 + 0.1 * float(np.sqrt(label + 2)) for label in np.unique(y)}
             model = single(**options) if trees == 1 else several(n_estimators=trees, **options)
-            yield f"{name} trees={trees} depth={depth} least={least}", model.fit(x, y), x[:ROWS].astype(np.float32)
+            for rows in (x.astype(np.float32), *(map(x_as, (x, x), INTEGERS) if next(numbers) % 3 == 0 else ())):
+                what = f"{name} of {rows.dtype} trees={trees} depth={depth} least={least}"
+                yield what, clone(model).fit(rows, y), rows[:ROWS]
+
+
+def x_as(x: Any, kind: DType) -> Any:
+    """Rows spread over the integers of a type."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    least, most = Grid(kind).ends
+    return np.rint(least + (x - low) / np.where(high > low, high - low, 1) * (most - least)).astype(kind.numpy)
 
 
 def cases(board: Board, sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[Case]:
     """Every model in every output and form that the architecture has."""
-    target, number = Target(board), 0
+    target, numbers = Target(board), count()
     for place, (what, model, rows) in enumerate(models(sizes)):
         for output in ("label", "proba") if hasattr(model, "classes_") else ("value",):
-            module = read(model, name="m", output=output).module
+            module = read(model, name="m", output=output, input=DType.of(rows.dtype)).module
             node = module.predict.nodes[0]
-            for form in forms(board):
-                if form == "table" and node.op.encodings.table is None:
-                    continue
+            for form in forms(node.op, board):
                 op = node.op.with_form(Form(form, Cost()), target)
                 predict = replace(module.predict, nodes=(replace(node, op=op),))
-                decided = replace(module, name=f"m{number}", functions=(predict,))
-                number += 1
+                decided = replace(module, name=f"m{next(numbers)}", functions=(predict,))
                 unit = Unit(decided, emit(decided, plan(decided, target), target))
                 yield Case(place, f"{what} {output} {form}", op, unit, rows)
 
 
-def forms(board: Board) -> tuple[str, ...]:
-    """The forms of an architecture."""
-    return ("branches", "branches16", "table", "table_far") if board.arch == "avr" else ("branches", "table")
+def forms(op: TreeEnsemble, board: Board) -> Iterator[str]:
+    """The forms of a board; near tables as far ones, too, which only large models have."""
+    for form in tree_forms.available(op, board):
+        yield form
+        if board.arch == "avr" and form in ("table", "table_ranks"):
+            yield f"{form}_far"
+
+
+def kept(op: TreeEnsemble) -> str:
+    """The name of a form's weights."""
+    return cost.key_of(op.form, op.x)
 
 
 def measured(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
@@ -258,9 +277,9 @@ def judge(weights: cost.Weights, judged: Sequence[Sample], board: Board, title: 
     """Print how far the estimates are off."""
     for form, figures in weights.items():
         for figure in figures:
-            chosen = [s for s in judged if s.op.form == form]
+            chosen = [s for s in judged if kept(s.op) == form]
             if chosen:
-                print(f"{title:9} {form:10} {figure:6} {_judgement(figures[figure], chosen, figure, board)}")
+                print(f"{title:9} {form:19} {figure:6} {_judgement(figures[figure], chosen, figure, board)}")
 
 
 def _judgement(weights: Mapping[str, float], chosen: Sequence[Sample], figure: str, board: Board) -> str:
@@ -281,7 +300,8 @@ def fit(found: Sequence[Sample], board: Board) -> cost.Weights:
     known, held = ([s for s in found if (s.case.model % 5 == 4) == out] for out in (False, True))
     figures = ("flash", "stack") if board.arch == "xtensa" else tuple(FIGURES)
     weights = {
-        form: {f: fitted([s for s in known if s.op.form == form], f, board) for f in figures} for form in forms(board)
+        form: {f: fitted([s for s in known if kept(s.op) == form], f, board) for f in figures}
+        for form in sorted({kept(s.op) for s in known})
     }
     judge(weights, known, board, "fitted")
     judge(weights, held, board, "held out")

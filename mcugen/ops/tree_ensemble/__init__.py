@@ -18,11 +18,12 @@ from mcugen.ops.tree_ensemble import cost as costs
 from mcugen.ops.tree_ensemble.combine import Floats
 from mcugen.ops.tree_ensemble.forms import CUT_ON_AVR
 from mcugen.ops.tree_ensemble.grid import Grid, on_grid
-from mcugen.ops.tree_ensemble.layout import Line, Table, pack, parts
+from mcugen.ops.tree_ensemble.layout import Line, Table, joined, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, Output, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
 from mcugen.ops.tree_ensemble.trees import Trees
+from mcugen.ops.tree_ensemble.votes import Packed, packed, words_of
 from mcugen.templating import c_floats
 
 
@@ -122,9 +123,13 @@ class TreeEnsemble(Op):
             "near": self.form.startswith("table") and not self.form.endswith("far"),
             "far": self.form.endswith("far"),
             "x_ctype": self.x.c,
+            "majority": False,
+            "joined": [],
+            "words": 0,
             "row": "x",
             "row_ctype": self.x.c,
             "ranks": None,
+            "packed": None,
             "output": self.output,
             "leaves": leaves,
             "averaged": self.trees.combine.how == "mean",
@@ -144,6 +149,8 @@ class TreeEnsemble(Op):
             common |= combined.render(self, _bits)
         if "ranks" in self.form:
             common |= self._render_ranks()
+        if (one := self.encodings.packed) and not self.form.startswith("table"):
+            common |= {"packed": one, "code_bits": one.total, "majority": self.output == "label" and outputs == 2}
         return common | (self._render_table() if self.form.startswith("table") else self._render_branches())
 
     def _render_ranks(self) -> dict[str, Any]:
@@ -159,12 +166,15 @@ class TreeEnsemble(Op):
 
     def _render_branches(self) -> dict[str, Any]:
         trees = self.encodings.branches(self.cut, "ranks" in self.form)
+        apart = forms.joins(self, self.cut) and not self.encodings.packed
         named = {self._macro(line) for tree in trees for part in tree for line in part if line.feature >= 0}
         return {
             "trees": trees,
             "by_bits": self.x == DType.F32 and self.form in ("branches", "branches16"),
             "macros": sorted(named),
             "macro": self._macro,
+            "joined": joined(trees) if forms.joins(self, self.cut) else [],
+            "words": words_of(self.encodings.leaves, self.trees.n_trees) if apart else 0,
             "literal": lambda line: next(c_floats([line.threshold])),
         }
 
@@ -205,10 +215,14 @@ class Encodings:
         """The trees as lines of code: per tree its functions of at most `cut` splits, the first of them called."""
         if (cut, ranked) not in self.written:
             trees = self.ranks.trees if ranked and self.ranks else self.trees
-            self.written[cut, ranked] = [
-                parts(trees, self.literals or self.leaves, int(root), cut) for root in trees.roots
-            ]
+            leaves = self.packed.leaves if self.packed else self.literals or self.leaves
+            self.written[cut, ranked] = [parts(trees, leaves, int(root), cut) for root in trees.roots]
         return self.written[cut, ranked]
+
+    @cached_property
+    def packed(self) -> Packed | None:
+        """The votes of all classes in one number, for branches; None where there are no votes or they do not fit."""
+        return packed(self.leaves, self.trees.n_trees)
 
     @cached_property
     def literals(self) -> Leaves | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ import numpy as np
 from mcugen.boards import Arch, Board
 from mcugen.ir import DType
 from mcugen.op import Cost
-from mcugen.ops.tree_ensemble import forms, words
-from mcugen.ops.tree_ensemble.layout import Line, Table
+from mcugen.ops.tree_ensemble import forms, integers, words
+from mcugen.ops.tree_ensemble.layout import Line, Table, joined
+from mcugen.ops.tree_ensemble.ranks import Ranks
+from mcugen.ops.tree_ensemble.votes import words_of
 
 if TYPE_CHECKING:
     from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -60,12 +63,17 @@ def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
 
 def known(form: str, x: DType, arch: Arch) -> bool:
     """Whether anything is known of what the form costs there."""
-    return form in weights(arch)
+    return key_of(form, x) in weights(arch) or form in weights(arch)
+
+
+def key_of(form: str, x: DType) -> str:
+    """The name under which a form's weights are kept: rows of integers have their own."""
+    return form if x == DType.F32 else f"{form} {x.short}"
 
 
 def _own(arch: Arch, form: str, x: DType) -> Mapping[str, Mapping[str, float]]:
     found = weights(arch)
-    return found.get(f"{form} {x.short}", found[form])
+    return found.get(key_of(form, x)) or found[form]
 
 
 def _calls(board: Board) -> int:
@@ -82,9 +90,18 @@ def dot(weights: Mapping[str, float], features: Features) -> float:
 
 def table_bytes(op: TreeEnsemble, form: str) -> int:
     """Bytes of the tables in flash, exactly."""
-    ranks = op.encodings.ranks if "ranks" in form else None
-    table = (op.encodings.ranked_table if ranks else op.encodings.table) if form.startswith("table") else None
+    ranks, table = _ranks(op, form), _table(op, form)
     return op.encodings.leaves.nbytes + (table.nbytes if table else 0) + (ranks.nbytes if ranks else 0)
+
+
+def _ranks(op: TreeEnsemble, form: str) -> Ranks | None:
+    return op.encodings.ranks if "ranks" in form else None
+
+
+def _table(op: TreeEnsemble, form: str) -> Table | None:
+    if not form.startswith("table"):
+        return None
+    return op.encodings.ranked_table if "ranks" in form else op.encodings.table
 
 
 def code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
@@ -96,18 +113,46 @@ def code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
 
 
 def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
-    found = Counter(_common(op))
-    if form.startswith("table"):
-        table = op.encodings.ranked_table if "ranks" in form else op.encodings.table
-        assert table is not None
+    found = Counter(_common(op) | _counting(op, form, arch))
+    if ranks := _ranks(op, form):
+        found.update(integers.search_code(ranks))
+    if table := _table(op, form):
         found["pointers"] = op.trees.n_trees  # in `table`, beyond the two bytes that are counted
         return found + Counter(_table_kind(table))
     wide = "16" if op.encodings.leaves.codes > 256 else ""
     found["tree" + wide] += op.trees.n_trees
-    for tree in op.encodings.branches(forms.cut(arch), "ranks" in form):
-        for part in tree:
+    trees = op.encodings.branches(forms.cut(arch), "ranks" in form)
+    if _is_joined(op, arch):
+        found["joined"] += len(joined(trees))
+    for part in (part for tree in trees for part in tree):
+        if "ranks" in form or op.x != DType.F32:
+            width = 1 if "ranks" in form else op.x.nbytes
+            found.update(integers.part_features(part, "avr" if arch == "avr" else _ISA[arch], width))
+        else:
             found.update(_part_features(part, wide, form) if arch == "avr" else words.part_features(part, _ISA[arch]))
     return found
+
+
+def _is_joined(op: TreeEnsemble, arch: Arch) -> bool:
+    """Whether one function walks several trees there."""
+    return forms.joins(op, forms.cut(arch))
+
+
+def _counting(op: TreeEnsemble, form: str, arch: Arch) -> dict[str, float]:
+    """How votes of branches are counted: in one number, in words, or in memory."""
+    if form.startswith("table") or op.encodings.leaves.kind != "votes":
+        return {}
+    if packed := op.encodings.packed:
+        kind = f"packed {packed.total} {op.output}"
+    elif _is_joined(op, arch) and (words := words_of(op.encodings.leaves, op.trees.n_trees)):
+        kind = f"words {words} {op.output}"
+    else:
+        return {}
+    return {
+        f"votes {kind}": 1.0,
+        f"trees {kind}": float(op.trees.n_trees),
+        f"classes {kind}": float(op.trees.n_outputs),
+    }
 
 
 def stack_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
@@ -117,6 +162,9 @@ def stack_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     sums = op.trees.n_outputs * leaves.total // 8 if leaves.kind in ("votes", "shares") else 0
     if sums:
         found["sums"] = sums
+    if ranks := _ranks(op, form):
+        found["row"] = float(ranks.row)
+    found |= _counting(op, form, arch)
     return found if arch == "avr" else found | _stack_of_words(op, form, arch, sums)
 
 
@@ -126,8 +174,12 @@ def cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     found: dict[str, float] = {f"base {name}": value for name, value in _common(op).items()}
     found["tree"] = found[f"tree {leaves.kind} {leaves.total}"] = trees.n_trees
     found[f"outputs {op.output}"] = trees.n_outputs
+    found |= _counting(op, form, arch)
     split = trees.feature >= 0
     seen = np.where(split, trees.visits, 0.0)
+    if ranks := _ranks(op, form):
+        trees = replace(ranks.trees, threshold=np.abs(ranks.trees.threshold))
+        found |= integers.search_cycles(ranks)
     negative = np.signbit(trees.threshold)
     for name, chosen in (
         ("L", trees.missing_left & ~negative),
@@ -136,8 +188,7 @@ def cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     ):
         found[f"split {name}"] = float(seen[chosen & split].sum())
         found[f"right {name}"] = float(trees.visits[trees.right[chosen & split]].sum())
-    near = NEAR_FEATURE if arch == "avr" else words.NEAR_FEATURE
-    found["far"] = float(seen[split & (trees.feature >= near)].sum())
+    found["far"] = float(seen[split & (trees.feature > _near(op, form, arch))].sum())
     if arch != "avr":
         found |= _cycles_of_words(op, form, float(seen.sum()))
     if leaves.kind == "shares":
@@ -148,9 +199,17 @@ def cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     return found
 
 
+def _near(op: TreeEnsemble, form: str, arch: Arch) -> int:
+    """The last place of a row that a load reaches without computing an address."""
+    if "ranks" in form or op.x != DType.F32:
+        width = 1 if "ranks" in form else op.x.nbytes
+        return integers.NEAR["avr" if arch == "avr" else _ISA[arch]] // width
+    return (NEAR_FEATURE if arch == "avr" else words.NEAR_FEATURE) - 1
+
+
 def _cycles_of_words(op: TreeEnsemble, form: str, splits: float) -> dict[str, float]:
     """More that instructions depend on where registers have 32 bits: soft floats and 64-bit sums cost calls there."""
-    leaves, table = op.encodings.leaves, op.encodings.table
+    leaves, table = op.encodings.leaves, _table(op, form)
     found = {f"outputs {op.output} of {leaves.total}": float(op.trees.n_outputs)}
     if len(leaves.units):
         trees = op.encodings.trees
@@ -158,7 +217,7 @@ def _cycles_of_words(op: TreeEnsemble, form: str, splits: float) -> dict[str, fl
         classes = (trees.values[trees.leaf[impure]] > 0).sum(axis=1)
         found[f"counted of {leaves.share_bytes}"] = float((trees.visits[impure] * classes).sum())
         found["counted"] = float(trees.visits[impure].sum())
-    if form == "table" and table:
+    if table:
         found |= {f"split {kind}": value * splits for kind, value in _table_kind(table).items()}
     return found
 
@@ -172,11 +231,15 @@ def _stack_of_words(op: TreeEnsemble, form: str, arch: Arch, sums: int) -> dict[
     found["rounding"] = float(-sums % (16 if arch == "riscv32" else 8))
     if sums > 64:  # cleared by a call
         found[f"large sums of {leaves.total}{counted}"] = 1.0
-    if form == "branches":
-        chain = max((words.deepest(tree) for tree in op.encodings.branches(forms.cut(arch))), key=sum)
+    if not form.startswith("table"):
+        trees = op.encodings.branches(forms.cut(arch), "ranks" in form)
+        chain = max((words.deepest(tree) for tree in trees), key=sum)
         found[f"{several} depth"] = len(chain) - 1.0
         found[f"{several} chain"] = float(sum(chain))
-        found |= {f"{several} over {some}": 1.0 for some in (8, 16, 24) if max(chain) > some}
+        found |= {f"{several} over {some}": 1.0 for some in (8, 16, 24, 64, 256) if max(chain) > some}
+        if _is_joined(op, arch):
+            most = max(sum(line.feature >= 0 for t in g for part in trees[t] for line in part) for g in joined(trees))
+            found |= {f"joined over {some}": 1.0 for some in (0, 16, 32, 64, 128, 256, 512) if most > some}
     return found
 
 

@@ -23,6 +23,11 @@ def cut(arch: Arch) -> int:
     return CUT_ON_AVR if arch == "avr" else CUT
 
 
+def joins(op: TreeEnsemble, cut: int) -> bool:
+    """Whether a function walks several trees and counts their votes: not on AVR, where functions are short."""
+    return cut > CUT_ON_AVR and op.trees.n_trees > 1 and op.encodings.leaves.kind == "votes"
+
+
 def available(op: TreeEnsemble, board: Board) -> list[str]:
     """The names of the forms; E0303 where a board can have none."""
     found = [*_branches(op, board), *_tables(op, board)]

@@ -15,6 +15,7 @@ from mcugen.ops.tree_ensemble.ranks import key, only_halves, ways
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
 LARGEST_TREE = 32_767  # bytes: avr-gcc refuses larger objects
+GROUP = 800  # splits of trees that are walked by one function: more than that, and compilers inline no longer
 ESCAPE = 0  # a skip byte of 0 says that two more bytes hold the skip
 
 
@@ -45,6 +46,20 @@ def parts(trees: Trees, leaves: Leaves, root: int, most: int) -> list[list[Line]
     heads = _cut(trees, root, most)
     number = {head: i for i, head in enumerate(heads)}
     return [_lines(trees, leaves, head, number) for head in heads]
+
+
+def joined(trees: list[list[list[Line]]]) -> list[list[int]]:
+    """Trees one after the other that one function walks: as many as have GROUP splits together, at least one."""
+    found: list[list[int]] = []
+    room = 0
+    for number, tree in enumerate(trees):
+        splits = sum(line.feature >= 0 for part in tree for line in part)
+        if splits > room or not found:
+            found.append([])
+            room = GROUP
+        found[-1].append(number)
+        room -= splits
+    return found
 
 
 def _cut(trees: Trees, root: int, most: int) -> list[int]:
