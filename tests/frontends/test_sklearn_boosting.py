@@ -14,6 +14,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression
 
+import mcugen
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator, reference_of
@@ -234,6 +235,34 @@ def test_targets_of_any_scale(cls, scale):
     np.testing.assert_allclose(added(leaves, op.encodings.trees, x), model.predict(x), rtol=1e-5)
     np.testing.assert_allclose(op.trees.combine.values(op.scores(x)), model.predict(x), rtol=1e-10)
     assert leaves.total in (32, 64)
+
+
+def test_scores_beyond_a_float():
+    broken = copy.deepcopy(PLAIN)
+    broken.learning_rate = 1e40
+    assert code_of(broken) == "E0303"
+    broken.learning_rate = 1e308
+    broken.estimators_[0, 0].tree_.value[:] = 1e10
+    assert code_of(broken) == "E0107"
+    broken = copy.deepcopy(HIST)
+    broken._predictors[0][0].nodes["value"][:] = 1e39
+    assert code_of(broken) == "E0303"
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-40, 1e-10, 1e10, 1e30])
+def test_scores_of_any_scale(scale):
+    """The class is what the scores say, however small or large they are."""
+    x, y = DATA["iris"]
+    model = GradientBoostingClassifier(n_estimators=3, init="zero", learning_rate=scale, random_state=0).fit(x, y)
+    for tree in model.estimators_.ravel():
+        tree.tree_.value[:] = np.clip(tree.tree_.value, -4, 4)
+    try:
+        c = mcugen.compile(model, board="host", output="proba")
+    except McugenError as problem:
+        assert (scale, problem.diagnostics[0].code) == (1e30, "E0303")  # noqa: PT017  # the others must not raise
+        return
+    assert c.proof.proven
+    assert (c.predict(x) == model.predict(x))[~c.source.reference.near_ties(x)].all()
 
 
 def added(leaves, trees, x):

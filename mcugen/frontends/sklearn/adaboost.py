@@ -105,7 +105,7 @@ def _trees(estimator: object, head: Head, loc: Loc) -> Trees:
     refuse(_problems(state, held, head), loc)
     weights = np.asarray(state["estimator_weights_"], np.float64)
     members = [Member(f"estimators_[{i}]", member, wanted) for i, member in enumerate(held)]
-    trees = joined(arrays_in(members, loc), head.n_features, loc)
+    trees = replace(joined(arrays_in(members, loc), head.n_features, loc), takes_nan=False)
     if head.labels:
         return _voting(trees, weights, classes)
     if len(held) == 1:
@@ -121,13 +121,18 @@ def _problems(state: Mapping[str, object], held: Any, head: Head) -> Iterator[Pr
         yield "estimator_weights_", "must be a one-dimensional array of numbers"
     elif len(weights) < len(held) or not np.isfinite(weights).all() or (weights < 0).any():
         yield "estimator_weights_", "must hold a finite weight that is not negative for every tree"
-    elif not np.isfinite(weights.sum()) or (weights[: len(held)].sum() <= 0 and (head.labels or len(held) > 1)):
+    elif not np.isfinite(_sum(weights)) or (weights[: len(held)].sum() <= 0 and (head.labels or len(held) > 1)):
         yield "estimator_weights_", "must have a finite sum above 0"
     if head.labels:
         for i, member in enumerate(held):
             classes = vars(member).get("classes_")
             if not isinstance(classes, np.ndarray) or tuple(classes.tolist()) != head.labels:
                 yield f"estimators_[{i}]", "has other classes than the ensemble"
+
+
+def _sum(weights: npt.NDArray[np.float64]) -> float:
+    with np.errstate(over="ignore"):
+        return float(weights.sum())
 
 
 def _voting(trees: Trees, weights: npt.NDArray[np.float64], classes: int) -> Trees:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import Numbers, SklearnReference, close
 from mcugen.ir import Array
+from mcugen.ops.tree_ensemble.sums import largest_sum
 from mcugen.ops.tree_ensemble.trees import Trees
 
 EPS = float(np.finfo(np.float64).eps)
+OF_LARGEST = 2e-7  # of the largest score: what cancels down to less hangs on how sums are rounded
 NEAR_HALF = 5e-7  # of all voices: a median by less hangs on how their sum is rounded
 
 
@@ -24,16 +26,21 @@ class SumReference(SklearnReference):
         terms = np.abs(trees.values).max(initial=0.0) * trees.n_trees + np.abs(trees.combine.base).max(initial=0.0)
         self._rounding = EPS * (trees.n_trees + 1) * float(terms) * min(1.0, trees.combine.gain)
         self._missing = missing
+        self._largest = largest_sum(trees) if trees.combine.how == "sum" else 0.0
 
     def rounding(self, rows: Array) -> Numbers:
         """A bound of what float64 rounds in a sum, (rows,)."""
         return np.full(len(rows), self._rounding)
 
     def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
-        """Rows whose best scores are close: the raw ones, where there are any."""
+        """Rows whose best scores are close: to each other, or to what the largest that the model can reach would round."""
         if self._head.labels is None or len(self._head.labels) < 2:
             return np.zeros(len(rows), np.bool_)
-        return close(self.numbers("decision" if "decision" in self._head.outputs else "proba", rows))
+        scores = self.numbers("decision" if "decision" in self._head.outputs else "proba", rows)
+        if scores.shape[1] == 1:
+            return close(scores)
+        best = np.sort(scores, axis=1)
+        return np.asarray(close(scores) | (best[:, -1] - best[:, -2] <= OF_LARGEST * self._largest))
 
     def accepts(self, rows: Array) -> npt.NDArray[np.bool_]:
         """Rows of numbers; where the model takes missing values and infinities, all."""

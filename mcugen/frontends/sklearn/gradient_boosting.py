@@ -26,7 +26,7 @@ from mcugen.frontends.sklearn.tree_members import (
 from mcugen.frontends.sklearn.tree_members import (
     Member,
     arrays_in,
-    check_range,
+    check_sum,
     fresh,
     fresh_tree,
     joined,
@@ -76,8 +76,7 @@ def head(estimator: object, loc: Loc) -> Head:
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """A fitted model as a node `tree_ensemble`."""
     trees = _Read.of(estimator, head, loc).trees
-    if head.labels is None:
-        check_range(float(np.abs(trees.values).max() + np.abs(trees.combine.base).max()), trees.n_trees + 1, loc)
+    check_sum(trees, head.labels is None, loc)
     return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=builder.type_of(x).dtype), x, loc=loc)
 
 
@@ -127,11 +126,13 @@ class _Read:
         link: Link = "identity" if head.labels is None else "sigmoid" if scores == 1 else "softmax"
         base_scores = _base(start, loss, scores)
         combine = Combine("sum", base_scores, link=link, factor=_LOSSES[loss], at_zero=1)
-        no_nan = np.zeros_like(trees.missing_left)  # compared as they are: NaN is not <= t, and goes right
-        values = rate * trees.values
-        return cls(
-            base, state, stages, replace(trees, values=values, missing_left=no_nan, combine=combine), start, loss
-        )
+        with np.errstate(over="ignore"):
+            values = rate * trees.values
+        if not np.isfinite(values).all():
+            refuse([("learning_rate", f"is {shown(rate)}, which makes leaves infinite")], loc)
+        right = np.zeros_like(trees.missing_left)  # what is compared as it is goes there; but no row has NaN
+        added = replace(trees, values=values, missing_left=right, combine=combine, takes_nan=False)
+        return cls(base, state, stages, added, start, loss)
 
     def fresh(self) -> Any:
         """The model as scikit-learn's own object, made of what was checked."""

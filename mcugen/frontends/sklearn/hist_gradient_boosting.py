@@ -24,7 +24,7 @@ from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_o
 from mcugen.frontends.sklearn.hist_categories import MOST_NODES, TooManyError, without_sets
 from mcugen.frontends.sklearn.hist_trees import Columns, Read, fresh_predictor, read
 from mcugen.frontends.sklearn.tree_arrays import TreeArrays
-from mcugen.frontends.sklearn.tree_members import check_range, joined
+from mcugen.frontends.sklearn.tree_members import check_sum, joined
 from mcugen.ir import Array, DType, GraphBuilder
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.combine import Combine, Link
@@ -83,9 +83,7 @@ def build(estimator: object, head: Head, wanted: str, builder: GraphBuilder, x: 
     """A fitted model as a node `tree_ensemble`."""
     dtype = builder.type_of(x).dtype
     trees = _Model.of(estimator, head, loc, dtype != DType.F32).trees
-    largest = float(np.abs(trees.values).max() * trees.n_trees + np.abs(trees.combine.base).max())
-    if head.labels is None and trees.combine.link == "identity":
-        check_range(largest, 1, loc)
+    check_sum(trees, head.labels is None and trees.combine.link == "identity", loc)
     return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=dtype), x, loc=loc)
 
 

@@ -152,6 +152,12 @@ def check_range(largest: float, terms: int, loc: Loc) -> None:
         raise _badly_scaled(f"no predicted value is over {largest:.3g}, where a C float loses digits", "y * 1e6", loc)
 
 
+def check_sum(trees: Trees, regressor: bool, loc: Loc) -> None:
+    """The same of trees that are added up; a classifier's scores may be as small as they are."""
+    largest = float(np.abs(trees.values).max() + np.abs(trees.combine.base).max())
+    check_range(largest if regressor else max(largest, MIN_VALUE), trees.n_trees + 1, loc)
+
+
 def _badly_scaled(message: str, example: str, loc: Loc) -> Exception:
     help = f"scale the target before `fit` (`{example}`, say), and the prediction back in your sketch"
     return error("E0303", message, help=help, loc=loc)

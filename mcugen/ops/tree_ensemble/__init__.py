@@ -132,6 +132,7 @@ class TreeEnsemble(Op):
             "packed": None,
             "output": self.output,
             "leaves": leaves,
+            "groups": None,
             "averaged": self.trees.combine.how == "mean",
             "outputs": outputs,
             "n_trees": self.trees.n_trees,
@@ -180,7 +181,11 @@ class TreeEnsemble(Op):
 
     def _macro(self, line: Line) -> str:
         low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
-        return f"{'N' if line.negative else ''}{line.missing}{low}"
+        sign = "N" if line.negative else ""
+        if self.trees.takes_nan:
+            return f"{sign}{line.missing}{low}"
+        near = "_NEAR" if self.form == "branches16" and line.feature < NEAR else ""
+        return f"{sign}X{low}{near}"
 
     def _render_table(self) -> dict[str, Any]:
         table = self.encodings.ranked_table if "ranks" in self.form else self.encodings.table
@@ -248,6 +253,7 @@ class Encodings:
 Branches = list[list[list[Line]]]  # per tree its functions, as lines
 
 
+NEAR = 16  # features that an AVR reads from x with an offset
 INTEGERS = ("numbers", "sums")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcugen.ops.tree_ensemble.layout import Line
 from mcugen.ops.tree_ensemble.leaves import Leaves
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
@@ -53,4 +54,42 @@ def render(op: TreeEnsemble, bits: Callable[[int], int]) -> dict[str, Any]:
         "unit": f"2^{round(np.log2(leaves.scale))}",
         "half": (int(leaves.weights.sum()) + 1) // 2,
     }
-    return found | ({"code_bits": 32} if inline else {})
+    return found | (_chained(op) if inline else {"of_score": [()] * op.trees.n_outputs})
+
+
+Function = list[list[Line]]  # the trees that it walks, or one part of a tree
+
+
+def _chained(op: TreeEnsemble) -> dict[str, Any]:
+    """The trees grouped into functions of at most `op.cut` splits, none of which adds to two scores."""
+    trees = op.encodings.branches(op.cut, "ranks" in op.form)
+    groups: list[list[Function]] = []
+    of_score: list[list[int]] = []
+    per = len(trees) // op.trees.n_outputs
+    for first in range(0, len(trees), per):
+        begin = len(groups)
+        groups += _groups(trees[first : first + per], op.cut)
+        of_score.append([*range(begin, len(groups))])
+    return {"groups": groups, "of_score": of_score, "number": _number}
+
+
+def _groups(trees: list[list[list[Line]]], most: int) -> Iterator[list[Function]]:
+    """Groups: a function that walks several trees, or all functions of one that is too large for that."""
+    together, splits = Function(), 0
+    for parts in trees:
+        own = sum(line.feature >= 0 for line in parts[0])
+        if together and (len(parts) > 1 or splits + own > most):
+            yield [together]
+            together, splits = Function(), 0
+        if len(parts) > 1:
+            yield [[part] for part in parts]
+        else:
+            together.append(parts[0])
+            splits += own
+    if together:
+        yield [together]
+
+
+def _number(line: Line) -> int:
+    """The number of a leaf whose code is modulo 2**32."""
+    return line.code - (1 << 32) if line.code >> 31 else line.code

@@ -64,6 +64,11 @@ def add_up(trees: Trees, output: str) -> Added:
     return Added(code, max(sizes), np.concatenate(table), first, total, 2.0**-bits)
 
 
+def largest_sum(trees: Trees) -> float:
+    """No sum of trees that are combined by `sum` is larger, whatever the row."""
+    return _Reach.of(trees, _numbers(trees)[0]).largest
+
+
 def _too_far(numbers: list[Floats]) -> Exception:
     sizes = np.abs(np.concatenate(numbers))
     message = (

@@ -27,6 +27,7 @@ class Trees:
     roots         (trees,) int32
     visits        (nodes,) float64; the share of rows that is expected to pass the node, for the cost model only
     combine       what is done with the leaves that a row reaches
+    takes_nan     whether NaN may come; where not, any side is right for it
     """
 
     n_features: int
@@ -40,6 +41,7 @@ class Trees:
     roots: IntArray
     visits: npt.NDArray[np.float64]
     combine: Combine = MEAN
+    takes_nan: bool = True
 
     @property
     def n_trees(self) -> int:
