@@ -44,10 +44,10 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "FunctionNode": _SCORES,
 }
 
-# What boosted and SGD models hold and no answer depends on: it is taken out, and so never made. By loader the beginnings of types.
+# What boosted and SGD models and perceptrons hold and no answer depends on: it is taken out, and so never made. By loader the beginnings of types.
 _IDLE: Mapping[str, tuple[str, ...]] = {
     "LossNode": ("sklearn._loss._loss.Cy", "sklearn.linear_model._sgd_fast."),
-    "ObjectNode": ("sklearn._loss.link.",),
+    "ObjectNode": ("sklearn._loss.link.", "sklearn.neural_network._stochastic_optimizers."),
     "RandomGeneratorNode": ("numpy.random._generator.Generator",),
 }
 _CHECK_ARRAY = {"__class__": "check_array", "__module__": "sklearn.utils.validation", "__loader__": "FunctionNode"}

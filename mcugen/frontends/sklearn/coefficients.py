@@ -17,15 +17,18 @@ LARGEST = float(np.finfo(np.float32).max)
 MOST = 50_000_000  # numbers in an array: 400 MB
 
 
-def numbers_of(state: Mapping[str, object], name: str, shape: tuple[int | None, ...], loc: Loc) -> Floats:
+def numbers_of(
+    state: Mapping[str, object], name: str, shape: tuple[int | None, ...], loc: Loc, power: int = 1
+) -> Floats:
     """An array attribute as float64 of this shape, None standing for any length; a sparse matrix is made dense.
 
-    E0107 where it is no such array or has NaN or infinities, E0303 where a number is beyond float32.
+    E0107 where it is no such array or has NaN or infinities, E0303 where a number is beyond float32; where numbers are squares
+    of those that the C takes, their `power` is 2.
     """
     refuse(_problems(state.get(name), name, shape), loc)
     value = state[name]
     found = np.asarray(value.toarray() if is_sparse(value) else value, np.float64)  # type: ignore[attr-defined]  # sparse
-    check_size(float(np.abs(found).max(initial=0.0)), name, loc)
+    check_size(float(np.abs(found).max(initial=0.0) ** (1 / power)), name, loc)
     return found
 
 

@@ -1,0 +1,136 @@
+"""gaussian_nb: classes as products of normal distributions, one a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.fixed import WIDTHS
+from mcugen.frontends import Output
+from mcugen.gaussian import Gaussian, gaussian
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Cost, Form, Op
+from mcugen.tables import check_tables
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianNB(Op):
+    """s_k = constant_k - sum over j of (x_j - mean_kj)^2 / (2 variance_kj), added up as integers; the class is the first of the largest.
+
+    Input `f32` of shape (features,). mean and variance (classes, features), constant (classes,) float64; a constant of minus
+    infinity is a class that is never answered. Outputs: label → the class's index (`i32` scalar); proba → the index and the
+    softmax of s as `f32` (classes,). A row's numbers become integers of one exponent a feature, which has room for the means
+    and six deviations around them; a row beyond that is shifted down, whole. Features that all classes see alike do not count.
+    """
+
+    name: ClassVar[str] = "gaussian_nb"
+
+    mean: Floats
+    variance: Floats
+    constant: Floats
+    output: Output
+    form: str = ""
+
+    @property
+    def weighted(self) -> bool:
+        return True
+
+    @property
+    def quantised(self) -> bool:
+        return self.form in ("int8", "int16")
+
+    @property
+    def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
+        return () if self.output == "label" else ("math.h",)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        wanted = TensorType((self.mean.shape[1],), DType.F32)
+        if inputs != (wanted,):
+            found = ", ".join(map(str, inputs))
+            raise error(
+                "E0201", f"gaussian_nb takes {wanted}, not {found}", help="give the features as one row of float32"
+            )
+        index = TensorType((), DType.I32)
+        return (index,) if self.output == "label" else (index, TensorType((len(self.mean),), DType.F32))
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        return tuple(one[0] for one in self.answers(inputs[0][np.newaxis, :]))
+
+    def answers(self, x: Array) -> tuple[Array, ...]:
+        """The outputs for rows (n, features): with a form exactly the C's integers, and floats as near as float32 is."""
+        rows = np.asarray(x, np.float32)
+        scores = self.fixed.scores(rows) if self.form else self.scores(rows)
+        index = np.asarray(scores.argmax(axis=1), np.int32)
+        if self.output == "label":
+            return (index,)
+        return index, _softmax(scores)
+
+    def scores(self, rows: npt.NDArray[np.float32]) -> Floats:
+        """s of rows (n, features), (n, classes), in float64."""
+        found = np.empty((len(rows), len(self.mean)))
+        for k, (mean, variance) in enumerate(zip(self.mean, self.variance, strict=True)):
+            found[:, k] = self.constant[k] - ((rows - mean) ** 2 / (2 * variance)).sum(axis=1)
+        return found
+
+    def describe(self) -> str:
+        return f"classes={len(self.mean)} output={self.output}" + (f" form={self.form}" if self.form else "")
+
+    def macc(self, *inputs: TensorType) -> int:
+        return 2 * int(self.mean.size)
+
+    def smaller(self) -> tuple[str, ...]:
+        return () if self.form == "int8" else ("use `--numeric int16` or `int8`",)
+
+    @cached_property
+    def fixed(self) -> Gaussian:
+        """The model as integers, in the form that was decided."""
+        return gaussian(self.mean, self.variance, self.constant, WIDTHS[self.form])  # type: ignore[index]  # a Numeric
+
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        name = "float32" if target.numeric == "auto" else target.numeric
+        return (Form(name, replace(self, form=name)._cost()),)
+
+    def with_form(self, form: Form, target: Target) -> Self:
+        decided = replace(self, form=form.name)
+        check_tables(decided.tables, target, decided.smaller())
+        return decided
+
+    @property
+    def tables(self) -> list[int]:
+        """Bytes of its largest tables in flash."""
+        return [self.fixed.means.size * self.fixed.width // 8]
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return self._cost() if self.form else Cost()
+
+    def _cost(self) -> Cost:
+        wide = self.fixed.width == 32
+        row = self.mean.shape[1] * (4 if wide else 2) * (2 if len(self.fixed.centers) else 1)
+        return Cost(self.fixed.nbytes + 500, (300 if wide else 90) * self.mean.size, row + 64)
+
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Rows around the classes' means, rows between two classes, and rows far out."""
+        count, deviation = min(limit, 2_000), np.sqrt(self.variance)
+        k, other = rng.integers(len(self.mean), size=(2, count))
+        share = np.where(rng.random((count, 1)) < 0.5, 0.5, 0.0)
+        middle = self.mean[k] * (1 - share) + self.mean[other] * share
+        far = np.where(np.arange(count) % 20 == 0, 1e3, 1.0)[:, None]
+        with np.errstate(over="ignore"):
+            rows = np.asarray(middle + deviation[k] * rng.standard_normal(middle.shape) * far, np.float32)
+        return (np.nan_to_num(rows),)
+
+    def render(self) -> dict[str, Any]:
+        return {"g": self.fixed, "f": self.fixed.fixed, "output": self.output}
+
+
+def _softmax(scores: Floats) -> npt.NDArray[np.float32]:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
