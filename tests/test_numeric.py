@@ -333,6 +333,6 @@ def test_max_disagreement_is_for_smaller_formats_only(monkeypatch: pytest.Monkey
     from mcugen.frontends.sklearn.tree_reference import TreeReference
 
     right = TreeReference.labels
-    monkeypatch.setattr(TreeReference, "labels", lambda self, rows: (right(self, rows) + (rows[:, 0] > 5)) % 3)
+    monkeypatch.setattr(TreeReference, "labels", lambda self, rows: (right(self, rows) + 1) % 3)
     with pytest.raises(McugenError, match="E0801"):
         mcugen.compile(DecisionTreeClassifier().fit(X, Y), max_disagreement=1.0)
