@@ -30,7 +30,10 @@ WIDTHS: dict[Numeric, Width] = {"float32": 32, "int16": 16, "int8": 8}
 SUM_BITS: dict[Width, int] = {32: 63, 16: 31, 8: 31}  # a sum stays below 2 to this
 MOST_X: dict[Width, int] = {32: 30, 16: 14, 8: 14}  # |q| <= 2**bits
 MOST_W: dict[Width, int] = {32: 30, 16: 15, 8: 7}
+FEWEST_X: dict[Width, int] = {32: 25, 16: 0, 8: 0}  # a float's digits, and one for the rounding of weights
 LIFTED = 6  # features whose weights differ by a factor of 2**6 get exponents of their own
+NEVER = 400  # powers of two by which a column of zeros is lifted less than others: more than floats are apart
+USUAL = 0.98  # the part of rows that the usual top is enough for
 ONE = 127  # the biased exponent of 1.0f
 
 
@@ -126,6 +129,15 @@ class Fixed:
         """What the integers of a row add up to at most, without their signs."""
         return np.asarray(self.weights.shape[1] << self.x_bits)
 
+    def bound(self, x: npt.NDArray[np.float32]) -> Floats:
+        """What the numbers that sums stand for are off by at most, (n, rows), for rows of finite floats that are 0 or at least
+        2**-125: a weight is off by one unit, where it is the largest of its width and by 1/2 elsewhere, a row's number by one
+        unit or 3/4.
+        """
+        q, top = self.load(x)
+        units = np.abs(q).sum(axis=1)[:, None] + np.abs(self.weights).sum(axis=1) + self.weights.shape[1]
+        return np.asarray(np.ldexp(units.astype(np.float64), (top - self.scale)[:, None]))
+
     @property
     def nbytes(self) -> int:
         """Bytes of the tables in flash."""
@@ -153,16 +165,17 @@ def _shifted(mantissa: Integers, down: Integers, bits: int) -> Integers:
 def fixed(weights: Floats, bias: Floats | None, width: Width, sizes: Integers | None = None) -> Fixed:
     """The integers for float64 weights (rows, features) and intercepts (rows,); no column for intercepts that are all 0.
 
-    sizes  of each feature, the largest biased exponent that rows are known to have, (features,); see `sizes_of`
+    sizes  the biased exponents of rows that are known, (rows, features); see `sizes_of`
     """
     with_bias = bias is not None and bool(np.any(bias))
     columns = np.column_stack([weights, bias]) if bias is not None and with_bias else np.asarray(weights, np.float64)
-    lift = _lifts(np.abs(columns).max(axis=0), with_bias, sizes)
-    top = None if sizes is None else int((sizes + lift[: len(sizes)]).max())
+    lift = _lifts(np.abs(columns).max(axis=0), with_bias, None if sizes is None else sizes.max(axis=0))
+    known = sizes is not None and (with_bias or width < 32)  # else a row far smaller than usual would lose its digits
+    top = _usual_top(sizes + lift[: sizes.shape[1]]) if known and sizes is not None else None
     lifted = np.ldexp(columns, -lift)
     longest = max(float(np.abs(lifted).sum(axis=1).max()), 2.0**-20)
     bits = SUM_BITS[width] - int(np.ceil(np.log2(longest)))
-    w_bits = min(MOST_W[width], (bits + 1) // 2)
+    w_bits = min(MOST_W[width], (bits + 1) // 2, bits - FEWEST_X[width])
     most = (1 << (width - 1)) - 1
     integers = np.clip(np.rint(np.ldexp(lifted, w_bits)), -most, most).astype(np.int64)
     x_bits = min(MOST_X[width], bits - w_bits)
@@ -174,24 +187,30 @@ def fixed(weights: Floats, bias: Floats | None, width: Width, sizes: Integers | 
 def _lifts(largest: Floats, with_bias: bool, sizes: Integers | None) -> Integers:
     """The exponent of each column's largest weight; one for all features where they are of one size.
 
-    Where nothing is known of their sizes, features are taken to be as large as their weights are small. Columns of zeros get
-    the least exponent, so that they do not count.
+    Where nothing is known of their sizes, features are taken to be as large as their weights are small. Columns of zeros are
+    lifted so little that they never count, unless they are known to be no larger than the others: then they need no table.
     """
     exponents = np.frexp(largest)[1].astype(np.int64)
-    own = slice(0, len(largest) - with_bias)
-    used = largest[own] > 0
+    own = exponents[: len(largest) - with_bias]
+    used = largest[: len(own)] > 0
     if not used.any():
-        exponents[own] = 0
+        own[:] = exponents[-1] - NEVER
         return exponents
-    spread = np.ptp(exponents[own][used] if sizes is None else sizes[used])
+    spread = np.ptp(own[used] if sizes is None else sizes[used])
     if spread <= LIFTED:
-        exponents[own] = exponents[own][used].max()
-    else:
-        exponents[own] = np.where(used, exponents[own], exponents[own][used].min())
+        own[used] = own[used].max()
+    harmless = sizes is not None and spread <= LIFTED and sizes[~used].max(initial=0) <= sizes[used].max()
+    own[~used] = own[used].min() - (0 if harmless else NEVER)
     return exponents
 
 
+def _usual_top(exponents: Integers) -> int:
+    """What few rows pass: those have to be gone through once more, and every bit that others are not shifted by is time won."""
+    tops = np.sort(exponents.max(axis=1))
+    return int(tops[int((len(tops) - 1) * USUAL)])
+
+
 def sizes_of(rows: npt.NDArray[np.float32]) -> Integers:
-    """The largest biased exponent of each feature of rows (n, features)."""
+    """The biased exponents of rows (n, features), n > 0; those of infinities and NaN count as 0."""
     field = np.ascontiguousarray(rows, np.float32).view(np.uint32).astype(np.int64) >> 23 & 0xFF
-    return np.asarray(np.where(field < 255, field, 0).max(axis=0, initial=1))
+    return np.asarray(np.where(field < 255, field, 0))

@@ -45,7 +45,7 @@ class Linear(Op):
     output: Output
     link: Link = "identity"
     form: str = ""
-    sizes: Integers | None = None  # of each feature, see fixed.sizes_of
+    sizes: Integers | None = None  # of rows, see fixed.sizes_of
 
     @property
     def weighted(self) -> bool:
@@ -179,7 +179,16 @@ class Linear(Op):
     @cached_property
     def fixed(self) -> Fixed:
         """The weights as integers, in the form that was decided."""
-        return fixed(self.weights, self.bias, self.width, self.sizes)
+        power = self._power if self.link == "ovo" and self.output == "label" else np.zeros(self.rows, np.int64)
+        levelled = np.ldexp(self.weights, power[:, None]), np.ldexp(self.bias, power)
+        return fixed(*levelled, self.width, self.sizes)
+
+    @property
+    def _power(self) -> Integers:
+        """What brings the rows to one size, as powers of two: a vote needs their signs alone."""
+        columns = np.abs(np.column_stack([self.weights, self.bias]))
+        parts = columns / np.maximum(columns.max(axis=0), np.finfo(np.float64).tiny)
+        return np.asarray(-np.frexp(parts.max(axis=1))[1], np.int64)
 
     @property
     def width(self) -> Width:
@@ -208,7 +217,17 @@ class Linear(Op):
         return self._cost(target) if self.form else Cost()
 
     def _cost(self, target: Target) -> Cost:
-        return Cost(self.fixed.nbytes + 400, 40 * self.weights.size, 64)
+        parts = (self.first, self.fixed) if self.first else (self.fixed,)
+        avr = target.board.arch == "avr"
+        per_product = {
+            32: 285 if avr else 6 if target.board.long_product else 45,
+            16: 46 if avr else 7,
+            8: 36 if avr else 7,
+        }
+        loads = (95 if avr else 20) * self.weights.shape[1]
+        cycles = loads + per_product[parts[0].width] * self.weights.size
+        flash = sum(part.nbytes + (700 if part.width == 32 else 350) for part in parts)
+        return Cost(flash, cycles, sum((4 if part.width == 32 else 2) * self.weights.shape[1] for part in parts) + 60)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         features = self.weights.shape[1]

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sanitized import check_as_cpp, check_on_avr, hard_floats, run_sanitized
 
 from mcugen.boards import Target, load_board
+from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
+from mcugen.fixed import SUM_BITS, WIDTHS, fixed, sizes_of
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.linear import Linear
@@ -33,6 +37,7 @@ class Shape:
     bias: float = 1.0
     size: float = 1.0
     shift: float = 0.0
+    zeros: float = 0.0  # the part of the features without weight
 
 
 SHAPES = [
@@ -63,6 +68,9 @@ SHAPES = [
     Shape(8, 1, "value", size=1e30, bias=1e-30),
     Shape(8, 2, "transform", size=0),
     Shape(8, 2, "decision", size=0, bias=0),
+    Shape(8, 2, "decision", zeros=0.5),
+    Shape(8, 1, "label", zeros=0.9, spread=20),
+    Shape(8, 3, "decision", zeros=0.5, bias=0),
     Shape(5, 3, "label", "ovo"),
     Shape(5, 6, "decision", "ovo"),
     Shape(5, 6, "decision", "ovo", spread=12),
@@ -78,6 +86,7 @@ def made(shape: Shape, seed: int) -> Linear:
     rng = np.random.default_rng(seed)
     apart = 10.0 ** rng.uniform(-shape.spread / 2, shape.spread / 2, shape.features)
     weights = rng.normal(size=(shape.rows, shape.features)) * apart * shape.size
+    weights[:, rng.random(shape.features) < shape.zeros] = 0
     bias = rng.normal(size=shape.rows) * shape.bias + shape.shift
     return Linear(weights, bias, shape.output, shape.link)  # type: ignore[arg-type]
 
@@ -189,3 +198,96 @@ def near_boundaries(weights: Array, bias: Array, rng: np.random.Generator) -> Ar
         same = (label(middle) == label(one))[:, None]
         one, other = np.where(same, middle, one), np.where(same, other, middle)
     return np.concatenate(found)
+
+
+def test_the_graph_prints() -> None:
+    text = str(unit(decided(made(SHAPES[6], 0), "int8"), "m").module.predict)
+    assert "%label = linear(%x) {rows=3 output=label form=int8} : i32" in text
+
+
+def test_types_are_checked() -> None:
+    op = made(SHAPES[1], 0)
+    assert op.infer(TensorType((4,), DType.F32)) == (TensorType((), DType.I32), TensorType((1,), DType.F32))
+    with pytest.raises(McugenError, match="E0201"):
+        op.infer(TensorType((5,), DType.F32))
+
+
+SCALE = st.integers(-30, 30)
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> tuple[Array, Array, Array, Array | None]:
+    """Weights, biases and rows of any scales, some of them 0, and rows that were seen before."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    features, rows = draw(st.integers(1, 40)), draw(st.integers(1, 5))
+    apart = 10.0 ** rng.uniform(-1, 1, features) ** draw(st.sampled_from([0, 1, 9]))
+    weights = rng.normal(size=(rows, features)) * apart * 10.0 ** draw(SCALE)
+    bias = rng.normal(size=rows) * 10.0 ** draw(SCALE) * draw(st.booleans())
+    weights = np.where(rng.random(weights.shape) < draw(st.sampled_from([0.0, 0.5, 1.0])), 0, weights)
+    sizes = 10.0 ** draw(SCALE) / (apart if draw(st.booleans()) else 1)
+    with np.errstate(over="ignore", under="ignore"):
+        x = (rng.normal(size=(20, features)) * sizes).astype(np.float32)
+    x = np.where(rng.random(x.shape) < draw(st.sampled_from([0.0, 0.3])), 0, np.nan_to_num(x)).astype(np.float32)
+    seen = x[:5] * np.float32(draw(st.sampled_from([1e-3, 1, 1e3]))) if draw(st.booleans()) else None
+    return weights, bias, x, None if seen is None else np.nan_to_num(seen)
+
+
+@settings(deadline=None, max_examples=200)
+@given(matrices(), st.sampled_from(sorted(WIDTHS)))
+def test_sums_never_overflow_and_stay_within_their_bound(made: tuple[Array, ...], form: str) -> None:
+    """Whatever order a sum is taken in: its parts without their signs stay within its type. NumPy's float64 adds its own error."""
+    weights, bias, x, seen = made
+    f = fixed(weights, bias, WIDTHS[form], None if seen is None else sizes_of(seen))  # type: ignore[index, arg-type]
+    q, top = f.load(x)
+    assert np.abs(q).max() <= 1 << f.x_bits <= np.iinfo(np.int32 if f.width == 32 else np.int16).max
+    assert np.abs(f.weights).max() < 1 << (f.width - 1)
+    assert (
+        max(sum(abs(int(a) * int(b)) for a, b in zip(row, w, strict=True)) for row in q for w in f.weights)
+        < 1 << SUM_BITS[f.width]
+    )
+    assert -(2**15) < top.min() <= top.max() < 2**15
+    found, exponents = f.sums(x)
+    wanted = x.astype(np.float64) @ weights.T + bias
+    slack = 2.0**-45 * (np.abs(x.astype(np.float64)) @ np.abs(weights).T + np.abs(bias)) + 1e-300
+    normal = ((x == 0) | (np.abs(x) >= 2.0**-125)).all(axis=1)
+    off = np.abs(np.ldexp(found.astype(np.float64), exponents[:, None]) - wanted)
+    assert (off <= f.bound(x) + slack)[normal].all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_features_without_weight_do_not_count(form: str) -> None:
+    """However large they are: they take no digit from the others."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(3, 4)) * [1, 0, 1, 0]
+    x = np.column_stack([rng.normal(size=(50, 2)), rng.normal(size=(50, 2)) * 1e30]).astype(np.float32)[:, [0, 2, 1, 3]]
+    for bias in (np.zeros(3), np.ones(3)):
+        op = Linear(weights, bias, "transform", "identity", form)
+        wanted = x[:, ::2].astype(np.float64) @ weights[:, ::2].T + bias
+        off = 2.0**-23 if form == "float32" else 2.0**-10 if form == "int16" else 2.0**-5
+        np.testing.assert_allclose(op.answers(x)[0], wanted, rtol=0, atol=12 * off)
+        none = Linear(np.zeros((3, 4)), bias, "transform", "identity", form)
+        np.testing.assert_allclose(none.answers(x)[0], np.tile(bias, (50, 1)), rtol=1e-2 if form == "int8" else 1e-4)
+
+
+@pytest.mark.parametrize("features", [3, 20_000, 65_535])
+@pytest.mark.parametrize("form", FORMS)
+def test_many_features_of_one_weight(form: str, features: int) -> None:
+    f = fixed(np.full((1, features), 0.999), np.ones(1), WIDTHS[form])  # type: ignore[index]
+    assert f.x_bits >= 24 if form == "float32" else f.x_bits > 4
+    x = np.full((1, features), 1.999, np.float32)
+    q, _ = f.load(x)
+    assert int(np.abs(q[0]).astype(object) @ np.abs(f.weights[0]).astype(object)) < 1 << SUM_BITS[f.width]
+    found, exponents = f.sums(x)
+    assert abs(
+        float(np.ldexp(float(found[0, 0]), int(exponents[0]))) - float(x[0].astype(np.float64).sum() * 0.999 + 1)
+    ) <= f.bound(x)
+
+
+@pytest.mark.parametrize("spread", [0, 6])
+def test_a_float32_sum_is_better_than_one_of_floats(spread: int) -> None:
+    """To 2**-26 of its largest part, where the roundings of a float32 dot product add up to far more."""
+    op = decided(made(Shape(30, 4, "decision", spread=spread), 3), "float32")
+    x = op.probe(500, np.random.default_rng(0))[0]
+    parts = np.abs(x.astype(np.float64)[:, None, :] * op.weights).max(axis=(1, 2))
+    off = np.abs(op.answers(x)[1] - (x.astype(np.float64) @ op.weights.T + op.bias))
+    assert (off.max(axis=1) <= 2.0**-26 * parts + 2.0**-24 * np.abs(op.answers(x)[1]).max(axis=1)).all()

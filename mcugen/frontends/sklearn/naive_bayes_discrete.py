@@ -75,7 +75,12 @@ def _likelihood(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Floa
     if head.base.__name__ == "MultinomialNB":
         return logs, prior
     if (logs > 0).any():
-        refuse([("feature_log_prob_", "has logarithms above 0, of probabilities above 1")], loc)
+        raise error(
+            "E0302",
+            "this BernoulliNB has probabilities above 1, and so no answers",
+            help="fit it on columns of 0 and 1, or with a number for `binarize`",
+            loc=loc,
+        )
     with np.errstate(divide="ignore"):
         others = np.log(1 - np.exp(logs))
     _check_possible(others, "feature_log_prob_", head, loc)
