@@ -18,6 +18,7 @@ from mcugen.ops.affine import Affine
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.linear import Linear
+from mcugen.ops.project import Project
 from mcugen.passes.trace import Column, trace
 
 Floats = npt.NDArray[np.float64]
@@ -52,12 +53,10 @@ def fold_linear(module: Module, target: Target) -> Module:
 
 
 def _folded(graph: Graph, target: Target) -> Graph:
-    for node in graph.nodes:
-        if isinstance(node.op, Linear) and not node.op.form:
-            graph = _scaled(graph, node, node.op, target)
-    for node in graph.nodes:
-        if isinstance(node.op, Linear) and not node.op.form:
-            graph = _projected(graph, node, node.op, target)
+    for change in (_projected, _scaled):
+        for node in graph.nodes:
+            if isinstance(node.op, Linear) and not node.op.form:
+                graph = change(graph, node, node.op, target)
     return graph
 
 
@@ -130,12 +129,17 @@ def _projected(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     """W (V x + c) + b as (W V) x + (W c + b), where that is not more to add up."""
     step = graph.producer.get(node.inputs[0])
     before = graph.nodes[step] if step is not None else None
-    if before is None or not isinstance(before.op, Linear) or before.op.output != "transform":
+    inner = before.op if before is not None else None
+    if (
+        before is None
+        or not isinstance(inner, Linear | Project)
+        or (isinstance(inner, Linear) and inner.output != "transform")
+    ):
         return graph
-    inner = before.op
     if op.rows * inner.weights.shape[1] > inner.weights.size + op.weights.size:
         return graph
-    weights, bias = op.weights @ inner.weights, op.weights @ inner.bias + op.bias
+    weights, bias = op.weights @ inner.weights, op.bias
+    bias = bias + op.weights @ inner.bias if isinstance(inner, Linear) else bias
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()) or target.numeric in ("int8", "int16"):
         return graph
     folded = replace(node, op=replace(op, weights=weights, bias=bias), inputs=before.inputs)
@@ -146,12 +150,25 @@ def _projected(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
 
 
 def _merged(graph: Graph) -> Graph:
-    """Every concatenation of what comes from one value made by one pick and one affine map."""
+    """Every concatenation of what comes from one value made by one pick and one affine map, every chain of affine maps one."""
+    for node in graph.nodes:
+        if isinstance(node.op, Affine):
+            graph = _one_map(graph, node, node.op)
     for node in graph.nodes:
         found = source_of(graph, node.name) if isinstance(node.op, Concat) else None
         if found is not None and graph.values[node.name].storage is not Storage.OUTPUT:
             graph = _at_once(graph, node, found)
     return graph
+
+
+def _one_map(graph: Graph, node: Node, op: Affine) -> Graph:
+    step = graph.producer.get(node.inputs[0])
+    before = graph.nodes[step] if step is not None else None
+    if before is None or not isinstance(before.op, Affine) or before.op.limited:
+        return graph
+    slope, origin = before.op.slope * op.slope, before.op.origin + op.origin / before.op.slope
+    both = Affine(origin, np.ones(op.width), slope, low=op.low, high=op.high)
+    return replaced(graph, node, replace(node, op=both, inputs=before.inputs))
 
 
 def _at_once(graph: Graph, node: Node, found: Source) -> Graph:

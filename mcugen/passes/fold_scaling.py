@@ -80,32 +80,38 @@ def on_columns(trees: Trees, columns: Mapping[int, Column]) -> Trees:
     """
     threshold, missing_left = trees.threshold.copy(), trees.missing_left.copy()
     left, right = trees.left.copy(), trees.right.copy()
+    compared = trees.threshold if trees.doubles is None else trees.doubles
+    takes_nan = trees.takes_nan
     for feature, column in columns.items():
         at = np.flatnonzero(trees.feature == feature)
-        limit = trees.threshold[at]
+        limit = compared[at]
         threshold[at], none = largest_left(column.exactly, limit)
         filled = column.exactly(np.array([np.nan]))[0]
         if not np.isnan(filled):
-            missing_left[at] = _single(filled) <= limit
+            missing_left[at] = _as_compared(filled, limit) <= limit
+            takes_nan = True
         # Where no number goes left, all go to the right: as `x <= infinity` with the sides exchanged.
         swapped = at[none]
         threshold[swapped] = np.inf
         left[swapped], right[swapped] = right[swapped], left[swapped]
         missing_left[swapped] = ~missing_left[swapped]
-    changed = replace(trees, threshold=threshold, left=left, right=right, missing_left=missing_left)
+    changed = replace(
+        trees, threshold=threshold, left=left, right=right, missing_left=missing_left, takes_nan=takes_nan, doubles=None
+    )
     return _without_idle(changed)
 
 
 def largest_left(
-    function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], limits: npt.NDArray[np.float32]
+    function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    limits: npt.NDArray[np.float32] | npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float32], Mask]:
     """For each limit the largest float32 x with float32(f(x)) <= limit (+inf where that is all), and whether there is none.
 
-    f never falls. x is finite; it is searched among all float32 at once, in the order of their bits.
+    f never falls. Limits of float64 are compared with f(x) as it is. x is finite; it is searched among all float32 at once, in the order of their bits.
     """
 
     def goes_left(keys: npt.NDArray[np.int64]) -> Mask:
-        return np.asarray(_single(function(_floats(keys).astype(np.float64))) <= limits)
+        return np.asarray(_as_compared(function(_floats(keys).astype(np.float64)), limits) <= limits)
 
     top = int(np.float32(LARGEST).view(np.int32))
     low, high = np.full(len(limits), -top, np.int64), np.full(len(limits), top, np.int64)
@@ -123,6 +129,11 @@ def _floats(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """The float32 of each key: keys are in the order of the numbers, -k is minus the number of k."""
     sizes = np.abs(keys).astype(np.int32).view(np.float32)
     return np.where(keys < 0, -sizes, sizes)
+
+
+def _as_compared(numbers: npt.ArrayLike, limits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The numbers as the trees compare them: rounded to the type of their limits."""
+    return np.asarray(numbers, np.float64) if limits.dtype == np.float64 else _single(numbers)
 
 
 def _single(numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference
 from mcugen.ir import Array
 
 PROBED = 512  # columns that are asked one by one whether they may be missing
+PRODUCTS = ("Normalizer", "PolynomialFeatures")  # what they give is off by a part of itself, not of the row
 LARGEST = float(np.finfo(np.float32).max)
 
 Mask = npt.NDArray[np.bool_]
@@ -27,7 +29,7 @@ class CompositeReference(SklearnReference):
     """
 
     def __init__(self, estimator: Any, head: Head) -> None:
-        super().__init__(estimator, head)
+        super().__init__(by_number(estimator), head)
         self._missing: Mask | None = None
 
     def scores(self, rows: Array) -> Floats:
@@ -41,7 +43,7 @@ class CompositeReference(SklearnReference):
         ties = super().near_ties(rows) | self._on_thresholds(rows)
         last = self._last()
         if self._head.labels is None or last is None:
-            return ties
+            return np.asarray(ties)
         return np.asarray(ties | last.near_ties(self._before_last(rows)))
 
     def accepts(self, rows: Array) -> Mask:
@@ -51,8 +53,10 @@ class CompositeReference(SklearnReference):
             return np.asarray(accepted & ~(np.abs(before) > LARGEST).any(axis=1))
 
     def rounding(self, rows: Array) -> Floats:
-        """Infinite for rows that hang on a threshold: the leaf they reach depends on how steps before the trees round."""
-        return np.where(self._on_thresholds(rows), np.inf, 0.0)
+        """The last step's own; infinite for rows that hang on a threshold: the leaf depends on how steps before it round."""
+        last = self._last()
+        own = last.rounding(self._before_last(rows)) if last is not None else np.zeros(len(rows))
+        return np.where(self._on_thresholds(rows), np.inf, own)
 
     def _steps(self) -> list[Any]:
         steps = getattr(self._model, "steps", [])
@@ -73,15 +77,11 @@ class CompositeReference(SklearnReference):
 
     def _last(self) -> Any:
         """The last step's own reference, where its family has one."""
-        from mcugen.diagnostics import Loc
-        from mcugen.frontends.sklearn import head_of, reference_of
+        from mcugen.frontends.sklearn import reference_of
 
         steps = self._steps()
-        if not steps:
-            return None
-        found = reference_of(steps[-1])
-        own = type(found) is not SklearnReference and head_of(steps[-1], Loc()).labels is not None
-        return found if own else None
+        found = reference_of(steps[-1]) if steps else None
+        return found if type(found) is not SklearnReference else None
 
     def _missing_columns(self, count: int) -> Mask:
         """The columns in which the model takes NaN."""
@@ -113,14 +113,15 @@ class CompositeReference(SklearnReference):
             return hangs
         asked = np.flatnonzero(self.accepts(rows))
         x = self._before_last(rows)[asked].astype(np.float32)
+        one_by_one = all(is_exact(step) or type(step).__name__ in PRODUCTS for step in steps[:-1])
+        size = np.zeros(len(x)) if one_by_one else np.abs(x).max(axis=1, initial=0.0)
         for tree in _trees(steps[-1]) if len(asked) else ():
-            hangs[asked] |= _near_thresholds(tree, x)
+            hangs[asked] |= _near_thresholds(tree, x, size)
         return hangs
 
 
-def _near_thresholds(tree: Any, x: npt.NDArray[np.float32]) -> Mask:
-    """Rows that pass a threshold of a compiled tree closer than a millionth of their largest feature."""
-    size = np.abs(x).max(axis=1, initial=0.0)
+def _near_thresholds(tree: Any, x: npt.NDArray[np.float32], size: npt.NDArray[Any]) -> Mask:
+    """Rows that pass a threshold of a compiled tree closer than a millionth of it, or of `size` where a row has a larger one."""
     passed = tree.decision_path(x).tocoo()
     inner = tree.children_left[passed.col] >= 0
     row, node = passed.row[inner], passed.col[inner]
@@ -128,6 +129,25 @@ def _near_thresholds(tree: Any, x: npt.NDArray[np.float32]) -> Mask:
     near = np.zeros(len(x), np.bool_)
     near[row[apart <= NEAR_TIE * np.maximum(size[row], np.abs(tree.threshold[node]))]] = True
     return near
+
+
+def by_number(estimator: Any) -> Any:
+    """The estimator with every ColumnTransformer in it naming its columns by number: rows here are arrays without names."""
+    kind = type(estimator).__name__
+    if kind == "Pipeline":
+        changed = copy(estimator)
+        changed.steps = [(name, by_number(step)) for name, step in estimator.steps]
+        return changed
+    if kind != "ColumnTransformer":
+        return estimator
+    changed = copy(estimator)
+    numbers = estimator._transformer_to_input_indices
+    changed.transformers_ = [
+        (name, by_number(one), list(numbers[name]) if name in numbers else columns)
+        for name, one, columns in estimator.transformers_
+    ]
+    vars(changed).pop("feature_names_in_", None)
+    return changed
 
 
 def _trees(estimator: Any) -> Iterator[Any]:

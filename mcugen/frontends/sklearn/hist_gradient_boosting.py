@@ -138,12 +138,14 @@ class _Model:
         refuse(_problems(state, scores, head), loc)
         columns = columns_of(state, head, loc)
         found = _predictors(state, scores, columns, integers, loc)
-        trees = joined(_plain(found, loc), head.n_features, loc)
+        plain = _plain(found, loc)
+        trees = joined(plain, head.n_features, loc)
+        doubles = np.concatenate([tree.threshold for tree in plain])  # it compares float64
         loss = type(state["_loss"]).__name__
         baseline = np.asarray(state["_baseline_prediction"], np.float64).ravel()
         combine = Combine("sum", baseline, link=_LINKS[loss])
         _check_exponent(trees, combine, loc)
-        return cls(base, state, loss, columns, replace(trees, combine=combine))
+        return cls(base, state, loss, columns, replace(trees, combine=combine, doubles=doubles))
 
     def fresh(self) -> Any:
         """The model as scikit-learn's own object, made of what was checked."""

@@ -27,7 +27,12 @@ class VoteReference(CompositeReference):
         """See the class; votes that are equal, and equal to the last bit in the C as well, are none."""
         if self._head.labels is None:
             return np.zeros(len(rows), np.bool_)
-        counted = getattr(self._model, "voting", "") == "hard" and getattr(self._model, "weights", None) is None
+        single = (
+            not hasattr(self._model, "voting") and len(self._model.estimators_) == 1
+        )  # the one model's class is the class
+        counted = single or (
+            getattr(self._model, "voting", "") == "hard" and getattr(self._model, "weights", None) is None
+        )
         own = np.zeros(len(rows), np.bool_) if counted else close(self.scores(rows))
         for member in self._members():
             own |= member.near_ties(rows)

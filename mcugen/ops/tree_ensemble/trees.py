@@ -28,6 +28,8 @@ class Trees:
     visits        (nodes,) float64; the share of rows that is expected to pass the node, for the cost model only
     combine       what is done with the leaves that a row reaches
     takes_nan     whether NaN may come; where not, any side is right for it
+    doubles       (nodes,) float64; the thresholds before they were rounded, of trees that compare what a pipeline gives them
+                  without rounding it to float32: for the pass fold_scaling alone
     """
 
     n_features: int
@@ -42,6 +44,7 @@ class Trees:
     visits: npt.NDArray[np.float64]
     combine: Combine = MEAN
     takes_nan: bool = True
+    doubles: npt.NDArray[np.float64] | None = None
 
     @property
     def n_trees(self) -> int:
