@@ -10,7 +10,7 @@ from mcugen.boards import Numeric, Target
 from mcugen.ir import Array, DType, Module, Storage
 from mcugen.targets.host import find_compiler
 
-BETWEEN = 500  # rows made from the user's: a label that changes on one in a thousand rows is found with some luck
+BETWEEN = 2_000  # rows made from the user's: a label that changes on one row in a thousand is nearly always found
 SEED = 0
 
 
@@ -40,7 +40,7 @@ def why(module: Module, target: Target, rows: Array | None, changed: Mapping[Num
         return f"{target.numeric}: as asked for"
     if not changed:
         return f"auto: float32, because {_reason(module, target, rows)}"
-    judges = f"{len(rows) if rows is not None else 0:,} {data} and {BETWEEN} between them"
+    judges = f"{len(rows) if rows is not None else 0:,} {data} and {BETWEEN:,} between them"
     chosen = list(changed)[-1]
     if chosen != "float32":
         numbers = any(v.labels is None for v in module.predict.of(Storage.OUTPUT))
@@ -65,7 +65,7 @@ def _labelled(module: Module) -> bool:
 
 
 def between(rows: Array, dtype: DType = DType.F32) -> Array:
-    """Rows (500, features) float32 that a type of input holds, each between two of the user's: as new to the model as rows of
+    """Rows (2000, features) float32 that a type of input holds, each between two of the user's: as new to the model as rows of
     the same kind can be.
     """
     rng = np.random.default_rng(SEED)

@@ -28,8 +28,8 @@ def seen(rows: np.ndarray | None) -> list[object]:
 def test_each_op_sees_what_reaches_it() -> None:
     rows = np.array([[1, 0], [-4, 0.5]], np.float32)
     first, second = seen(rows)
-    np.testing.assert_array_equal(first, [129, 126])  # the biased exponents of 4 and 0.5
-    np.testing.assert_array_equal(second, [131, 131, 131])  # of 28 = 8 * 3.5
+    np.testing.assert_array_equal(first, [[127, 0], [129, 126]])  # the biased exponents of 1, 0, 4 and 0.5
+    np.testing.assert_array_equal(second, [[130] * 3, [131] * 3])  # of 8, and of 28 = 8 * 3.5
 
 
 def test_without_rows_nothing_is_known() -> None:
