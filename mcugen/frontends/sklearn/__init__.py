@@ -14,6 +14,7 @@ A family of estimators is one module of this package that has
 and, where scikit-learn's methods alone do not answer for it,
 
     reference(estimator, head) -> Reference   the model asked itself; by default SklearnReference
+    INTEGERS = True                           where rows of integers go in as they are; by default they are cast to float32
     exact(estimator) -> bool                  of transformers: whether they map features one by one; by default not
 
 A family whose estimators hold others (a pipeline, a vote) calls `head_of` and `build_estimator` for them. Families are
@@ -32,6 +33,7 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.advice import ELSE, advice_for
 from mcugen.frontends.sklearn.head import Head, chosen
 from mcugen.ir import DType, GraphBuilder, Module, TensorType
+from mcugen.ops.cast import as_float
 
 NAMES: dict[Output, tuple[str, ...]] = {  # of the values that an output has
     "label": ("label",),
@@ -87,9 +89,14 @@ def head_of(estimator: object, loc: Loc) -> Head:
 def build_estimator(
     estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc
 ) -> tuple[str, ...]:
-    """The nodes of an estimator of any family, appended to the builder; gives the values of the output."""
+    """The nodes of an estimator of any family, appended to the builder; gives the values of the output.
+
+    Rows of integers are cast to float32 for families that do not take them (INTEGERS).
+    """
     within = loc if head.base.__name__ in loc.where else loc.within(head.base.__name__)
-    return _family(estimator, loc).build(estimator, head, wanted, builder, x, within)  # type: ignore[no-any-return]
+    family = _family(estimator, loc)
+    row = x if getattr(family, "INTEGERS", False) else as_float(builder, x)
+    return family.build(estimator, head, wanted, builder, row, within)  # type: ignore[no-any-return]
 
 
 def reference_of(estimator: object, loc: Loc = Loc()) -> Reference:

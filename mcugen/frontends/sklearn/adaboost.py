@@ -38,6 +38,7 @@ from mcugen.ops.tree_ensemble.trees import Trees
 
 SUPPORTED = ("AdaBoostClassifier", "AdaBoostRegressor")
 TRUSTED = (*TRUSTED_TREES, *(f"sklearn.ensemble._weight_boosting.{name}" for name in SUPPORTED))
+INTEGERS = True
 _HOLDS = ("classes_", "estimators_", "estimator_weights_", "n_classes_", "n_features_in_")
 
 

@@ -37,6 +37,7 @@ from mcugen.ops.tree_ensemble.trees import Trees
 
 SUPPORTED = ("BaggingClassifier", "BaggingRegressor")
 TRUSTED = (*TRUSTED_TREES, *(f"sklearn.ensemble._bagging.{name}" for name in SUPPORTED))
+INTEGERS = True
 _HOLDS = ("classes_", "estimators_", "estimators_features_", "n_classes_", "n_estimators", "n_features_in_")
 Columns = npt.NDArray[np.int64]
 

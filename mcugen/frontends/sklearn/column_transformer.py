@@ -17,7 +17,6 @@ from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.pipeline import check_width, is_passthrough, within
 from mcugen.ir import GraphBuilder
 from mcugen.ops.affine import Affine
-from mcugen.ops.cast import as_float
 from mcugen.ops.concat import MOST, Concat
 from mcugen.ops.gather import Gather
 
@@ -63,8 +62,7 @@ def head(estimator: object, loc: Loc) -> Head:
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """A `gather` and its own nodes for each transformer, and a `concat` of what they give."""
     parts = parts_of(estimator, loc)
-    row = as_float(builder, x)
-    made = [_built(part, builder, row, loc) for part in parts]
+    made = [_built(part, builder, x, loc) for part in parts]
     while len(made) > 1:
         groups = [made[i : i + MOST] for i in range(0, len(made), MOST)]
         made = [builder.add(Concat(), *group, loc=loc)[0] if len(group) > 1 else group[0] for group in groups]

@@ -14,7 +14,6 @@ from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder
 from mcugen.ops.affine import Affine, Floats
-from mcugen.ops.cast import as_float
 from mcugen.ops.linear import Linear
 from mcugen.ops.project import Project
 
@@ -46,10 +45,9 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         refuse((("explained_variance_", f"number {i} is negative") for i in np.flatnonzero(variance < 0)), loc)
         weights = weights / np.maximum(np.sqrt(variance), EPSILON)[:, np.newaxis]
     mean = numbers_of(state, "mean_", (head.n_features,), loc)
-    row = as_float(builder, x)
     if _of_one_size(weights, mean, state, head.n_features):
-        return builder.add(Linear(weights, -(weights @ mean), "transform"), row, loc=loc)
-    (centred,) = builder.add(Affine(mean, np.ones(head.n_features)), row, loc=loc)
+        return builder.add(Linear(weights, -(weights @ mean), "transform"), x, loc=loc)
+    (centred,) = builder.add(Affine(mean, np.ones(head.n_features)), x, loc=loc)
     return builder.add(Project(weights), centred, loc=loc)
 
 

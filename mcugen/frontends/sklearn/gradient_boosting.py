@@ -53,6 +53,7 @@ TRUSTED = (
     "sklearn.dummy.DummyClassifier",
     "sklearn.dummy.DummyRegressor",
 )
+INTEGERS = True
 _HOLDS = ("classes_", "estimators_", "init_", "learning_rate", "n_classes_", "n_features_in_", "n_trees_per_iteration_")
 
 

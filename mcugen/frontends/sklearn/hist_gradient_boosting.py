@@ -51,6 +51,7 @@ TRUSTED = (
     "sklearn.preprocessing._function_transformer.FunctionTransformer",
     "sklearn.preprocessing._label.LabelEncoder",
 )
+INTEGERS = True
 _HOLDS = (
     "_baseline_prediction",
     "_bin_mapper",

@@ -14,7 +14,6 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
-from mcugen.ops.cast import as_float
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
@@ -45,7 +44,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """A fitted imputer: columns that it drops, a number that means missing made NaN, then NaN filled in."""
     state = _state(estimator, loc)
     fill, missing = _fill(state, head.n_features, loc), _missing(state, loc)
-    marked = as_float(builder, x)
+    marked = x
     if not isnan(missing):
         (marked,) = builder.add(Impute(np.full(head.n_features, nan), missing), marked, loc=loc)
     kept = np.flatnonzero(~np.isnan(fill))

@@ -30,6 +30,7 @@ from mcugen.ops.tree_ensemble.trees import Trees
 
 SUPPORTED = ("IsolationForest",)
 TRUSTED = (*TRUSTED_TREES, "sklearn.ensemble._iforest.IsolationForest")
+INTEGERS = True
 LABELS = (-1, 1)
 _PATHS, _MORE = "_decision_path_lengths", "_average_path_length_per_tree"
 _HOLDS = ("estimators_", "estimators_features_", "n_features_in_", "offset_", "_max_features", "_max_samples")

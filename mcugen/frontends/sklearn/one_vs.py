@@ -29,6 +29,7 @@ TRUSTED = (
     *(f"sklearn.multiclass.{name}" for name in (*SUPPORTED, "_ConstantPredictor")),
     "sklearn.preprocessing._label.LabelBinarizer",
 )
+INTEGERS = True
 LARGEST = 10_000  # members that are stacked into one `linear`
 
 Score = Literal["decision", "proba"]

@@ -14,6 +14,7 @@ from mcugen.ir import GraphBuilder
 
 SUPPORTED = ("Pipeline",)
 TRUSTED = ("sklearn.pipeline.Pipeline",)
+INTEGERS = True
 
 Step = tuple[str, object]
 

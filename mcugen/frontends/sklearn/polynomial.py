@@ -13,7 +13,6 @@ from mcugen.frontends import Output
 from mcugen.frontends.sklearn.attributes import refuse, shown, whole
 from mcugen.frontends.sklearn.head import MAX_FEATURES, Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
-from mcugen.ops.cast import as_float
 from mcugen.ops.gather import Gather
 from mcugen.ops.polynomial import Polynomial, terms
 
@@ -47,7 +46,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         refuse([("n_output_features_", f"is {given}; its degrees give {len(kept)}")], loc)
     if not len(kept):
         raise error("E0302", "this PolynomialFeatures gives nothing", help="use `degree=1` or more", loc=loc)
-    (made,) = builder.add(op, as_float(builder, x), loc=loc)
+    (made,) = builder.add(op, x, loc=loc)
     return (made,) if len(kept) == op.height else builder.add(Gather(op.height, kept), made, loc=loc)
 
 

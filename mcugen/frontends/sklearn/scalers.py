@@ -15,7 +15,6 @@ from mcugen.frontends.sklearn.attributes import Problem, numbers_of, refuse, sho
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.affine import Affine, Floats
-from mcugen.ops.cast import as_float
 
 SUPPORTED = ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler")
 TRUSTED = tuple(f"sklearn.preprocessing._data.{name}" for name in SUPPORTED)
@@ -43,7 +42,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     _, state = _checked(estimator, loc)
     op = _READERS[head.base.__name__](state, head.n_features, loc)
     _check_range(op, loc)
-    return builder.add(op, as_float(builder, x), loc=loc)
+    return builder.add(op, x, loc=loc)
 
 
 @cache

@@ -14,7 +14,6 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.ir import DType, GraphBuilder, TensorType
-from mcugen.ops.cast import as_float
 from mcugen.ops.gather import Gather
 
 UNIVARIATE = ("GenericUnivariateSelect", "SelectFdr", "SelectFpr", "SelectFwe", "SelectKBest", "SelectPercentile")
@@ -54,7 +53,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     kept = np.flatnonzero(_mask(estimator, base, state, head.n_features, loc))
     if not len(kept):
         raise error("E0302", f"this {base.__name__} keeps no feature", help="fit it to keep at least one", loc=loc)
-    return builder.add(Gather(head.n_features, kept), as_float(builder, x), loc=loc)
+    return builder.add(Gather(head.n_features, kept), x, loc=loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:

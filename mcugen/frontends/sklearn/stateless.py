@@ -14,7 +14,6 @@ from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.binarize import Binarize
-from mcugen.ops.cast import as_float
 from mcugen.ops.normalize import Norm, Normalize
 
 SUPPORTED = ("Binarizer", "Normalizer")
@@ -44,7 +43,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """A node `binarize` or `normalize`."""
     _, state = _checked(estimator, loc)
     op = _normalize(state, head, loc) if head.base.__name__ == "Normalizer" else _binarize(state, head, loc)
-    return builder.add(op, as_float(builder, x), loc=loc)
+    return builder.add(op, x, loc=loc)
 
 
 def _normalize(state: Mapping[str, object], head: Head, loc: Loc) -> Normalize:

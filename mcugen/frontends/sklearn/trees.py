@@ -36,6 +36,7 @@ from mcugen.ops.tree_ensemble.trees import Trees
 FOREST = ("ExtraTreesClassifier", "ExtraTreesRegressor", "RandomForestClassifier", "RandomForestRegressor")
 SUPPORTED = SINGLE + FOREST
 TRUSTED = TRUSTED_SINGLE + tuple(f"sklearn.ensemble._forest.{name}" for name in FOREST)
+INTEGERS = True
 
 # What is read, and so all that a prediction may depend on.
 HOLDS = ("classes_", "estimators_", "n_classes_", "n_features_in_", "n_outputs_", "tree_")

@@ -25,6 +25,7 @@ TRUSTED = (
     "sklearn.preprocessing._label.LabelEncoder",
     "sklearn.utils._bunch.Bunch",
 )
+INTEGERS = True
 
 Member = tuple[str, object]
 

@@ -1,0 +1,257 @@
+"""Transformers, pipelines, column transformers, votes: fitted ones become modules; odd and hostile ones diagnostics with a place."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier, VotingRegressor
+from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold, f_classif
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    Binarizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from mcugen.diagnostics import Diagnostic, Loc, McugenError
+from mcugen.frontends import read
+from mcugen.frontends.sklearn import read_estimator
+from mcugen.ir import DType
+
+warnings.filterwarnings("ignore", category=UserWarning)
+X, Y = load_iris(return_X_y=True)
+LOC = Loc("model.skops")
+
+
+def tree() -> DecisionTreeClassifier:
+    return DecisionTreeClassifier(max_depth=2, random_state=0)
+
+
+def columns(*more: Any, **options: Any) -> ColumnTransformer:
+    return ColumnTransformer(
+        [("scaled", StandardScaler(), [0, 2]), ("as it is", "passthrough", slice(3, 4)), *more], **options
+    )
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "standard": StandardScaler,
+    "min-max": lambda: MinMaxScaler(clip=True),
+    "max-abs": MaxAbsScaler,
+    "robust": RobustScaler,
+    "normalizer": Normalizer,
+    "binarizer": Binarizer,
+    "polynomial": PolynomialFeatures,
+    "imputer": lambda: SimpleImputer(add_indicator=True),
+    "pca": lambda: PCA(2, whiten=True),
+    "k best": lambda: SelectKBest(f_classif, k=2),
+    "variance": lambda: VarianceThreshold(0.1),
+    "from model": lambda: SelectFromModel(RandomForestClassifier(3, random_state=0)),
+    "rfe": lambda: RFE(tree(), n_features_to_select=2),
+    "columns": lambda: columns(("none", "drop", [1])),
+    "pipeline": lambda: make_pipeline(columns(remainder="passthrough"), tree()),
+    "hard": lambda: VotingClassifier([("a", tree()), ("b", make_pipeline(StandardScaler(), LogisticRegression()))]),
+    "soft": lambda: VotingClassifier([("a", tree()), ("b", LogisticRegression())], voting="soft", weights=[1, 2]),
+    "regressors": lambda: VotingRegressor([("a", DecisionTreeRegressor(max_depth=2)), ("b", DecisionTreeRegressor(max_depth=3))]),
+    "rest": lambda: OneVsRestClassifier(LogisticRegression()),
+    "one": lambda: OneVsOneClassifier(tree()),
+}  # fmt: skip
+
+
+def problems(estimator: Any, output: str | None = None) -> tuple[Diagnostic, ...]:
+    with pytest.raises(McugenError) as caught:
+        read_estimator(estimator, "m", output, LOC)
+    return caught.value.diagnostics
+
+
+def only(estimator: Any, output: str | None = None) -> tuple[str, str, str]:
+    """The code, place and message of the first problem."""
+    first = problems(estimator, output)[0]
+    return first.code, first.loc.where, first.message
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_a_skops_file_gives_what_the_estimator_gives(make: Any) -> None:
+    model = make().fit(X, Y)
+    from_file, from_memory = read(skops.io.dumps(model), name="m"), read(model, name="m")
+    assert str(from_file.module) == str(from_memory.module)
+    assert from_file.module.arena == "stack"
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_integer_rows_are_cast_once(make: Any) -> None:
+    ops = [n.op.name for n in read_estimator(make().fit(X, Y), "m", input=DType.U8).nodes]
+    assert ops.count("cast") <= 3  # one for each member of a vote that is no tree
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_what_is_not_fitted_is_said_to_be(make: Any) -> None:
+    assert only(make())[0] == "E0106"
+
+
+JUNK = st.sampled_from(
+    [None, "", "drop", -1, 0, 3.5, float("nan"), float("inf"), 10**30, [], [1], {}, np.zeros(4), np.ones(3), np.full(4, np.nan),
+     np.full(4, np.inf), np.full((2, 2), 1.0), np.array(["a"] * 4), np.array([None] * 4), object(), StandardScaler(), True, 1e300]
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(sorted(MODELS)), st.data())
+def test_mutated_attributes_are_read_or_refused(name: str, data: Any) -> None:
+    """Never an exception of another kind, and a module only where every number in it is finite."""
+    model = copy.deepcopy(FITTED[name])
+    attribute = data.draw(st.sampled_from(sorted(vars(model))))
+    if data.draw(st.booleans()):
+        del vars(model)[attribute]
+    else:
+        vars(model)[attribute] = data.draw(JUNK)
+    with contextlib.suppress(McugenError):
+        assert read_estimator(model, "m", None, LOC).predict.nodes
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    FITTED = {name: make().fit(X, Y) for name, make in MODELS.items()}
+
+
+# ---- places and ways out --------------------------------------------------------------------------------------------
+
+
+def test_a_step_that_is_not_supported_is_named() -> None:
+    encoder = ColumnTransformer([("onehot", OneHotEncoder(sparse_output=False), [0])])
+    model = Pipeline([("prep", encoder), ("clf", tree())]).fit(np.round(X), Y)
+    (problem,) = problems(model)
+    assert (problem.code, problem.loc.where) == ("E0301", "Pipeline.prep.ColumnTransformer.onehot")
+    assert "encode before `fit`" in problem.help
+
+
+def test_a_sparse_output_says_how_to_be_dense() -> None:
+    encoder = ColumnTransformer([("onehot", OneHotEncoder(), [0, 1, 2, 3])], sparse_threshold=1.0)
+    (problem,) = problems(make_pipeline(encoder, tree()).fit(np.round(X), Y))
+    assert problem.code == "E0302"
+    assert "sparse_output=False" in problem.help
+    assert "sparse_threshold=0" in problem.help
+
+
+def test_a_step_in_the_middle_must_transform() -> None:
+    model = make_pipeline(StandardScaler(), tree()).fit(X, Y)
+    model.steps.append(("last", tree().fit(X, Y)))
+    assert only(model) == (
+        "E0302", "Pipeline.decisiontreeclassifier", "the step 'decisiontreeclassifier' is a DecisionTreeClassifier, which transforms nothing",
+    )  # fmt: skip
+
+
+def test_feature_counts_that_differ_between_steps() -> None:
+    model = Pipeline([("scale", StandardScaler().fit(X)), ("tree", tree().fit(X[:, :3], Y))])
+    assert only(model) == ("E0107", "Pipeline.tree.n_features_in_", "is 3; what comes before it gives 4 features")
+
+
+def test_a_pipeline_of_nothing() -> None:
+    assert only(Pipeline([("a", "passthrough"), ("b", None)]))[0] == "E0302"
+
+
+def test_passthrough_steps_are_left_out() -> None:
+    model = Pipeline([("a", "passthrough"), ("b", StandardScaler()), ("c", None), ("d", "passthrough")]).fit(X)
+    assert [n.op.name for n in read_estimator(model, "m").nodes] == ["affine"]
+
+
+def test_a_selector_that_keeps_nothing() -> None:
+    model = SelectKBest(k=2).fit(X, Y)
+    model.k = 0
+    assert only(model) == ("E0302", "SelectKBest", "this SelectKBest keeps no feature")
+
+
+def test_a_function_that_only_python_can_call() -> None:
+    model = SelectFromModel(tree(), importance_getter=lambda e: e.feature_importances_).fit(X, Y)
+    assert only(model)[0] == "E0302"
+
+
+@pytest.mark.parametrize(("degree", "code"), [(40, "E0303"), (10**6, "E0303"), (-1, "E0107"), ("two", "E0107")])
+def test_degrees_beyond_reason(degree: Any, code: str) -> None:
+    model = PolynomialFeatures(2).fit(X)
+    model.degree = degree
+    assert only(model)[0] == code
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_scales_that_are_none(value: float) -> None:
+    model = StandardScaler().fit(X)
+    model.scale_ = np.array([1.0, value, 1, 1])
+    code, where, _ = only(model)
+    assert (code, where) == ("E0107", "StandardScaler.scale_")
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e40])
+def test_scales_that_no_float_holds(scale: float) -> None:
+    model = StandardScaler().fit(X)
+    model.scale_ = np.full(4, scale)
+    assert only(model)[0] == "E0303"
+
+
+@pytest.mark.parametrize(("missing", "code"), [("?", "E0302"), (0.1, "E0302"), (None, "E0302"), (np.inf, "E0302")])
+def test_what_cannot_be_missing_in_c(missing: Any, code: str) -> None:
+    model = SimpleImputer().fit(X)
+    model.missing_values = missing
+    assert only(model)[0] == code
+
+
+def test_a_vote_of_members_without_probabilities() -> None:
+    model = VotingClassifier([("a", tree()), ("b", LinearSVC())]).fit(X, Y)
+    model.voting = "soft"
+    (problem,) = problems(model)
+    assert problem.code in ("E0301", "E0302")  # where LinearSVC is read, it has no probabilities
+
+
+def test_an_output_that_a_vote_has_not() -> None:
+    assert only(FITTED["hard"], "proba")[0] == "E0304"
+    assert only(FITTED["standard"], "label")[0] == "E0304"
+
+
+@pytest.mark.parametrize("weights", [[0, 0], [1], [np.nan, 1], ["a", "b"], [-1, 2], 3])
+def test_weights_that_weigh_nothing(weights: Any) -> None:
+    model = copy.deepcopy(FITTED["soft"])
+    model.weights = weights
+    assert only(model)[0] == "E0107"
+
+
+def test_several_labels_at_once() -> None:
+    model = OneVsRestClassifier(LogisticRegression()).fit(X, np.eye(3, dtype=int)[Y])
+    assert only(model)[0] == "E0302"
+
+
+def test_a_class_that_always_is() -> None:
+    """A binary model that saw one class only says a constant; scikit-learn keeps it, and so does the C."""
+    model = copy.deepcopy(OneVsRestClassifier(make_pipeline(StandardScaler(), LogisticRegression())).fit(X, Y))
+    from sklearn.multiclass import _ConstantPredictor
+
+    model.estimators_[1] = _ConstantPredictor().fit(X, np.array([0]))
+    assert "one_vs_rest" in [n.op.name for n in read_estimator(model, "m").nodes]
+
+
+def test_a_class_that_changes_what_counts() -> None:
+    class Odd(StandardScaler):  # type: ignore[misc]
+        def transform(self, x: Any, copy: Any = None) -> Any:
+            return x
+
+    assert only(Odd().fit(X))[0] == "E0301"
