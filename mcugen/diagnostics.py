@@ -35,7 +35,7 @@ CODES: dict[str, Code] = {
     "E0104": Code("model file is damaged", "The file begins like a model but is cut off or inconsistent inside."),
     "E0105": Code(
         "model file holds untrusted types",
-        "A skops file names types beyond scikit-learn's trees. mcugen loads exactly the types it needs and nothing else.",
+        "A skops file names types beyond those of the supported estimators. mcugen loads exactly the types it needs and nothing else.",
     ),
     "E0106": Code(
         "estimator is not fitted", "The estimator has no learned state yet: call `fit` before you compile or save it."

@@ -339,3 +339,25 @@ def test_tables_that_avr_gcc_refuses_are_refused_before() -> None:
     module = Module("m", (builder.build(),))
     target = Target(load_board("host"))
     assert "m_const_big[9000]" in emit(module, plan(module, target), target)["src/m.c"]
+
+
+# ---- temporaries on the stack ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_an_arena_on_the_stack_is_a_variable_and_nothing_is_static(header: bool) -> None:
+    """The same plan, the same answers, as C99, C++11 and for AVR; the header no longer says that calls must not meet."""
+    graph = casts((1, 5))
+    module = Module("m", (graph,), arena="stack")
+    made = plan(module, TARGET)
+    unit = Unit(module, emit(module, made, TARGET, header=header))
+    text = "\n".join(unit.files.values())
+    assert re.search(rf"\n    uint8_t m_arena\[{made.arena}\] __attribute__\(\(aligned\(8\)\)\);\n", text)
+    assert "static uint8_t" not in text
+    assert "Its memory is static" not in text
+    if not header:
+        check_as_cpp([unit])
+        check_on_avr([unit])
+        x = [np.arange(v.type.size, dtype=v.type.dtype.numpy)[np.newaxis] for v in graph.of(Storage.INPUT)]
+        for found, wanted in zip(run_sanitized([unit], [x])[0], run_sanitized([compiled(graph)], [x])[0], strict=True):
+            np.testing.assert_array_equal(found, wanted)

@@ -27,7 +27,10 @@ COST: Measured = {
 
 @dataclass(frozen=True, eq=False)
 class Cast(Op):
-    """y = x as float32. Input `u8`, `i8`, `u16` or `i16` (features,); output `f32` (features,)."""
+    """y = x as float32.
+
+    Input `u8`, `i8`, `u16` or `i16` (features,); output `f32` (features,).
+    """
 
     name: ClassVar[str] = "cast"
 

@@ -16,7 +16,10 @@ from mcugen.rows import RowOp, estimate
 
 @dataclass(frozen=True, eq=False)
 class Missing(RowOp):
-    """y = 1 where x is NaN, else 0, element by element. Input and output `f32` (features,), which may share a buffer."""
+    """y = 1 where x is NaN, else 0, element by element.
+
+    Input and output `f32` (features,), which may share a buffer.
+    """
 
     name: ClassVar[str] = "missing"
     in_place: ClassVar[int | None] = 0
