@@ -173,9 +173,12 @@ def rounding_of(mean: Floats, variance: Floats, rows: Floats) -> Floats:
     model = _Model(mean, 1 / np.sqrt(2 * variance))
     units = 1.5 * np.ldexp(model.gains, -MOST_X[32])
     found = np.empty((len(rows), len(mean)))
-    for k in range(len(mean)):
-        with np.errstate(invalid="ignore", over="ignore"):
-            found[:, k] = 2 * (np.abs(rows - mean[k]) * model.scale[k] * units[k]).sum(axis=1)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        beyond = np.log2(np.abs(rows - (model.centers if len(model.centers) else 0.0))) - model.range
+        above = np.ceil(np.maximum(np.where(model.counts, beyond, 0.0).max(axis=1), 0.0))
+        for k in range(len(mean)):
+            off = 2.0 ** above[:, None] * units[k]
+            found[:, k] = ((2 * np.abs(rows - mean[k]) * model.scale[k] + off) * off).sum(axis=1)
     return found
 
 

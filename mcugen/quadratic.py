@@ -110,6 +110,11 @@ class Quadratic:
         found[:, self.constants == NEVER] = -np.inf
         return np.asarray(found)
 
+    def steps(self, x: npt.NDArray[np.float32]) -> Floats:
+        """`step` of rows (n, features), which are coarser where they are shifted down, (n,)."""
+        above = self.fixed.load(x)[1].astype(np.int64) - self.fixed.begin
+        return np.asarray(np.ldexp(self.step, above))
+
     @property
     def step(self) -> float:
         """How far the square root of a square may be off: the roundings of a row's integers and of the weights."""

@@ -79,10 +79,10 @@ class FormsReference(SklearnReference):
 
     def rounding(self, rows: Array) -> Floats:
         forms, sizes = _forms(vars(self._model), self._head, Loc())
-        x = np.where(self.accepts(rows)[:, None], np.asarray(rows, np.float32), 0.0).astype(np.float64)
-        step = 4 * quadratic(forms, sizes).step / np.sqrt(forms.features)  # roundings seldom add up
-        lengths = [np.sqrt((z * z).sum(axis=1)) for z in forms.distances(x)]
-        return np.asarray(np.minimum(2 * step * np.max(lengths, axis=0), 1.0))
+        x = np.where(self.accepts(rows)[:, None], np.asarray(rows, np.float32), np.float32(0))
+        step = 4 * quadratic(forms, sizes).steps(x) / np.sqrt(forms.features)  # roundings seldom add up
+        lengths = [np.sqrt((z * z).sum(axis=1)) for z in forms.distances(x.astype(np.float64))]
+        return np.asarray(np.minimum(2 * step * np.max(lengths, axis=0), 1e-6 * np.max(lengths, axis=0) ** 2))
 
 
 def _forms(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Forms, npt.NDArray[np.int64]]:
