@@ -19,13 +19,13 @@ from mcugen.templating import c_lit
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 2.0**-24  # of an output: what a zero point's rounding to float32 may shift it by
 COST: Measured = {
-    "avr": (120, 40, 330, 20),
-    "cortex-m0plus": (70, 20, 190, 40),
-    "cortex-m3": (60, 20, 110, 40),
-    "cortex-m4f": (60, 15, 9, 16),
-    "cortex-m7": (60, 15, 9, 16),
-    "riscv32": (70, 20, 150, 40),
-    "xtensa": (70, 20, 12, 40),
+    "avr": (150, 50, 175, 25),
+    "cortex-m0plus": (90, 10, 125, 64),
+    "cortex-m3": (80, 8, 55, 32),
+    "cortex-m4f": (64, 5, 4, 8),
+    "cortex-m7": (64, 5, 4, 8),
+    "riscv32": (100, 25, 120, 60),
+    "xtensa": (80, 15, 6, 32),
 }
 
 
@@ -103,8 +103,9 @@ class Affine(RowOp):
         return self.width
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        tables = sum(n.nbytes for n in (Numbers(self._zero), Numbers(self._rest), Numbers(single(self.slope))))
-        return estimate(COST, target, tables, self.width)
+        steps = (self._zero, self._rest, single(self.slope) - np.float32(1))  # those that do nothing are left out
+        tables = sum(Numbers(one).nbytes for one in steps)
+        return estimate(COST, target, tables, self.width * (sum(bool(one.any()) for one in steps) + self.limited))
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         rows = rng.standard_normal((min(limit, 2_000), self.width)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))

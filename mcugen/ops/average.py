@@ -17,13 +17,13 @@ from mcugen.templating import c_floats
 
 Output = Literal["label", "proba", "value"]
 COST: Measured = {
-    "avr": (120, 80, 280, 20),
-    "cortex-m0plus": (60, 40, 150, 32),
-    "cortex-m3": (56, 30, 90, 32),
-    "cortex-m4f": (56, 30, 8, 16),
-    "cortex-m7": (56, 30, 8, 16),
-    "riscv32": (64, 40, 130, 32),
-    "xtensa": (64, 40, 12, 48),
+    "avr": (150, 44, 269, 36),
+    "cortex-m0plus": (80, 10, 186, 72),
+    "cortex-m3": (76, 10, 87, 72),
+    "cortex-m4f": (64, 5, 6, 8),
+    "cortex-m7": (64, 5, 6, 8),
+    "riscv32": (90, 28, 171, 76),
+    "xtensa": (70, 12, 8, 48),
 }
 
 

@@ -15,12 +15,12 @@ from mcugen.rows import Measured, RowOp, estimate
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (60, 20, 70, 10),
-    "cortex-m0plus": (40, 15, 40, 24),
-    "cortex-m3": (36, 15, 25, 24),
-    "cortex-m4f": (40, 10, 8, 8),
-    "cortex-m7": (40, 10, 8, 8),
-    "riscv32": (50, 15, 35, 24),
+    "avr": (70, 41, 84, 15),
+    "cortex-m0plus": (44, 8, 46, 36),
+    "cortex-m3": (44, 10, 46, 64),
+    "cortex-m4f": (44, 7, 9, 4),
+    "cortex-m7": (44, 7, 9, 4),
+    "riscv32": (60, 28, 31, 28),
     "xtensa": (50, 15, 10, 32),
 }
 

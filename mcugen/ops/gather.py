@@ -15,13 +15,13 @@ from mcugen.op import Cost
 from mcugen.rows import Measured, RowOp, estimate
 
 COST: Measured = {
-    "avr": (60, 20, 22, 6),
-    "cortex-m0plus": (36, 12, 9, 12),
-    "cortex-m3": (32, 12, 7, 12),
-    "cortex-m4f": (32, 12, 7, 12),
-    "cortex-m7": (32, 12, 7, 12),
-    "riscv32": (40, 12, 9, 12),
-    "xtensa": (40, 12, 9, 32),
+    "avr": (50, 25, 32, 5),
+    "cortex-m0plus": (32, 7, 7, 8),
+    "cortex-m3": (28, 7, 5, 8),
+    "cortex-m4f": (28, 6, 6, 8),
+    "cortex-m7": (28, 6, 6, 8),
+    "riscv32": (36, 6, 8, 8),
+    "xtensa": (36, 8, 8, 32),
 }
 
 

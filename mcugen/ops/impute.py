@@ -16,12 +16,12 @@ from mcugen.rows import Measured, Numbers, RowOp, estimate, single
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (80, 20, 75, 10),
-    "cortex-m0plus": (50, 15, 40, 24),
-    "cortex-m3": (44, 15, 25, 24),
-    "cortex-m4f": (44, 10, 8, 8),
-    "cortex-m7": (44, 10, 8, 8),
-    "riscv32": (56, 15, 35, 24),
+    "avr": (90, 60, 78, 21),
+    "cortex-m0plus": (52, 8, 41, 56),
+    "cortex-m3": (48, 8, 42, 56),
+    "cortex-m4f": (44, 6, 9, 4),
+    "cortex-m7": (44, 6, 9, 4),
+    "riscv32": (64, 25, 30, 28),
     "xtensa": (56, 15, 10, 32),
 }
 

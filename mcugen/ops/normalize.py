@@ -16,13 +16,13 @@ from mcugen.templating import c_lit
 Norm = Literal["l1", "l2", "max"]
 SMALLEST = float(10 * np.finfo(np.float64).eps)  # a row of a smaller norm stays as it is, as in scikit-learn
 COST: Measured = {
-    "avr": (260, 700, 1150, 30),
-    "cortex-m0plus": (120, 300, 450, 48),
-    "cortex-m3": (110, 200, 300, 48),
-    "cortex-m4f": (120, 60, 26, 24),
-    "cortex-m7": (120, 60, 26, 24),
-    "riscv32": (140, 300, 400, 48),
-    "xtensa": (140, 300, 300, 48),
+    "avr": (330, 740, 1510, 38),
+    "cortex-m0plus": (150, 410, 1095, 72),
+    "cortex-m3": (140, 280, 515, 72),
+    "cortex-m4f": (130, 33, 27, 40),
+    "cortex-m7": (130, 33, 27, 40),
+    "riscv32": (170, 410, 475, 76),
+    "xtensa": (150, 300, 300, 64),
 }
 
 

@@ -16,13 +16,13 @@ from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (260, 120, 330, 24),
-    "cortex-m0plus": (150, 60, 180, 40),
-    "cortex-m3": (130, 60, 120, 40),
-    "cortex-m4f": (130, 50, 22, 24),
-    "cortex-m7": (130, 50, 22, 24),
-    "riscv32": (160, 60, 160, 40),
-    "xtensa": (160, 60, 25, 48),
+    "avr": (330, 10, 500, 20),
+    "cortex-m0plus": (170, 10, 290, 40),
+    "cortex-m3": (150, 10, 200, 48),
+    "cortex-m4f": (140, 10, 24, 16),
+    "cortex-m7": (140, 10, 24, 16),
+    "riscv32": (180, 10, 230, 32),
+    "xtensa": (160, 20, 30, 48),
 }
 
 

@@ -15,13 +15,13 @@ from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (80, 40, 90, 12),
-    "cortex-m0plus": (50, 20, 50, 24),
-    "cortex-m3": (46, 20, 30, 24),
-    "cortex-m4f": (46, 15, 9, 8),
-    "cortex-m7": (46, 15, 9, 8),
-    "riscv32": (56, 20, 45, 24),
-    "xtensa": (56, 20, 12, 48),
+    "avr": (90, 10, 85, 17),
+    "cortex-m0plus": (52, 8, 45, 36),
+    "cortex-m3": (48, 8, 46, 48),
+    "cortex-m4f": (44, 5, 10, 8),
+    "cortex-m7": (44, 5, 10, 8),
+    "riscv32": (56, 10, 31, 20),
+    "xtensa": (56, 12, 12, 48),
 }
 
 

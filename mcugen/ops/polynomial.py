@@ -16,13 +16,13 @@ from mcugen.rows import Measured, RowOp, estimate
 
 Run = tuple[int, int, int]  # a feature, the place of the first product that it is multiplied with, and how many
 COST: Measured = {
-    "avr": (200, 120, 170, 24),
-    "cortex-m0plus": (100, 60, 100, 40),
-    "cortex-m3": (90, 50, 60, 40),
-    "cortex-m4f": (90, 40, 9, 32),
-    "cortex-m7": (90, 40, 9, 32),
-    "riscv32": (100, 60, 80, 40),
-    "xtensa": (100, 60, 12, 48),
+    "avr": (190, 60, 150, 30),
+    "cortex-m0plus": (100, 10, 110, 88),
+    "cortex-m3": (96, 10, 40, 56),
+    "cortex-m4f": (90, 14, 8, 24),
+    "cortex-m7": (90, 14, 8, 24),
+    "riscv32": (110, 20, 100, 92),
+    "xtensa": (100, 20, 10, 48),
 }
 
 

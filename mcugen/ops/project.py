@@ -15,13 +15,13 @@ from mcugen.rows import Measured, RowOp, estimate, single
 from mcugen.templating import c_floats
 
 COST: Measured = {
-    "avr": (120, 60, 330, 24),
-    "cortex-m0plus": (70, 30, 190, 40),
-    "cortex-m3": (60, 30, 110, 40),
-    "cortex-m4f": (60, 20, 7, 24),
-    "cortex-m7": (60, 20, 7, 24),
-    "riscv32": (70, 30, 160, 40),
-    "xtensa": (70, 30, 10, 48),
+    "avr": (140, 109, 291, 28),
+    "cortex-m0plus": (70, 10, 195, 64),
+    "cortex-m3": (64, 10, 90, 40),
+    "cortex-m4f": (56, 24, 5, 12),
+    "cortex-m7": (56, 24, 5, 12),
+    "riscv32": (80, 11, 188, 60),
+    "xtensa": (70, 20, 7, 48),
 }
 
 

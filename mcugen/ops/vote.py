@@ -16,7 +16,7 @@ from mcugen.rows import Measured, estimate
 from mcugen.templating import c_floats
 
 COST: Measured = {
-    "avr": (60, 60, 40, 12),
+    "avr": (60, 60, 40, 14),
     "cortex-m0plus": (40, 30, 12, 16),
     "cortex-m3": (36, 30, 10, 16),
     "cortex-m4f": (36, 30, 10, 16),
