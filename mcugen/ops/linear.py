@@ -16,10 +16,12 @@ from mcugen.diagnostics import error
 from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op
+from mcugen.op import Cost, Form, Op, Work
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
+TOGETHER = 16  # sums of floats that are worked out at once
+FLOATS = "floats"  # the form that decides by floats where these suffice
 NONE = -745.13  # a sigmoid of less is 0 in float64, and scikit-learn then says that all classes are equally likely
 
 
@@ -57,7 +59,7 @@ class Linear(Op):
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
-        return () if self.output == "label" else ("math.h",)
+        return () if self.output == "label" and self.form != FLOATS else ("math.h",)
 
     @property
     def rows(self) -> int:
@@ -121,6 +123,34 @@ class Linear(Op):
             best = np.sort(sums, axis=1)
             sure = best[:, -1] - best[:, -2] > self._doubt() + np.abs(q).sum(axis=1)
         return np.where(sure, _index(sums), _index(self.fixed.sums(rows)[0]))
+
+    @property
+    def _has_floats(self) -> bool:
+        """Whether the weights are well within what floats hold."""
+        largest = max(np.abs(self.weights).max(), np.abs(self.bias).max())
+        return bool(1e-20 < largest < 1e20)
+
+    def _floats(self) -> dict[str, Any]:
+        """The weights as floats, the intercept after each row's, and what the difference of two sums of them may be off by: part
+        of the row's size (the sum of its features without their signs), and a constant.
+
+        Each of n products and n sums is off by 2**-24 of what has been added up so far at most (Higham, Accuracy and Stability
+        of Numerical Algorithms, 3.1), and so is each weight.
+        """
+        columns = self.weights.shape[1] + 1
+        part = 2 * 1.02 * (columns + 3) * 2.0**-24
+        up = np.float32(np.inf)
+        per_size = np.nextafter(np.float32(part * np.abs(self.weights).max()), up)
+        constant = np.nextafter(np.float32(part * np.abs(self.bias).max() + 1e-30), up)
+        weights = np.column_stack([self.weights, self.bias]).astype(np.float32)
+        by_feature = self.rows <= TOGETHER  # all sums at once, each in a register
+        return {
+            "weights": weights.T if by_feature else weights,
+            "features": columns - 1,
+            "together": by_feature,
+            "per_size": per_size,
+            "constant": constant,
+        }
 
     def _doubt(self) -> int:
         """How near to 0, or to each other but for what the row adds, sums of 16 bits leave the label open."""
@@ -193,7 +223,7 @@ class Linear(Op):
     @property
     def width(self) -> Width:
         """Bits of a weight in the form that was decided."""
-        return 32 if self.form == GUARDED else WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric otherwise
+        return 32 if self.form in (GUARDED, FLOATS) else WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric otherwise
 
     @cached_property
     def first(self) -> Fixed | None:
@@ -206,17 +236,25 @@ class Linear(Op):
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         names: list[str] = ["float32" if target.numeric == "auto" else target.numeric]
-        if names == ["float32"] and self.output == "label" and not self.votes and not target.board.long_product:
-            names.append(GUARDED)
-        return tuple(Form(name, replace(self, form=name)._cost(target)) for name in names)
+        if names == ["float32"] and self.output == "label" and not self.votes:
+            names += [FLOATS] if target.board.fpu and self._has_floats else []
+            names += [] if target.board.long_product else [GUARDED]
+        return tuple(Form(name, replace(self, form=name).cost(target)) for name in names)
 
     def with_form(self, form: Form, target: Target) -> Self:
         return replace(self, form=form.name)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        from mcugen.work import linear
+
+        return linear.work(self, target) if self.form else None
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return self._cost(target) if self.form else Cost()
 
     def _cost(self, target: Target) -> Cost:
+        if self.form == FLOATS:
+            return Cost(self.fixed.nbytes + 4 * self.weights.size + 500, 5 * self.weights.size + 30, 60)
         parts = (self.first, self.fixed) if self.first else (self.fixed,)
         avr = target.board.arch == "avr"
         per_product = {
@@ -248,6 +286,7 @@ class Linear(Op):
             "shift": self.shift,
             "first": self.first,
             "doubt": self._doubt(),
+            "floats": self._floats() if self.form == FLOATS else None,
         }
 
 
