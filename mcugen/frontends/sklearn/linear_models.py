@@ -15,11 +15,12 @@ import numpy.typing as npt
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown
-from mcugen.frontends.sklearn.coefficients import check_one_output, several_outputs, weights_of
+from mcugen.frontends.sklearn.coefficients import Floats, check_one_output, is_sparse, several_outputs, weights_of
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
-from mcugen.frontends.sklearn.reference import SklearnReference
+from mcugen.frontends.sklearn.reference import SklearnReference, close
 from mcugen.ir import Array, GraphBuilder, Label
 from mcugen.ops.linear import Linear, Link
+from mcugen.rows import single
 
 LOGISTIC = ("LogisticRegression", "LogisticRegressionCV")
 RIDGE = ("RidgeClassifier", "RidgeClassifierCV")
@@ -93,20 +94,40 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers."""
-    return ClippedReference(estimator, head) if head.base.__name__ in SGD else SklearnReference(estimator, head)
+    return LinearReference(estimator, head)
 
 
-class ClippedReference(SklearnReference):
-    """One whose probabilities may be (s + 1) / 2 divided by their sum: next to a sum of 0 they hang on how s is rounded."""
+class LinearReference(SklearnReference):
+    """A linear model. Where the parts of a sum are millions of times larger than the sum, what is left of them hangs on how
+    each is rounded: 2^-26 of the largest is a quarter of what one float32 rounding takes off it.
+    """
 
-    def rounding(self, rows: Array) -> npt.NDArray[np.float64]:
-        if self._model.loss != "modified_huber" or len(self._head.labels or ()) < 3:
-            return super().rounding(rows)
+    def rounding(self, rows: Array) -> Floats:
+        lost = 2.0**-26 * self._largest_part(rows)
+        if getattr(self._model, "loss", None) != "modified_huber" or len(self._head.labels or ()) < 3:
+            return lost
+        # (s + 1) / 2 divided by their sum: next to a sum of 0 it hangs on how s is rounded
         scores = self.numbers("decision", rows)
-        least = 2e-6 * np.abs(scores).max(axis=1)  # what s may be off, and (s + 1) / 2 after it
+        least = np.maximum(2e-6 * np.abs(scores).max(axis=1), lost)
         total = (np.clip(scores, -1, 1) + 1).sum(axis=1) / 2
         near = (np.abs(scores + 1) <= least[:, None]).any(axis=1)
-        return np.where(near | (total > 0), np.minimum(least / np.maximum(total, 1e-30), 1.0), 0.0)
+        return np.where(near | (total > 0), lost + np.minimum(least / np.maximum(total, 1e-30), 1.0), 0.0)
+
+    def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
+        if self._head.labels is None:
+            return super().near_ties(rows)
+        scores = self.numbers("decision", rows)
+        best = np.sort(scores, axis=1)[:, -2:]
+        gap = np.abs(scores[:, 0]) if scores.shape[1] == 1 else best[:, 1] - best[:, 0]
+        return np.asarray(close(scores) | (gap <= 2.0**-26 * self._largest_part(rows)))
+
+    def _largest_part(self, rows: Array) -> Floats:
+        """The largest product of a weight and a feature, (n,)."""
+        coef = self._model.coef_
+        weights = np.abs(coef.toarray() if is_sparse(coef) else coef, dtype=np.float64).reshape(-1, rows.shape[1])
+        x = np.abs(single(rows).astype(np.float64))
+        x[~self.accepts(rows)] = 0.0
+        return np.asarray((x * weights.max(axis=0)).max(axis=1))
 
 
 def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
