@@ -19,9 +19,9 @@ from mcugen.templating import c_lit
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 2.0**-24  # of an output: what a zero point's rounding to float32 may shift it by
 COST: Measured = {
-    "avr": (150, 50, 175, 25),
-    "cortex-m0plus": (90, 10, 125, 64),
-    "cortex-m3": (80, 8, 55, 32),
+    "avr": (166, 50, 175, 25),
+    "cortex-m0plus": (60, 10, 125, 64),
+    "cortex-m3": (70, 8, 55, 32),
     "cortex-m4f": (64, 5, 4, 8),
     "cortex-m7": (64, 5, 4, 8),
     "riscv32": (100, 25, 120, 60),

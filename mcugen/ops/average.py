@@ -17,11 +17,11 @@ from mcugen.templating import c_floats
 
 Output = Literal["label", "proba", "value"]
 COST: Measured = {
-    "avr": (150, 44, 269, 36),
-    "cortex-m0plus": (80, 10, 186, 72),
+    "avr": (294, 44, 269, 36),
+    "cortex-m0plus": (92, 10, 186, 72),
     "cortex-m3": (76, 10, 87, 72),
-    "cortex-m4f": (64, 5, 6, 8),
-    "cortex-m7": (64, 5, 6, 8),
+    "cortex-m4f": (68, 5, 6, 8),
+    "cortex-m7": (68, 5, 6, 8),
     "riscv32": (90, 28, 171, 76),
     "xtensa": (70, 12, 8, 48),
 }

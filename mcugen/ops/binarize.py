@@ -15,11 +15,11 @@ from mcugen.rows import Measured, RowOp, estimate
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (70, 41, 84, 15),
-    "cortex-m0plus": (44, 8, 46, 36),
+    "avr": (100, 41, 84, 15),
+    "cortex-m0plus": (40, 8, 46, 36),
     "cortex-m3": (44, 10, 46, 64),
-    "cortex-m4f": (44, 7, 9, 4),
-    "cortex-m7": (44, 7, 9, 4),
+    "cortex-m4f": (56, 7, 9, 4),
+    "cortex-m7": (56, 7, 9, 4),
     "riscv32": (60, 28, 31, 28),
     "xtensa": (50, 15, 10, 32),
 }

@@ -15,11 +15,11 @@ from mcugen.rows import Measured, estimate, vector
 
 TAKEN = (DType.U8, DType.I8, DType.U16, DType.I16)  # float32 holds every one of their numbers
 COST: Measured = {
-    "avr": (50, 41, 55, 12),
+    "avr": (76, 41, 55, 12),
     "cortex-m0plus": (30, 8, 31, 32),
     "cortex-m3": (28, 7, 18, 16),
-    "cortex-m4f": (24, 5, 6, 4),
-    "cortex-m7": (24, 5, 6, 4),
+    "cortex-m4f": (28, 5, 6, 4),
+    "cortex-m7": (28, 5, 6, 4),
     "riscv32": (36, 16, 36, 28),
     "xtensa": (30, 12, 8, 32),
 }

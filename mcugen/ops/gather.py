@@ -15,7 +15,7 @@ from mcugen.op import Cost
 from mcugen.rows import Measured, RowOp, estimate
 
 COST: Measured = {
-    "avr": (50, 25, 32, 5),
+    "avr": (64, 25, 32, 5),
     "cortex-m0plus": (32, 7, 7, 8),
     "cortex-m3": (28, 7, 5, 8),
     "cortex-m4f": (28, 6, 6, 8),

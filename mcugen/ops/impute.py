@@ -16,8 +16,8 @@ from mcugen.rows import Measured, Numbers, RowOp, estimate, single
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (90, 60, 78, 21),
-    "cortex-m0plus": (52, 8, 41, 56),
+    "avr": (132, 60, 78, 21),
+    "cortex-m0plus": (44, 8, 41, 56),
     "cortex-m3": (48, 8, 42, 56),
     "cortex-m4f": (44, 6, 9, 4),
     "cortex-m7": (44, 6, 9, 4),

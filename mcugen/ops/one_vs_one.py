@@ -16,13 +16,13 @@ from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (330, 10, 500, 20),
-    "cortex-m0plus": (170, 10, 290, 40),
-    "cortex-m3": (150, 10, 200, 48),
-    "cortex-m4f": (140, 10, 24, 16),
-    "cortex-m7": (140, 10, 24, 16),
-    "riscv32": (180, 10, 230, 32),
-    "xtensa": (160, 20, 30, 48),
+    "avr": (524, 10, 500, 20),
+    "cortex-m0plus": (263, 10, 290, 40),
+    "cortex-m3": (270, 10, 200, 48),
+    "cortex-m4f": (287, 10, 24, 16),
+    "cortex-m7": (287, 10, 24, 16),
+    "riscv32": (300, 10, 230, 32),
+    "xtensa": (300, 20, 30, 48),
 }
 
 

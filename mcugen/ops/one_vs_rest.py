@@ -15,8 +15,8 @@ from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_lit
 
 COST: Measured = {
-    "avr": (90, 10, 85, 17),
-    "cortex-m0plus": (52, 8, 45, 36),
+    "avr": (116, 10, 85, 17),
+    "cortex-m0plus": (38, 8, 45, 36),
     "cortex-m3": (48, 8, 46, 48),
     "cortex-m4f": (44, 5, 10, 8),
     "cortex-m7": (44, 5, 10, 8),

@@ -16,12 +16,12 @@ from mcugen.rows import Measured, RowOp, estimate
 
 Run = tuple[int, int, int]  # a feature, the place of the first product that it is multiplied with, and how many
 COST: Measured = {
-    "avr": (190, 60, 150, 30),
-    "cortex-m0plus": (100, 10, 110, 88),
-    "cortex-m3": (96, 10, 40, 56),
-    "cortex-m4f": (90, 14, 8, 24),
-    "cortex-m7": (90, 14, 8, 24),
-    "riscv32": (110, 20, 100, 92),
+    "avr": (290, 60, 150, 30),
+    "cortex-m0plus": (132, 10, 110, 88),
+    "cortex-m3": (120, 10, 40, 56),
+    "cortex-m4f": (118, 14, 8, 24),
+    "cortex-m7": (118, 14, 8, 24),
+    "riscv32": (150, 20, 100, 92),
     "xtensa": (100, 20, 10, 48),
 }
 

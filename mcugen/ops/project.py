@@ -15,11 +15,11 @@ from mcugen.rows import Measured, RowOp, estimate, single
 from mcugen.templating import c_floats
 
 COST: Measured = {
-    "avr": (140, 109, 291, 28),
-    "cortex-m0plus": (70, 10, 195, 64),
+    "avr": (170, 109, 291, 28),
+    "cortex-m0plus": (64, 10, 195, 64),
     "cortex-m3": (64, 10, 90, 40),
-    "cortex-m4f": (56, 24, 5, 12),
-    "cortex-m7": (56, 24, 5, 12),
+    "cortex-m4f": (64, 24, 5, 12),
+    "cortex-m7": (64, 24, 5, 12),
     "riscv32": (80, 11, 188, 60),
     "xtensa": (70, 20, 7, 48),
 }
