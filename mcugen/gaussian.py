@@ -169,16 +169,20 @@ def spread_of(mean: Floats, variance: Floats) -> float:
 
 
 def rounding_of(mean: Floats, variance: Floats, rows: Floats) -> Floats:
-    """How far the sums of rows (n, features) may be off in 32 bits, (n, classes): 1.5 units of a feature's integers each."""
+    """How far the sums of rows (n, features) may be off in 32 bits, (n, classes): by 1.5 units of a feature's integers each,
+    and by the last bits of distances and squares, which seldom add up."""
     model = _Model(mean, 1 / np.sqrt(2 * variance))
+    made = gaussian(mean, variance, np.zeros(len(mean)), 32)
+    step = np.sqrt(made.unit) / (2**COARSE if made.coarse else 1)
     units = 1.5 * np.ldexp(model.gains, -MOST_X[32])
     found = np.empty((len(rows), len(mean)))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         beyond = np.log2(np.abs(rows - (model.centers if len(model.centers) else 0.0))) - model.range
         above = np.ceil(np.maximum(np.where(model.counts, beyond, 0.0).max(axis=1), 0.0))
         for k in range(len(mean)):
-            off = 2.0 ** above[:, None] * units[k]
-            found[:, k] = ((2 * np.abs(rows - mean[k]) * model.scale[k] + off) * off).sum(axis=1)
+            off, z = 2.0 ** above[:, None] * units[k], np.abs(rows - mean[k]) * model.scale[k]
+            last = 2 * step * np.sqrt((z * z).sum(axis=1)) + made.unit * np.sqrt(mean.shape[1])
+            found[:, k] = ((2 * z + off) * off).sum(axis=1) + 4.0**above * last
     return found
 
 
