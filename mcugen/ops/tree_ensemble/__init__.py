@@ -184,7 +184,7 @@ class TreeEnsemble(Op):
         sign = "N" if line.negative else ""
         if self.trees.takes_nan:
             return f"{sign}{line.missing}{low}"
-        near = "_NEAR" if self.form == "branches16" and line.feature < NEAR else ""
+        near = "_NEAR" if self.form == "branches16" and self.trees.n_features <= NEAR else ""
         return f"{sign}X{low}{near}"
 
     def _render_table(self) -> dict[str, Any]:
