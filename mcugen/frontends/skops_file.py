@@ -21,6 +21,7 @@ from mcugen.frontends.skops_audit import Audit, DamagedError, Json, check_array
 MAX_UNPACKED = 2**29  # bytes of all members together; a forest of 300 trees on digits has 22 MB
 MAX_SCHEMA = 2**25  # bytes of schema.json; the same forest's has 5 MB
 MAX_MEMBERS = 200_000  # the same forest's file has 1,502
+NEIGHBOUR_TREES = ("sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree")
 _STEP = 4096  # compressed bytes unpacked at once: of bzip2 they make up to 90 MB, which zipfile does not bound
 _SAVE_AGAIN = "copy the file again, or save the model once more with `skops.io.dump(model, 'model.skops')`"
 
@@ -127,6 +128,10 @@ def _untrusted(types: set[str], loc: Loc) -> McugenError:
     if all(name.startswith("scipy.sparse.") for name in types):
         text = "the skops file holds sparse coefficients, which mcugen does not load"
         return error("E0105", text, help="call `model.densify()` before you save it", loc=loc)
+    if all(name in NEIGHBOUR_TREES for name in types):
+        text = "the skops file holds a search tree of neighbours, whose indices scikit-learn follows unchecked"
+        help = 'fit with algorithm="brute", which gives the same neighbours, and save that; the C is the same for all'
+        return error("E0105", text, help=help, loc=loc)
     names = [one_line(name, 100) for name in sorted(types)]
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     return error(

@@ -64,11 +64,11 @@ class SklearnReference:
 
     def accepts(self, rows: Array) -> npt.NDArray[np.bool_]:
         """Rows of finite numbers; the others are refused by scikit-learn itself."""
-        return np.asarray(np.isfinite(_single(rows)).all(axis=1))
+        return np.asarray(np.isfinite(single(rows)).all(axis=1))
 
     def _asked(self, method: Callable[[Any], Any], rows: Array) -> Any:
         """The method's answers; those to rows that it does not accept are the answers to zeros, and mean nothing."""
-        x = _single(rows).astype(np.float64)
+        x = single(rows).astype(np.float64)
         x[~self.accepts(rows)] = 0.0
         return self._quietly(method, x)
 
@@ -87,6 +87,6 @@ def close(scores: Numbers) -> npt.NDArray[np.bool_]:
     return np.asarray(best[:, 1] - best[:, 0] <= NEAR_TIE * size)
 
 
-def _single(rows: Array) -> npt.NDArray[np.float32]:
+def single(rows: Array) -> npt.NDArray[np.float32]:
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(rows, dtype=np.float32)

@@ -1,0 +1,150 @@
+"""Points and rows on one grid of integers: how distances are worked out without float arithmetic.
+
+The grid ends at the power of two above the largest coordinate of a point, and a row becomes integers of the same grid (see
+fixed.py). A row that reaches beyond it is brought down by powers of two, and the points with it. Differences and sums of
+their squares are exact on the grid; what is lost is in bringing points and rows to it, less than one step a coordinate.
+Features that lie far from 0 against their spread are counted from their middle: taking it off is exact wherever points are.
+
+width  points  row    sum     steps from 0 to the grid's end
+32     int32   int32  uint64  2**24 to 2**30, by the number of features
+16     int16   int16  uint32  up to 2**14
+8      int8    int16  uint32  2**7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.fixed import Fixed, Floats, Integers, Width
+
+Metric = Literal["euclidean", "manhattan", "chebyshev"]
+
+MOST: dict[Width, int] = {32: 30, 16: 14, 8: 7}  # a difference of two numbers of so many bits fits the row's type
+ROOM: dict[Width, int] = {32: 63, 16: 32, 8: 32}  # a sum stays below 2 to this
+FEWEST = 24  # of width 32: as many as a float has digits
+MOST_FEATURES = 4_096  # for which width 32 has them
+AT_ONCE = 4_000_000  # differences
+AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger objects
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Points of one table: the number of the first, and their integers."""
+
+    first: int
+    points: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Points as integers.
+
+    fixed   the points as rows of weights, and how rows are loaded; `x_bits` steps reach the grid's end, at exponent `top`
+    middle  float32 (features,) that rows are counted from; empty where all are 0
+    metric  how differences become a distance: squared ones are summed, sizes are summed, the largest
+    far     whether the tables lie beyond the 64 KiB of flash that an AVR reaches with near addresses
+    beside  bytes for a point in another table that is cut where this one is
+    """
+
+    fixed: Fixed
+    middle: npt.NDArray[np.float32]
+    metric: Metric
+    far: bool = False
+    beside: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables in flash."""
+        return self.fixed.nbytes + self.middle.nbytes
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The points in tables that avr-gcc takes."""
+        row = self.fixed.weights.shape[1] * self.fixed.width // 8
+        return blocks_of(self.fixed.weights, AVR_OBJECT // max(row, self.beside))
+
+    @property
+    def end(self) -> int:
+        """The biased exponent of floats just below the grid's end."""
+        return self.fixed.begin
+
+    @property
+    def step(self) -> float:
+        """The size of a step."""
+        return float(np.ldexp(1.0, self.end - 126 - self.fixed.x_bits))
+
+    @property
+    def power(self) -> int:
+        """How often a step is in the unit of a distance: 2 for squares."""
+        return 2 if self.metric == "euclidean" else 1
+
+    def load(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
+        """Rows (n, features) as integers, and by how many powers of two each is brought down (n,)."""
+        with np.errstate(all="ignore"):
+            rows = x - self.middle if len(self.middle) else x
+        q, top = self.fixed.load(rows)
+        return q, np.minimum(top - self.end, 31)
+
+    def distances(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
+        """The distances (n, points) of rows (n, features), and by how many powers of two they are brought down (n,)."""
+        q, down = self.load(x)
+        return np.concatenate([*self._parts(q, down)]), down
+
+    def _parts(self, q: Integers, down: Integers) -> Iterator[Integers]:
+        points = self.fixed.weights
+        chunk = max(1, AT_ONCE // points.size)
+        for at in range(0, max(len(q), 1), chunk):
+            some = q[at : at + chunk, np.newaxis, :]
+            difference = some - (points[np.newaxis] >> down[at : at + chunk, np.newaxis, np.newaxis])
+            if self.metric == "euclidean":
+                yield np.asarray((difference * difference).sum(axis=2))
+            else:
+                sizes = np.abs(difference)
+                yield np.asarray(sizes.sum(axis=2) if self.metric == "manhattan" else sizes.max(axis=2))
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Bits of a distance's type."""
+        return 64 if self.fixed.width == 32 else 32
+
+
+def blocks_of(points: Integers, each: int) -> tuple[Block, ...]:
+    """Points in blocks of so many, and the rest."""
+    return tuple(Block(at, points[at : at + each]) for at in range(0, len(points), each))
+
+
+def points_of(points: Floats, width: Width, metric: Metric = "euclidean", far: bool = False, beside: int = 0) -> Points:
+    """The integers for float64 points (points, features), which float32 holds."""
+    middle = middle_of(points)
+    centred = points - middle
+    largest = float(np.abs(centred).max(initial=0.0))
+    exponent = max(int(np.frexp(largest)[1]), -124)  # |centred| < 2**exponent
+    sizes = np.abs(centred).max(axis=0) / 2.0**exponent
+    bits = _bits(sizes, width, metric)
+    steps = np.rint(np.ldexp(centred, bits - exponent))
+    most = (1 << bits) - 1
+    whole = np.clip(steps, -most, most).astype(np.int64)
+    lift = np.zeros(points.shape[1], np.int64)
+    fixed = Fixed(width, whole, lift, bits, 0, False, exponent + 126)
+    return Points(fixed, middle if middle.any() else middle[:0], metric, far, beside)
+
+
+def _bits(sizes: Floats, width: Width, metric: Metric) -> int:
+    """The finest grid on which no sum overflows: a row reaches its end in every feature, a point goes so far at most."""
+    if metric != "euclidean":
+        return MOST[width]  # 65,535 sizes of 2**15 fit 32 bits
+    longest = float(np.square(1.0 + sizes + 2.0**-6).sum())
+    return min(MOST[width], int((ROOM[width] - np.log2(longest)) // 2))
+
+
+def middle_of(points: Floats) -> npt.NDArray[np.float32]:
+    """Per feature the float32 middle of its range where it lies three half ranges from 0 or more, else 0."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle = (low / 2 + high / 2).astype(np.float32)
+    return np.where(np.abs(middle) >= 3 * (high / 2 - low / 2), middle, np.float32(0))

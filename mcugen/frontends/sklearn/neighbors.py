@@ -1,0 +1,167 @@
+"""Nearest neighbours: one op, `knn`, that holds the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.diagnostics import Loc, error
+from mcugen.distance import MOST_FEATURES, Metric, points_of
+from mcugen.frontends import Output, Reference
+from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, whole
+from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of, too_large
+from mcugen.ir import Array, GraphBuilder
+from mcugen.ops.knn import Knn, Votes
+
+SUPPORTED = ("KNeighborsClassifier", "KNeighborsRegressor")
+TRUSTED = (
+    "sklearn.neighbors._classification.KNeighborsClassifier",
+    "sklearn.neighbors._regression.KNeighborsRegressor",
+)
+METRICS: Mapping[str, Metric] = {
+    "euclidean": "euclidean",
+    "l2": "euclidean",
+    "manhattan": "manhattan",
+    "cityblock": "manhattan",
+    "l1": "manhattan",
+    "chebyshev": "chebyshev",
+    "infinity": "chebyshev",
+}
+MOST_POINTS = 65_535
+FEWEST_STEPS = (
+    64  # of the grid, that the values of a feature lie apart at most: with fewer its distances are rounded away
+)
+
+
+def takes(estimator: object) -> bool:
+    return base_of(estimator, _known()) is not None
+
+
+def head(estimator: object, loc: Loc) -> Head:
+    base = base_of(estimator, _known())
+    assert base is not None
+    state = state_of(estimator, base, "_fit_X", loc, also=("kneighbors",))
+    features = features_of(state, loc)
+    if base.__name__ == "KNeighborsRegressor":
+        return Head(base, features, ("value",))
+    _check_one_output(state.get("classes_"), loc)
+    labels = labels_of(state.get("classes_"), loc)
+    check_sizes(0, len(labels), loc)
+    return Head(base, features, ("label", "proba"), labels)
+
+
+def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
+    return builder.add(read_knn(estimator, head, wanted, loc), x, loc=loc)
+
+
+def read_knn(estimator: object, head: Head, wanted: Output, loc: Loc) -> Knn:
+    """The op of a fitted estimator, every array checked."""
+    state = vars(estimator)
+    points = _points(state.get("_fit_X"), head.n_features, loc)
+    answers = _answers(state.get("_y"), head, len(points), loc)
+    metric = _metric(state, loc)
+    _check_scales(points, metric, loc)
+    neighbours = _neighbours(state.get("n_neighbors"), len(points), loc)
+    return Knn(points, answers, neighbours, len(head.labels or ()), wanted, _votes(state.get("weights"), loc), metric)
+
+
+def reference(estimator: object, head: Head) -> Reference:
+    from mcugen.frontends.sklearn.neighbors_reference import NeighborsReference
+
+    return NeighborsReference(estimator, head, read_knn(estimator, head, head.outputs[0], Loc()))
+
+
+def _points(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
+    if type(given).__module__.startswith("scipy.sparse"):
+        help = "fit on a dense array: `fit(X.toarray(), y)`"
+        raise error("E0302", "the training rows are sparse", help=help, loc=loc.within("_fit_X"))
+    if not isinstance(given, np.ndarray) or given.ndim != 2 or given.dtype.kind not in "fiub":
+        refuse([("_fit_X", f"must be an array of numbers (rows, {features}), not {shown(given)}")], loc)
+    assert isinstance(given, np.ndarray)
+    if given.shape[1] != features or not len(given):
+        refuse([("_fit_X", f"has the shape {given.shape}; the model has {features} features")], loc)
+    points = given.astype(np.float64)
+    if not (np.abs(points) < 2.0**126).all():  # not NaN either
+        refuse([("_fit_X", "holds numbers that are not finite or too large for float32")], loc)
+    if len(points) > MOST_POINTS or features > MOST_FEATURES:
+        limits = f"{MOST_POINTS:,} rows of {MOST_FEATURES:,} features"
+        raise too_large(f"{len(points):,} training rows of {features:,} features; the generated C takes {limits}", loc)
+    return points
+
+
+def _answers(given: object, head: Head, rows: int, loc: Loc) -> Array:
+    """The class indices or the numbers of the training rows."""
+    if not isinstance(given, np.ndarray) or given.dtype.kind not in ("iu" if head.labels else "fiu"):
+        refuse(
+            [("_y", f"must be an array of {'class indices' if head.labels else 'numbers'}, not {shown(given)}")], loc
+        )
+    assert isinstance(given, np.ndarray)
+    if not head.labels:
+        _check_one_output(given if given.ndim == 2 and given.shape[1] > 1 else None, loc)
+    if given.size != rows or given.shape[0] != rows:
+        refuse([("_y", f"has the shape {given.shape}; there are {rows:,} training rows")], loc)
+    if head.labels is None:
+        numbers = given.reshape(rows).astype(np.float64)
+        if not (np.abs(numbers) < 2.0**126).all():
+            refuse([("_y", "holds numbers that are not finite or too large for float32")], loc)
+        return numbers
+    if given.min() < 0 or given.max() >= len(head.labels):
+        refuse([("_y", f"names a class outside the model's {len(head.labels)}")], loc)
+    return given.reshape(rows).astype(np.int64)
+
+
+def _check_one_output(given: object, loc: Loc) -> None:
+    if isinstance(given, list) or (isinstance(given, np.ndarray) and given.ndim == 2):
+        help = "fit and compile one model for each column of y"
+        raise error("E0302", "a model with several outputs is not supported", help=help, loc=loc)
+
+
+def _neighbours(given: object, rows: int, loc: Loc) -> int:
+    count = whole(given)
+    if count is None or not 0 < count <= rows:
+        text = f"must be a whole number from 1 to the {rows:,} training rows, not {shown(given)}"
+        refuse([("n_neighbors", text)], loc)
+    assert count is not None
+    return count
+
+
+def _votes(given: object, loc: Loc) -> Votes:
+    if given is None or (isinstance(given, str) and given in ("uniform", "distance")):
+        return "distance" if given == "distance" else "uniform"
+    help = 'fit with weights="uniform" or weights="distance"'
+    raise error("E0302", f"weights={shown(given)} is not supported", help=help, loc=loc.within("weights"))
+
+
+def _metric(state: Mapping[str, object], loc: Loc) -> Metric:
+    given, options = state.get("effective_metric_"), state.get("effective_metric_params_")
+    plain = options in (None, {}) if options is None or isinstance(options, dict) else False
+    if isinstance(given, str) and given in METRICS and plain:
+        return METRICS[given]
+    what = shown(given) + ("" if plain else " with parameters")
+    help = f"fit with one of the metrics {', '.join(METRICS)}, or with minkowski and p=1 or p=2"
+    raise error("E0302", f"the metric {what} is not supported", help=help, loc=loc.within("effective_metric_"))
+
+
+def _check_scales(points: npt.NDArray[np.float64], metric: Metric, loc: Loc) -> None:
+    """E0302 for features so much smaller than others that no 32 bits hold both."""
+    step = points_of(points, 32, metric).step
+    apart = points.max(axis=0) - points.min(axis=0)
+    small = np.flatnonzero((apart > 0) & (apart < FEWEST_STEPS * step))
+    if len(small):
+        widest = int(apart.argmax())
+        text = (
+            f"feature {small[0]} varies by {apart[small[0]]:.3g} and feature {widest} by {apart[widest]:.3g}: "
+            "beside that, distances do not see it"
+        )
+        help = "scale the features first, as with `make_pipeline(StandardScaler(), ...)`"
+        raise error("E0302", text, help=help, loc=loc.within("_fit_X"))
+
+
+@cache
+def _known() -> frozenset[type]:
+    from sklearn import neighbors
+
+    return frozenset(getattr(neighbors, name) for name in SUPPORTED)

@@ -1,0 +1,103 @@
+"""scikit-learn's own answers of support vector machines, and how far sums of integers may be off them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen import ovo
+from mcugen.frontends.sklearn.head import Head
+from mcugen.frontends.sklearn.reference import NEAR_TIE, Numbers, SklearnReference, close, single
+from mcugen.frontends.sklearn.svm import Machine, value_error
+from mcugen.ir import Array
+
+BITS = 2.0**-27  # of a sum of products: what integers of 30 bits lose at most
+STOPS = 1e-4  # a round of coupling that ends so near to the bound may be the last one or not
+
+
+class SvmReference(SklearnReference):
+    """A fitted machine whose arrays were checked."""
+
+    def __init__(self, estimator: Any, head: Head, machine: Machine) -> None:
+        super().__init__(estimator, head)
+        self._machine = machine
+        self._op = machine.svm("value")
+
+    def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
+        """Rows whose class is not the same whatever the pairs say whose score is within 1e-6 of 0, or within rounding."""
+        if self._head.labels is None:
+            return np.zeros(len(rows), np.bool_)
+        x = self._accepted(rows)
+        score = self._op.scores(x)
+        unsure = np.abs(score) <= np.maximum(NEAR_TIE, self._off(x))
+        if score.shape[1] == 1:
+            return np.asarray(unsure[:, 0])
+        if self._machine.ties:
+            return np.asarray(unsure.any(axis=1) | close(self.numbers("decision", rows)))
+        return self._contested(score, unsure)
+
+    def _contested(self, score: Numbers, unsure: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Rows on which unsure pairs could make another class win."""
+        cast = ovo.votes(score)
+        first, second = np.triu_indices(cast.shape[1], 1)
+        member = np.eye(cast.shape[1], dtype=np.int64)
+        open_first, open_second = unsure & (score > 0), unsure & (score <= 0)
+        least = cast - open_first @ member[first] - open_second @ member[second]
+        most = cast + open_first @ member[second] + open_second @ member[first]
+        winner = cast.argmax(axis=1)[:, np.newaxis]
+        sure = np.take_along_axis(least, winner, axis=1)
+        beaten = np.where(np.arange(cast.shape[1]) < winner, most < sure, most <= sure)
+        np.put_along_axis(beaten, winner, True, axis=1)
+        return np.asarray(~beaten.all(axis=1))
+
+    def rounding(self, rows: Array) -> Numbers:
+        """The bound on what the C's integers lose, and a vote where a score is within that of 0."""
+        x = self._accepted(rows)
+        off, score = self._off(x), self._op.scores(x)
+        if score.shape[1] == 1 or self._machine.of_pairs:
+            summed = off.max(axis=1)
+        else:
+            summed = off.sum(axis=1) + (np.abs(score) <= off).any(axis=1)
+        if self._machine.sigmoids is None:
+            return np.asarray(summed)
+        steep = np.abs(self._machine.sigmoids[0]).max() * off.max(axis=1) * score.shape[1]
+        return np.asarray(np.maximum(summed, steep + self._stops(score)))
+
+    def _stops(self, score: Numbers) -> Numbers:
+        """How far probabilities may be off where another number of rounds is as good."""
+        assert self._machine.sigmoids is not None
+        classes = len(self._machine.counts)
+        margin = coupling_margins(score, self._machine.sigmoids[0], self._machine.sigmoids[1], classes)
+        return np.where(margin < STOPS, 0.02, 0.0)
+
+    def _off(self, x: Numbers) -> Numbers:
+        """How far the scores (n, pairs) may be off."""
+        op, weights = self._op, np.abs(self._machine.matrix)
+        if self._machine.kernel is None:
+            sizes = np.abs(x) @ np.abs(op.vectors.T) @ weights
+            return np.asarray(BITS * (sizes + np.abs(op.intercepts)))
+        if op.kernel.name == "rbf":
+            off = value_error(op) * (weights.sum(axis=0) + np.abs(op.intercepts))
+            return np.asarray(off + np.zeros((len(x), 1)))
+        product = op.kernel.gamma * (np.abs(x) @ np.abs(op.vectors.T)) + abs(op.kernel.coef0)
+        if op.kernel.name == "sigmoid":
+            return np.asarray(BITS * ((1 + product) @ weights + np.abs(op.intercepts)))
+        degree = op.kernel.degree
+        return np.asarray(BITS * ((degree + 1) * product**degree @ weights + np.abs(op.intercepts)))
+
+    def _accepted(self, rows: Array) -> Numbers:
+        x = single(rows).astype(np.float64)
+        x[~self.accepts(rows)] = 0.0
+        return x
+
+
+def coupling_margins(score: Numbers, a: Numbers, b: Numbers, classes: int) -> Numbers:
+    """How near to the bound that ends it libsvm's coupling comes in any round, relative to the bound (n,)."""
+    from mcugen.ops.svm.machine import NEAREST, rounds
+
+    with np.errstate(over="ignore"):
+        each = np.clip(1 / (1 + np.exp(score * a + b)), NEAREST, 1 - NEAREST)
+    bound = 0.005 / classes
+    return np.array([min(abs(error / bound - 1) for error, _ in rounds(one, classes)) for one in each])

@@ -1,0 +1,270 @@
+"""svm: kernel machines, and what is made of their scores: a class, probabilities, a decision, a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from mcugen import ovo
+from mcugen.boards import Target
+from mcugen.diagnostics import error
+from mcugen.distance import AVR_OBJECT, Block, Points, blocks_of, points_of
+from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed
+from mcugen.frontends import Output
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Cost, Form, Op
+from mcugen.ops.svm.integers import Coefficients, Powers, coefficients_of, powers_of
+from mcugen.ops.svm.machine import Kernel, pairs_of, places, probabilities, scores
+from mcugen.ops.tree_ensemble.forms import AVR_NEAR
+
+LOG2E = float(np.log2(np.e))
+
+
+@dataclass(frozen=True, eq=False)
+class Svm(Op):
+    """Sums of kernel values of the row and each support vector, one sum for each pair of classes, then what `output` asks for.
+
+    Input `f32` of shape (features,). vectors (vectors, features) float64, those of a class together; counts (classes,) of
+    them, empty where a number or outliers are asked for; coefficients (vectors, classes - 1), or (vectors, 1); intercepts
+    (pairs,). Outputs: label → a class index (`i32` scalar) by libsvm's votes, with `ties` told apart by the sums of scores;
+    for outliers 1 where the sum is above 0, else 0; decision → the index and `f32` as scikit-learn has it: (1,), (classes,)
+    or with `of_pairs` (pairs,); proba → the index and libsvm's probabilities `f32` (classes,), by sigmoids (2, pairs); value
+    → `f32` scalar. Kernels: rbf, by distances on a grid of integers; poly and sigmoid, by integer products.
+    """
+
+    name: ClassVar[str] = "svm"
+
+    kernel: Kernel
+    vectors: Floats
+    counts: Integers
+    coefficients: Floats
+    intercepts: Floats
+    output: Output
+    ties: bool = False
+    of_pairs: bool = False
+    sigmoids: Floats | None = None
+    form: str = ""
+    far: bool = False
+
+    @property
+    def weighted(self) -> bool:
+        return True
+
+    @property
+    def quantised(self) -> bool:
+        return self.form in ("int8", "int16")
+
+    @property
+    def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
+        return () if self.output == "label" and not self.ties else ("math.h",)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of classes; 1 where there are none."""
+        return len(self.intercepts)
+
+    @property
+    def classes(self) -> int:
+        """Classes that the label is one of."""
+        return max(2, len(self.counts))
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        wanted = TensorType((self.vectors.shape[1],), DType.F32)
+        if inputs != (wanted,):
+            found = ", ".join(map(str, inputs))
+            raise error("E0201", f"svm takes {wanted}, not {found}", help="give the features as one row of float32")
+        index = TensorType((), DType.I32)
+        decisions = self.classes if self.pairs > 1 and not self.of_pairs else self.pairs
+        return {
+            "label": (index,),
+            "decision": (index, TensorType((decisions,), DType.F32)),
+            "proba": (index, TensorType((self.classes,), DType.F32)),
+            "value": (TensorType((), DType.F32),),
+        }[self.output]
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        return tuple(one[0] for one in self.answers(inputs[0][np.newaxis, :]))
+
+    def answers(self, x: Array) -> tuple[Array, ...]:
+        """The outputs for rows (n, features)."""
+        s = self.scores(x)
+        if self.output == "value":
+            return (s[:, 0].astype(np.float32),)
+        index = self._index(s)
+        if self.output == "label":
+            return (index,)
+        if self.output == "decision":
+            return index, self._decision(s).astype(np.float32)
+        assert self.sigmoids is not None, "the front-end has seen to it"
+        return index, probabilities(s, self.sigmoids[0], self.sigmoids[1], self.classes).astype(np.float32)
+
+    def scores(self, x: Array) -> Floats:
+        """The sums (n, pairs) for rows (n, features), in float64; vectors and rows are those of the form where it is decided."""
+        rows = np.asarray(x, np.float32)
+        return scores(self._values(rows), self.coefficients, self.intercepts, self.counts)
+
+    def _values(self, rows: Array) -> Floats:
+        if self.kernel.name == "rbf":
+            return np.exp(-self.kernel.gamma * self._squares(rows))
+        if not self.form:
+            product = self.kernel.gamma * (rows.astype(np.float64) @ self.vectors.T) + self.kernel.coef0
+            return self.kernel.of_product(product)
+        sums, exponents = self.products.sums(np.asarray(rows, np.float32))
+        return self.kernel.of_product(np.ldexp(sums.astype(np.float64), exponents[:, np.newaxis]) / self._scale)
+
+    def _squares(self, rows: Array) -> Floats:
+        if not self.form:
+            x = rows.astype(np.float64)
+            return np.stack([np.square(row - self.vectors).sum(axis=1) for row in x])
+        found, down = self.grid.distances(np.asarray(rows, np.float32))
+        return np.asarray(np.ldexp(found.astype(np.float64), 2 * down[:, np.newaxis]) * self.grid.step**2)
+
+    def _index(self, s: Floats) -> Array:
+        if self.pairs > 1:
+            return ovo.winners(ovo.votes(s, self.ties), ovo.confidences(s) if self.ties else None)
+        return np.asarray(s[:, 0] <= 0 if len(self.counts) else s[:, 0] > 0, np.int32)
+
+    def _decision(self, s: Floats) -> Floats:
+        if self.pairs == 1:
+            return -s if len(self.counts) else s
+        if self.of_pairs:
+            return s
+        sums = np.asarray(ovo.confidences(s), np.float64)
+        return ovo.decisions(ovo.votes(s, ties=True), sums)
+
+    def describe(self) -> str:
+        form = f" form={self.form}{' far' if self.far else ''}" if self.form else ""
+        ties = " ties" if self.ties else ""
+        return f"kernel={self.kernel} vectors={len(self.vectors)} pairs={self.pairs} output={self.output}{ties}{form}"
+
+    def macc(self, *inputs: TensorType) -> int:
+        return int(self.vectors.size + self.coefficients.size)
+
+    def smaller(self) -> tuple[str, ...]:
+        format = () if self.form == "int8" else ("use `--numeric int16` or `int8`",)
+        return (*format, "fit with fewer support vectors: a larger `C`, fewer rows, or a NuSVC with a smaller `nu`")
+
+    @property
+    def _width(self) -> Width:
+        return WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric
+
+    @property
+    def _wide(self) -> bool:
+        """Whether coefficients have 32 bits: those of products always, because their values may be of any size."""
+        return self._width == 32 or self.kernel.name != "rbf"
+
+    @cached_property
+    def grid(self) -> Points:
+        """The vectors of distances as integers, in the form that was decided."""
+        return points_of(self.vectors, self._width, far=self.far, beside=self._beside)
+
+    @cached_property
+    def products(self) -> Fixed:
+        """The vectors of products as integers; of the sigmoid scaled to powers of two."""
+        scale = self.kernel.gamma * self._scale
+        offsets = np.full(len(self.vectors), self.kernel.coef0 * self._scale)
+        return fixed(self.vectors * scale, offsets, self._width)
+
+    @property
+    def _scale(self) -> float:
+        return 2 * LOG2E if self.kernel.name == "sigmoid" else 1.0
+
+    @property
+    def _beside(self) -> int:
+        return int(self.coefficients.shape[1]) * (4 if self._wide else 2)
+
+    @cached_property
+    def weights(self) -> Coefficients:
+        """The coefficients as integers."""
+        pair = places(self.counts)[0] if self.pairs > 1 else np.zeros(self.coefficients.shape, np.int64)
+        return coefficients_of(self.coefficients, self.intercepts, pair, self._wide)
+
+    @cached_property
+    def powers(self) -> Powers:
+        """How a distance becomes a power of two."""
+        total = float(np.abs(self.coefficients).sum(axis=0).max()) * max(1, self.classes - 1)
+        return powers_of(self.grid, self.kernel.gamma, self._width, total)
+
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        name = "float32" if target.numeric == "auto" else target.numeric
+        return (Form(name, self._decided(name, target)._cost(target)),)
+
+    def with_form(self, form: Form, target: Target) -> Self:
+        return self._decided(form.name, target)
+
+    def _decided(self, form: str, target: Target) -> Self:
+        near = replace(self, form=form, far=False)
+        if not target.board.progmem or near.nbytes <= AVR_NEAR:
+            return near
+        if self.kernel.name == "rbf":
+            return replace(near, far=True)
+        help = "use `--numeric int16` or `int8`, fit on fewer rows, or choose a board with a 32-bit processor"
+        text = f"the tables of the support vectors have {near.nbytes:,} B; an 8-bit AVR takes {AVR_NEAR:,} B of this kernel"
+        raise error("E0303", text, help=help)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables in flash."""
+        vectors = self.grid.nbytes if self.kernel.name == "rbf" else self.products.nbytes
+        return vectors + len(self.coefficients) * self._beside + 12 * self.pairs + 2 * self.classes + 64
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return self._cost(target) if self.form else Cost()
+
+    def _cost(self, target: Target) -> Cost:
+        row = self.vectors.shape[1] * (4 if self._width == 32 else 2)
+        sums = self.pairs * (8 if self._wide else 4)
+        tail = self.classes * 8 + (self.pairs * 4 if self.output == "proba" else 0)
+        each = {32: 150, 16: 45, 8: 40}[self._width] if target.board.progmem else 9
+        value = (1_400 if self._wide else 500) if target.board.progmem else 80
+        cycles = each * self.vectors.size + value * len(self.vectors) + 60 * self.coefficients.size
+        return Cost(self.nbytes + (2_000 if self._wide else 1_500), cycles, 96 + row + sums + tail)
+
+    def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        first, second = (self.vectors[rng.integers(len(self.vectors), size=min(limit, 1_000))] for _ in range(2))
+        share = rng.random((len(first), 1))
+        beyond = first + rng.standard_normal(first.shape) * np.ptp(self.vectors, axis=0)
+        rows = np.concatenate([first, first + (second - first) * share, beyond])
+        return (rng.permutation(rows)[:limit].astype(np.float32),)
+
+    def render(self) -> dict[str, Any]:
+        rbf = self.kernel.name == "rbf"
+        return {
+            "p": self.grid if rbf else _Rows(self.products, self._beside),
+            "c": self.weights,
+            "powers": self.powers if rbf else None,
+            "kernel": self.kernel.name,
+            "degree": self.kernel.degree,
+            "output": self.output,
+            "pairs": self.pairs,
+            "classes": self.classes,
+            "others": self.coefficients.shape[1],
+            "ends": np.cumsum(self.counts),
+            "ties": self.ties,
+            "of_pairs": self.of_pairs,
+            "outliers": not len(self.counts),
+            "sigmoids": np.empty(0) if self.sigmoids is None else self.sigmoids.T.astype(np.float32).ravel(),
+            "enough": np.float32(0.005 / self.classes),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Vectors of products as the templates of distances take theirs."""
+
+    fixed: Fixed
+    beside: int
+    far: bool = False
+    middle: Floats = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The vectors in tables that avr-gcc takes."""
+        row = self.fixed.weights.shape[1] * self.fixed.width // 8
+        return blocks_of(self.fixed.weights, AVR_OBJECT // max(row, self.beside))
+
+
+__all__ = ["Kernel", "Svm", "pairs_of"]

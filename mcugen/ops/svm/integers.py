@@ -1,0 +1,92 @@
+"""A machine's coefficients as integers, and the constants by which distances become powers of two."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from mcugen.distance import Points
+from mcugen.fixed import Floats, Integers, Width
+
+# Kernel values are integers of 31 bits, 15 where the width is narrow. Powers of two below that are 0.
+VALUE_BITS: dict[bool, int] = {True: 31, False: 15}
+NEVER = 1_000  # bits: more than any distance has
+COARSE = 26
+SURE = 1e-6  # what a sum may lose by exponents of 26 bits
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """Coefficients (vectors, others) and intercepts (pairs,) as integers: a product of one with a kernel value, `drop` bits
+    less, is in units of 2**exponent, and so is an intercept, `lift` bits more.
+    """
+
+    integers: Integers
+    intercepts: Integers
+    wide: bool
+    drop: int
+    lift: int
+    exponent: int
+
+    @property
+    def bits(self) -> int:
+        """Bits of a coefficient in flash."""
+        return 32 if self.wide else 16
+
+
+def coefficients_of(coefficients: Floats, intercepts: Floats, pair: Integers, wide: bool) -> Coefficients:
+    """The integers for float64 coefficients; `pair` says for which intercept each counts."""
+    total = np.bincount(pair.ravel(), np.abs(coefficients).ravel(), len(intercepts)) + np.abs(intercepts)
+    largest = max(float(np.abs(coefficients).max(initial=0.0)), 2.0**-100)
+    sums = int(np.ceil(np.log2(max(float(total.max()), largest)))) + 1  # rounding makes it longer
+    own = int(np.ceil(np.log2(largest)))
+    if wide:  # a unit such that every sum has room
+        unit = max(own - 30, sums - 32)
+        whole = np.rint(np.ldexp(coefficients, -unit)).astype(np.int64)
+        return Coefficients(whole, _lifted(intercepts, unit), True, 0, 31, unit - 31)
+    unit = max(own - 15, sums - 40)
+    most = (1 << 15) - 1
+    whole = np.clip(np.rint(np.ldexp(coefficients, -unit)), -most, most).astype(np.int64)
+    drop = 8 * max(0, -((31 - 15 - sums + unit) // 8))  # whole bytes, which an AVR just leaves out
+    return Coefficients(whole, _lifted(intercepts, unit - 15 + drop), False, drop, 0, unit - 15 + drop)
+
+
+def _lifted(intercepts: Floats, unit: int) -> Integers:
+    most = (1 << 31) - 1
+    return np.clip(np.rint(np.ldexp(intercepts, -unit)), -most, most).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Powers:
+    """How the distance d of a row that is not brought down becomes the kernel value 2**-a.
+
+    limit   from here on, `excess` bits up, the value is 0
+    shift   d is shifted by so many bits (up where above 0) before it is multiplied
+    factor  a = (d << shift) * factor / 2**32, in units of 2**-fine
+    """
+
+    limit: int
+    excess: int
+    shift: int
+    factor: int
+    fine: int
+
+
+def powers_of(points: Points, gamma: float, width: Width, total: float) -> Powers:
+    """The constants for exp(-gamma d²); `total` is what the coefficients of a sum add up to. Narrow numbers and sums that do
+    not cancel much have 26 bits behind the point, others 32.
+    """
+    wide = width == 32
+    fine = 32 if wide and total * 2.0**-COARSE > SURE else COARSE
+    most, bits = (32, 64) if wide else (16, 32)
+    mantissa, found = np.frexp(gamma * np.log2(np.e))
+    if not mantissa:
+        return Powers((1 << bits) - 1, NEVER, -NEVER, 0, fine)
+    exponent = int(found) + 2 * (points.end - 126 - points.fixed.x_bits)  # a = d * mantissa * 2**exponent
+    limit = math.ceil(Fraction(most) / Fraction(float(mantissa)) / Fraction(2) ** exponent)
+    excess = max(0, limit.bit_length() - bits)
+    factor = int(min(np.rint(np.ldexp(mantissa, 32)), 2.0**32 - 2.0**16))
+    return Powers(limit >> excess, excess, exponent + fine, factor, fine)

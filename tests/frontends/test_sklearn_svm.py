@@ -1,0 +1,194 @@
+"""Support vector machines: the op's answers are scikit-learn's, the C's are the op's, and what is wrong has a diagnostic."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn import datasets, preprocessing, svm
+
+import mcugen
+from mcugen.diagnostics import Loc, McugenError
+from mcugen.frontends import read
+from mcugen.frontends.sklearn import read_estimator
+from mcugen.ops.linear import Linear
+from mcugen.ops.svm import Svm
+
+warnings.filterwarnings("ignore", category=FutureWarning)  # probability=True is on its way out
+LOC = Loc("model.skops")
+IRIS = datasets.load_iris(return_X_y=True)
+WINE = preprocessing.scale(datasets.load_wine().data), datasets.load_wine().target
+CANCER = preprocessing.scale(datasets.load_breast_cancer().data), datasets.load_breast_cancer().target
+DIGITS = datasets.load_digits(return_X_y=True)
+DIABETES = datasets.load_diabetes(return_X_y=True)
+SVC = svm.SVC(probability=True).fit(*IRIS)
+KERNELS = ("linear", "poly", "rbf", "sigmoid")
+CLASSIFIERS = [
+    *(svm.SVC(kernel=kernel) for kernel in KERNELS),
+    *(svm.NuSVC(nu=0.1, kernel=kernel, coef0=0.3) for kernel in KERNELS),
+    svm.SVC(C=100, gamma="auto", class_weight="balanced", decision_function_shape="ovo"),
+    svm.SVC(kernel="linear", decision_function_shape="ovo"),
+    svm.SVC(break_ties=True),
+    svm.SVC(kernel="linear", break_ties=True),
+    svm.SVC(kernel="poly", degree=0),
+]
+
+
+def code_of(estimator, output=None):
+    with pytest.raises(McugenError) as caught:
+        read_estimator(estimator, "m", output, LOC)
+    assert all(d.help and d.loc.file == LOC.file for d in caught.value.diagnostics)
+    return caught.value.diagnostics[0].code
+
+
+def changed(model, **attributes):
+    made = copy.copy(model)
+    vars(made).update(attributes)
+    return made
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=str)
+def test_every_row_of_classifiers(model):
+    for x, y in (WINE, CANCER):
+        compiled = mcugen.compile(model.fit(x, y), board="host", output="decision", numeric="float32")
+        proof = compiled.verify(x)
+        assert proof.proven
+        assert proof.near_ties < 0.1 * len(x)
+
+
+@pytest.mark.parametrize("data", [IRIS, CANCER, DIGITS], ids=["iris", "cancer", "digits"])
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_every_row_of_probabilities(data, kernel):
+    model = svm.SVC(kernel=kernel, probability=True, random_state=0).fit(*data)
+    assert mcugen.compile(model, board="host", output="proba", numeric="float32").verify(data[0][:600]).proven
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", [svm.SVR, svm.NuSVR])
+def test_every_row_of_regressors(kind, kernel):
+    x, y = DIABETES
+    model = kind(kernel=kernel, C=30, gamma=2.0).fit(x, y)
+    assert mcugen.compile(model, board="host", numeric="float32").verify(x).proven
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_row_of_outliers(kernel):
+    compiled = mcugen.compile(
+        svm.OneClassSVM(kernel=kernel, nu=0.2).fit(WINE[0]), board="host", output="decision", numeric="float32"
+    )
+    assert compiled.verify(WINE[0]).proven
+    assert set(compiled.predict(WINE[0])) == {-1, 1}
+
+
+@pytest.mark.parametrize("numeric", ["int16", "int8"])
+def test_smaller_formats_change_few_labels(numeric):
+    model = svm.SVC().fit(*CANCER)
+    compiled = mcugen.compile(model, board="host", numeric=numeric, data=CANCER[0], max_disagreement=0.02)
+    assert compiled.verify(CANCER[0]).wrong <= (0 if numeric == "int16" else 10)
+
+
+def test_scikit_learns_own_answers_are_the_ops():
+    for model in (m.fit(*IRIS) for m in CLASSIFIERS):
+        source = read(model)
+        op = source.module.predict.nodes[0].op
+        rows = IRIS[0].astype(np.float32)
+        clear = ~source.reference.near_ties(rows)
+        assert np.array_equal(op.answers(rows)[0][clear], model.predict(rows)[clear])
+        assert isinstance(op, Linear if model.kernel == "linear" else Svm)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000))
+def test_small_models_of_any_scale(seed):
+    rng = np.random.default_rng(seed)
+    rows, features = int(rng.integers(4, 40)), int(rng.integers(1, 9))
+    x = rng.normal(size=(rows, features)) * 10.0 ** rng.uniform(-8, 8)
+    y = np.arange(rows) % int(rng.integers(2, 5))
+    kernel = KERNELS[seed % 4] if np.abs(x).max() < 100 else "rbf"
+    model = svm.SVC(kernel=kernel, C=10.0 ** rng.uniform(-2, 3), max_iter=10_000)
+    warnings.simplefilter("ignore")  # not converged: as good a machine as any
+    for output in ("label", "decision"):
+        mcugen.compile(model.fit(x, y), board="host", numeric="float32", output=output)  # proves it on rows of its own
+
+
+def test_many_vectors_and_many_classes():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5_000, 4))
+    model = svm.SVC(C=0.01).fit(x, rng.integers(0, 2, 5_000))
+    assert len(model.support_vectors_) > 4_900
+    assert mcugen.compile(model, board="host", numeric="float32").verify(x[:300]).proven
+    many = svm.SVC().fit(x[:600], np.arange(600) % 300 + 2**40)
+    assert mcugen.compile(many, board="host", numeric="float32").verify(x[:60]).proven
+
+
+def test_no_vectors_leave_the_intercept():
+    model = svm.SVR(epsilon=1e6).fit(*DIABETES)
+    assert len(model.support_vectors_) == 0
+    compiled = mcugen.compile(model, board="host", check_answers=False)
+    assert compiled.predict(DIABETES[0][:2]) == pytest.approx([model.intercept_[0]] * 2)
+
+
+def test_a_kernel_too_narrow_for_its_vectors():
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    assert code_of(svm.SVC(gamma=1e15).fit(x, np.arange(40) % 2)) == "E0302"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        ({"support_vectors_": None}, "E0107"),
+        ({"support_vectors_": SVC.support_vectors_[:, :3]}, "E0107"),
+        ({"support_vectors_": SVC.support_vectors_[:9]}, "E0107"),
+        ({"support_vectors_": SVC.support_vectors_ * np.nan}, "E0107"),
+        ({"support_vectors_": SVC.support_vectors_ * 1e40}, "E0107"),
+        ({"support_vectors_": SVC.support_vectors_.astype(np.float32)}, "E0107"),
+        ({"support_vectors_": sparse.csr_matrix(SVC.support_vectors_)}, "E0302"),
+        ({"support_": SVC.support_[:3]}, "E0107"),
+        ({"support_": SVC.support_.astype(np.int64)}, "E0107"),
+        ({"_n_support": SVC._n_support + 1}, "E0107"),
+        ({"_n_support": SVC._n_support * 0 + [-1, 1, len(SVC.support_)]}, "E0107"),
+        ({"_n_support": SVC._n_support[:2]}, "E0107"),
+        ({"_dual_coef_": SVC._dual_coef_[:1]}, "E0107"),
+        ({"_dual_coef_": SVC._dual_coef_ * np.inf}, "E0107"),
+        ({"_intercept_": SVC._intercept_[:2]}, "E0107"),
+        ({"_probA": SVC._probA[:2]}, "E0107"),
+        ({"_probB": SVC._probB * np.nan}, "E0107"),
+        ({"_probA": None}, "E0107"),
+        ({"classes_": np.arange(1)}, "E0107"),
+        ({"classes_": np.arange(4)}, "E0107"),
+        ({"_gamma": -1.0}, "E0107"),
+        ({"_gamma": "scale"}, "E0107"),
+        ({"_gamma": np.nan}, "E0107"),
+        ({"coef0": None}, "E0107"),
+        ({"degree": 2.5}, "E0107"),
+        ({"kernel": "poly", "degree": 1000}, "E0302"),
+        ({"kernel": "precomputed"}, "E0302"),
+        ({"kernel": print}, "E0302"),
+        ({"_sparse": True}, "E0302"),
+        ({"decision_function_shape": None}, "E0107"),
+        ({"break_ties": True, "decision_function_shape": "ovo"}, "E0107"),
+        ({"break_ties": None}, "E0107"),
+        ({"n_features_in_": 5}, "E0107"),
+        ({"_impl": "nu_svr"}, "E0301"),
+        ({"predict": print}, "E0301"),
+    ],
+    ids=range(35),
+)
+def test_every_rule(attributes, code):
+    assert code_of(changed(SVC, **attributes)) == code
+
+
+def test_what_is_asked_has_to_be_there():
+    assert code_of(svm.SVC().fit(*IRIS), "proba") == "E0304"
+    assert code_of(svm.SVR().fit(*DIABETES), "label") == "E0304"
+    assert code_of(svm.SVC()) == "E0106"
+    assert code_of(svm.SVC().fit(sparse.csr_matrix(IRIS[0]), IRIS[1])) == "E0302"
+
+
+def test_files():
+    for model in (SVC, svm.OneClassSVM().fit(IRIS[0]), svm.NuSVR().fit(*DIABETES)):
+        assert str(read(skops.io.dumps(model)).module) == str(read(model).module)
