@@ -22,6 +22,7 @@ Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pair
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
 TOGETHER = 16  # sums of floats that are worked out at once
 FLOATS = "floats"  # the form that decides by floats where these suffice
+AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger tables
 NONE = -745.13  # a sigmoid of less is 0 in float64, and scikit-learn then says that all classes are equally likely
 
 
@@ -239,6 +240,14 @@ class Linear(Op):
         if names == ["float32"] and self.output == "label" and not self.votes:
             names += [FLOATS] if target.board.fpu and self._has_floats else []
             names += [] if target.board.long_product else [GUARDED]
+        if target.board.progmem and (nbytes := replace(self, form=names[0]).fixed.nbytes) > AVR_OBJECT:
+            smaller = "use `--numeric int16` or `int8`, or " * (
+                self.weights.size <= AVR_OBJECT // 2 and names[0] == "float32"
+            )
+            help = f"{smaller}choose a board with a 32-bit processor: `mcugen fit` says which"
+            raise error(
+                "E0303", f"the weights take {nbytes:,} B; an 8-bit AVR takes {AVR_OBJECT:,} B at most", help=help
+            )
         return tuple(Form(name, replace(self, form=name).cost(target)) for name in names)
 
     def with_form(self, form: Form, target: Target) -> Self:

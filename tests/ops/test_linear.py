@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -214,6 +214,15 @@ def test_types_are_checked() -> None:
     assert op.infer(TensorType((4,), DType.F32)) == (TensorType((), DType.I32), TensorType((1,), DType.F32))
     with pytest.raises(McugenError, match="E0201"):
         op.infer(TensorType((5,), DType.F32))
+
+
+def test_weights_larger_than_an_avr_takes_are_refused() -> None:
+    op = made(Shape(30, 300, "label"), 0)
+    with pytest.raises(McugenError, match=r"36,000 B|37,200 B") as caught:
+        op.forms(UNO)
+    assert "int16" in caught.value.diagnostics[0].help
+    assert op.forms(replace(UNO, numeric="int16"))
+    assert op.forms(Target(load_board("feather_nrf52840")))
 
 
 SCALE = st.integers(-30, 30)
