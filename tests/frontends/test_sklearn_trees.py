@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sklearn import datasets, ensemble, multioutput, svm, tree
+from sklearn import datasets, ensemble, gaussian_process, multioutput, tree
 
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.sklearn import families, head, read_estimator, supported, tree_members, trees
@@ -289,7 +289,7 @@ def test_regression_values_that_a_float_does_not_hold(scale):
     ("estimator", "advice"),
     [
         (ensemble.StackingClassifier([]), "RandomForestClassifier"),
-        (svm.SVC(), "RandomForestClassifier"),
+        (gaussian_process.GaussianProcessClassifier(), "RandomForestClassifier"),
         (multioutput.MultiOutputClassifier(tree.DecisionTreeClassifier()), "one model per output"),
         (ensemble.RandomTreesEmbedding(), "supervised"),
         ({"model": 1}, "entries"),
