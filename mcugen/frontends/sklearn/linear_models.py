@@ -57,6 +57,7 @@ TRUSTED = (
 )
 # What is read, and so all that a prediction may depend on.
 _HOLDS = ("classes_", "coef_", "intercept_", "n_features_in_", "_decision_function", "_predict_proba_lr")
+ROUNDED = 2.0**-22  # of the largest part of a sum
 _LR: tuple[Output, ...] = ("label", "proba", "decision")
 _SGD_PROBA: dict[object, Link] = {"log_loss": "ovr", "modified_huber": "clip"}
 
@@ -98,12 +99,12 @@ def reference(estimator: object, head: Head) -> Reference:
 
 
 class LinearReference(SklearnReference):
-    """A linear model. Where the parts of a sum are millions of times larger than the sum, what is left of them hangs on how
-    each is rounded: 2^-26 of the largest is a quarter of what one float32 rounding takes off it.
+    """A linear model. Where the parts of a sum are many times larger than the sum, what is left of them hangs on how each is
+    rounded: 2^-22 of the largest is what four roundings to float32 take off it.
     """
 
     def rounding(self, rows: Array) -> Floats:
-        lost = 2.0**-26 * self._largest_part(rows)
+        lost = ROUNDED * self._largest_part(rows)
         if getattr(self._model, "loss", None) != "modified_huber" or len(self._head.labels or ()) < 3:
             return lost
         # (s + 1) / 2 divided by their sum: next to a sum of 0 it hangs on how s is rounded
@@ -119,7 +120,7 @@ class LinearReference(SklearnReference):
         scores = self.numbers("decision", rows)
         best = np.sort(scores, axis=1)[:, -2:]
         gap = np.abs(scores[:, 0]) if scores.shape[1] == 1 else best[:, 1] - best[:, 0]
-        return np.asarray(close(scores) | (gap <= 2.0**-26 * self._largest_part(rows)))
+        return np.asarray(close(scores) | (gap <= ROUNDED * self._largest_part(rows)))
 
     def _largest_part(self, rows: Array) -> Floats:
         """The largest product of a weight and a feature, (n,)."""
