@@ -39,6 +39,7 @@ class Shape:
     centre: float = 0.0
     coefficient: float = 1.0
     far: bool = False
+    spread: int = 0  # of the features, in powers of ten
 
 
 RBF = Kernel("rbf", 0.2)
@@ -74,6 +75,7 @@ SHAPES = [
     Shape(Kernel("poly", 1.0, 0.0, 2), 20, 4, 0, "value", size=1e-8),
     Shape(Kernel("poly", 0.1, 1.0, 9), 20, 4, 0, "value"),
     Shape(SIGMOID, 30, 4, 2, "decision"),
+    Shape(POLY, 30, 4, 3, "decision", spread=12),  # features of sizes of their own
     Shape(SIGMOID, 60, 4, 4, "decision"),
     Shape(SIGMOID, 30, 4, 1, "label"),
     Shape(Kernel("sigmoid", 3.0, 0.0), 30, 4, 3, "proba", size=10),
@@ -85,6 +87,7 @@ def made(shape: Shape, seed: int) -> Svm:
     rng = np.random.default_rng(seed)
     count, pairs = shape.vectors, pairs_of(shape.classes)
     vectors = rng.normal(size=(count, shape.features)) * shape.size + shape.centre
+    vectors *= 10.0 ** rng.uniform(-shape.spread, 0, shape.features)
     counts = rng.multinomial(count, np.full(shape.classes, 1 / shape.classes)) if shape.classes > 1 else np.zeros(0)
     coefficients = rng.normal(size=(count, max(1, shape.classes - 1))) * shape.coefficient
     coefficients[rng.random(coefficients.shape) < 0.3] = 0.0

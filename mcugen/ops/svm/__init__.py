@@ -15,12 +15,13 @@ from mcugen.distance import AVR_OBJECT, Block, Points, blocks_of, points_of
 from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op
+from mcugen.op import Cost, Form, Op, Work
 from mcugen.ops.svm.integers import Coefficients, Powers, coefficients_of, powers_of
 from mcugen.ops.svm.machine import Kernel, pairs_of, places, probabilities, scores
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 
 LOG2E = float(np.log2(np.e))
+MOST_SCORES = 1_000_000  # that made rows have: with hundreds of classes each has thousands
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +224,13 @@ class Svm(Op):
         cycles = each * self.vectors.size + value * len(self.vectors) + 60 * self.coefficients.size
         return Cost(self.nbytes + (2_000 if self._wide else 1_500), cycles, 96 + row + sums + tail)
 
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        from mcugen.work import svm
+
+        return svm.work(self, target) if self.form else None
+
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        limit = min(limit, max(30, MOST_SCORES // self.pairs))
         first, second = (self.vectors[rng.integers(len(self.vectors), size=min(limit, 1_000))] for _ in range(2))
         share = rng.random((len(first), 1))
         beyond = first + rng.standard_normal(first.shape) * np.ptp(self.vectors, axis=0)
