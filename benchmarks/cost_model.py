@@ -262,14 +262,21 @@ def fitted(chosen: Sequence[Sample], figure: str, board: Board) -> dict[str, flo
     """The weights of one figure by least squares; a little ridge keeps features that always come together apart."""
     features, floor = FIGURES[figure].features, FIGURES[figure].floor
     rows = [features(s.op, s.op.form, board.arch) for s in chosen]
-    names = sorted({name for row in rows for name in row})
     known = np.array([getattr(s, figure) - tables(s, figure) for s in chosen])
-    weight = 1 / np.maximum([getattr(s, figure) for s in chosen], floor)
+    return least_squares(rows, known, 1 / np.maximum([getattr(s, figure) for s in chosen], floor))
+
+
+def least_squares(
+    rows: Sequence[Mapping[str, float]], known: Any, weight: Any, *, solve: Callable[[Any, Any], Any] | None = None
+) -> dict[str, float]:
+    """The weights with which rows of features add up to what is known, each row's error weighed; a little ridge keeps features
+    that always come together apart. `solve` is another solver of least squares.
+    """
+    names = sorted({name for row in rows for name in row})
     matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * weight[:, np.newaxis]
     ridge = 1e-4 * np.eye(len(names)) * weight.mean()
-    found, *_ = np.linalg.lstsq(
-        np.concatenate([matrix, ridge]), np.concatenate([known * weight, np.zeros(len(names))]), rcond=None
-    )
+    system = np.concatenate([matrix, ridge]), np.concatenate([known * weight, np.zeros(len(names))])
+    found = solve(*system) if solve else np.linalg.lstsq(*system, rcond=None)[0]
     return {name: round(float(w), 3) for name, w in zip(names, found, strict=True) if abs(w) >= 0.0005}
 
 

@@ -9,6 +9,7 @@ brought to the size with which the next layer looks at it, by a power of two, so
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -106,8 +107,14 @@ class Network:
 
     def sums(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
         """The last layer's sums for rows (n, features), and their exponents (n,), exactly as the C has them."""
+        *_, (sums, top, _) = self.steps(x)
+        return sums, top - self.layers[-1].scale
+
+    def steps(self, x: npt.NDArray[np.float32]) -> Iterator[tuple[Integers, Integers, Integers]]:
+        """Of each layer its sums (n, rows), the tops (n,) of the rows that they are of, and how far these were shifted down."""
         q, top = self.layers[0].load(x)
         sums = q @ self.layers[0].weights.T
+        yield sums, top, np.zeros(len(x), np.int64)
         for last, layer in zip(self.layers, self.layers[1:], strict=False):
             assert isinstance(layer, Later)
             exponent, passed = top.astype(np.int64) - last.scale, np.maximum(sums, 0)
@@ -116,7 +123,7 @@ class Network:
             top = exponent + down + ENOUGH + layer.x_bits
             q = np.concatenate([q, _one(top, layer)], axis=1) if layer.bias else q
             sums = q @ layer.weights.T
-        return sums, top - self.layers[-1].scale
+            yield sums, top, down
 
 
 def _down(sums: Integers, exponent: Integers, layer: Later) -> Integers:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +26,22 @@ class Cost:
     cycles: int = 0
     stack: int = 0
     counted: bool = True
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a node's C is made of, as named counts: mcugen/cost.py makes a Cost of them with an architecture's weights.
+
+    tables  bytes of constants in flash, exactly
+    code    what the size of the code depends on
+    runs    what is done in one call, for the rows that are expected
+    stack   what the stack depends on
+    """
+
+    tables: int = 0
+    code: Mapping[str, float] = field(default_factory=dict)
+    runs: Mapping[str, float] = field(default_factory=dict)
+    stack: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,9 +123,16 @@ class Op:
         """What a user can do for a model that takes less flash, each as an order: `train fewer trees`."""
         return ()
 
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        """What its C is made of on a target, decided where it has forms; None where nobody has counted it."""
+        return None
+
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         """The estimated cost of the op as it is (decided, where it has forms)."""
-        return Cost()
+        from mcugen.cost import estimate
+
+        work = self.work(target, *inputs)
+        return estimate(self.name, work, target.board) if work else Cost()
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Inputs, each (rows, *its shape), at most `limit` rows, that try what is hard for the op; empty where it knows none."""

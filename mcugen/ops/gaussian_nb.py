@@ -15,7 +15,7 @@ from mcugen.fixed import WIDTHS
 from mcugen.frontends import Output
 from mcugen.gaussian import Gaussian, gaussian
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op
+from mcugen.op import Cost, Form, Op, Work
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
@@ -115,6 +115,11 @@ class GaussianNB(Op):
         wide = self.fixed.width == 32
         row = self.mean.shape[1] * (4 if wide else 2) * (2 if len(self.fixed.centers) else 1)
         return Cost(self.fixed.nbytes + 500, (300 if wide else 90) * self.mean.size, row + 64)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        from mcugen.work import gaussian_nb
+
+        return gaussian_nb.work(self, target) if self.form else None
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Rows around the classes' means, rows between two classes, and rows far out."""

@@ -15,7 +15,7 @@ from mcugen.distance import Metric, Points, points_of
 from mcugen.fixed import WIDTHS, Floats, Integers
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op
+from mcugen.op import Cost, Form, Op, Work
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 
 Votes = Literal["uniform", "distance"]
@@ -148,6 +148,11 @@ class Knn(Op):
         so small beside the largest that 32 are too few.
         """
         return numbers_of(np.asarray(self.answers, np.float64), self.neighbours, WIDTHS[self.form])  # type: ignore[index]
+
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        from mcugen.work import knn
+
+        return knn.work(self, target) if self.form else None
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         first, second = (self.points[rng.integers(len(self.points), size=min(limit, 1_000))] for _ in range(2))

@@ -15,7 +15,7 @@ from mcugen.fixed import WIDTHS, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.layers import Layers, Network
-from mcugen.op import Cost, Form, Op
+from mcugen.op import Cost, Form, Op, Work
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
@@ -137,6 +137,11 @@ class Mlp(Op):
         hidden = max(len(w) for w in self.layers.weights[:-1])
         stack = (4 if wide else 2) * (self.features + hidden + 2) + (8 if wide else 4) * hidden + 40
         return Cost(self.fixed.nbytes + 600, (200 if wide else 34) * self.macc() + 100 * self.features, stack)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        from mcugen.work import mlp
+
+        return mlp.work(self, target) if self.form else None
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Rows as large as the first layer's weights are small, and some a hundred times as large."""

@@ -1,0 +1,60 @@
+"""What naive Bayes' C is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.op import Work
+from mcugen.work import joined, loading, options
+
+if TYPE_CHECKING:
+    from mcugen.ops.gaussian_nb import GaussianNB
+
+ROWS = 200
+
+
+def work(op: GaussianNB, target: Target) -> Work:
+    """The row, each class's squares, and what is made of them."""
+    g, f = op.fixed, op.fixed.fixed
+    rng = np.random.default_rng(0)
+    classes = rng.integers(len(op.mean), size=ROWS)
+    rows = (op.mean[classes] + np.sqrt(op.variance[classes]) * rng.standard_normal((ROWS, op.mean.shape[1]))).astype(
+        np.float32
+    )
+    centred, kind = len(g.centers) > 0, f"{f.width}{' coarse' if g.coarse else ''}"
+    load = loading(f, rows - g.centers if centred else rows)
+    odd = float((f.weights & 1).sum()) if g.coarse else 0.0
+    row = f.features * ((4 if f.width == 32 else 2) + 4 * centred)
+    count = len(op.mean)
+    start = Work(
+        g.nbytes,
+        {
+            f"squares {kind}": 1.0,
+            f"centred {f.width}": float(centred),
+            "never": float(g.never),
+            f"constants lifted {f.width}": float(g.constant_shift > 0),
+        }
+        | options(f, str(f.width)),
+        load.parts(str(f.width))
+        | {
+            f"squares {kind}": float(f.weights.size) - odd,
+            f"odd squares {kind}": odd,
+            f"classes {kind}": float(count),
+            f"call {kind}": 1.0,
+            "centred": float(f.features * centred),
+        },
+        {f"squares {kind}": 1.0, "arrays": float(row), f"centred {f.width}": float(centred)},
+    )
+    width = "wide" if f.width == 32 else "narrow"
+    tail = f"{op.output} {width}"
+    kept = (8 if width == "wide" else 4) * count if op.output == "proba" else 0
+    end = Work(
+        0,
+        {f"tail {tail}": 1.0},
+        {f"tail {tail}": 1.0, f"each {tail}": float(count)},
+        {f"tail {tail}": 1.0, "kept": float(kept)},
+    )
+    return joined(start, end)

@@ -1,0 +1,56 @@
+"""What the nearest points' C is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.op import Work
+from mcugen.work import joined
+from mcugen.work.points import search, some_rows, start, wide_index
+
+if TYPE_CHECKING:
+    from mcugen.ops.knn import Knn
+
+
+def work(op: Knn, target: Target) -> Work:
+    """The search, and the votes."""
+    p = op.grid
+    kind = f"{p.fixed.width} {op.metric}"
+    one = "one" if op.neighbours == 1 else "some"
+    searched = search(p, op.neighbours)
+    rows = op.points[some_rows(op.points)].astype(np.float32)
+    kept = (
+        op.neighbours
+        * (p.sum_bits + max(8, 16 * (len(op.points) > 255) if op.output == "value" else op.answer_bits))
+        // 8
+    )
+    points = Work(
+        len(op.points) * op.answer_bits // 8,
+        {f"search {kind} {one}": 1.0, f"answers of {op.answer_bits}": 1.0} | wide_index(p, target),
+        {
+            f"points {kind}": float(len(op.points)),
+            f"differences {kind}": searched.differences,
+            f"found {p.sum_bits}": searched.found,
+            f"moved {p.sum_bits}": searched.moved,
+        },
+        {f"search {kind} {one}": 1.0, "arrays": float(kept)},
+    )
+    return joined(start(p, rows, kind), points, _tail(op, one))
+
+
+def _tail(op: Knn, one: str) -> Work:
+    """What is made of the nearest."""
+    roots = f" {op.metric == 'euclidean'} {op.grid.sum_bits}" if op.votes == "distance" else ""
+    kind = f"{op.output} {op.votes}{roots} {one}{op.answer_bits if op.output == 'value' else ''}"
+    counted = op.output != "value" and not (one == "one" and op.output == "label")
+    runs = {f"tail {kind}": 1.0, f"votes {kind}": float(op.neighbours)}
+    runs |= {f"classes {kind}": float(op.classes)} if counted else {}
+    array = (
+        op.classes * (4 if op.votes == "distance" else 1)
+        if counted and (op.votes, op.output) != ("distance", "proba")
+        else 0
+    )
+    return Work(0, {f"tail {kind}": 1.0}, runs, {f"tail {kind}": 1.0, "arrays": float(array)})

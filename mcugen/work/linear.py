@@ -1,0 +1,101 @@
+"""What a linear op's C is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.fixed import Fixed
+from mcugen.op import Work
+from mcugen.work import MOST_ROWS, SMALL, Rows, joined, known_rows, loading, locals_, options, unrolled
+
+if TYPE_CHECKING:
+    from mcugen.ops.linear import Linear
+
+
+def work(op: Linear, target: Target) -> Work:
+    """Its sums, in one or two widths, and what is made of them."""
+    rows = known_rows(op.sizes, op.probe(MOST_ROWS, np.random.default_rng(0))[0])
+    twice = op.form in ("guarded", "floats")
+    parts = [_sums(op, op.fixed, target, rows, _open(op, rows), " again" if twice else "")]
+    if op.first:
+        parts.append(_sums(op, op.first, target, rows, 1.0, ""))
+    if op.form == "floats":
+        parts.append(_floats(op))
+    return joined(*parts, _tail(op, twice))
+
+
+def _open(op: Linear, rows: Rows) -> float:
+    """The part of the expected rows that what is worked out first leaves open."""
+    if op.form == "floats":
+        return 0.0
+    if op.first is None:
+        return 1.0
+    q, _ = op.first.load(rows)
+    sums = q @ op.first.weights.T
+    doubt = op.render()["doubt"]
+    if op.rows == 1:
+        return float((np.abs(sums[:, 0]) <= doubt).mean())
+    best = np.sort(sums, axis=1)
+    return float((best[:, -1] - best[:, -2] <= doubt + np.abs(q).sum(axis=1)).mean())
+
+
+def _sums(op: Linear, f: Fixed, target: Target, rows: Rows, share: float, again: str) -> Work:
+    """The sums of products; `share` is the part of rows for which they are worked out."""
+    columns, alone = f.weights.shape[1], op.rows == 1
+    kind = f"{f.width} {'one' if alone else 'several'}{again}"
+    load = loading(f, rows)
+    runs = load.parts(kind) | {
+        f"call {kind}": 1.0,
+        f"products {kind}": load.loads + f.bias if alone else op.rows * columns,
+        f"rows {kind}": float(op.rows),
+    }
+    array = 0.0 if alone else (4 if f.width == 32 else 2) * columns
+    sums = Work(
+        f.nbytes,
+        {f"sums {kind}": 1.0} | options(f, kind) | ({} if alone else unrolled(columns, target, kind)),
+        {name: share * value for name, value in runs.items()},
+        {f"sums {kind}": 1.0, f"arrays {kind}": float(array)},
+    )
+    return joined(
+        sums,
+        locals_(array + 8 * op.classes * (op.output not in ("label", "transform")), f"{kind} {_tail_of(op)}", target),
+    )
+
+
+def _floats(op: Linear) -> Work:
+    """The sums of floats."""
+    kind = "one" if op.rows == 1 else "at once" if op.rows <= 16 else "several"
+    size = op.weights.shape[1]
+    return Work(
+        4 * (op.weights.size + op.rows),
+        {f"floats {kind}": 1.0, f"floats {kind} rows": float(op.rows), f"floats {kind} of few": float(size < 8)},
+        {
+            f"floats {kind}": 1.0,
+            f"float products {kind}": float(op.weights.size),
+            f"floats {kind} features": float(size),
+        },
+        {f"floats {kind}": 1.0, f"floats {kind} rows": float(op.rows)},
+    )
+
+
+def _tail_of(op: Linear) -> str:
+    return f"{op.output} {op.link}" if op.output == "proba" or op.votes else op.output
+
+
+def _tail(op: Linear, twice: bool) -> Work:
+    """What is made of the sums."""
+    width, count = ("wide" if op.width == 32 else "narrow"), ("one" if op.rows == 1 else "several")
+    kind = f"{_tail_of(op)} {width} {count}{' ' + op.form if twice else ''}"
+    runs = {f"tail {kind}": 1.0}
+    if op.rows > 1:
+        runs[f"rows {kind}"] = float(op.rows)
+    if op.votes:
+        runs[f"classes {kind}"] = float(op.classes)
+    kept = op.output == "proba" and op.link == "softmax" and op.rows > 1
+    array = (op.width // 4 if op.width == 32 else 4) * op.rows if kept else op.classes if op.votes else 0
+    array += 8 * op.classes if op.added else 0
+    code = {f"tail {kind}": 1.0, f"many rows {count}": float(op.rows >= SMALL)}
+    return Work(0, code, runs, {f"tail {kind}": 1.0, "kept": float(array)})

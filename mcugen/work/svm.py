@@ -1,0 +1,112 @@
+"""What a kernel machine's C is made of."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.boards import Target
+from mcugen.op import Work
+from mcugen.ops.svm.machine import rounds
+from mcugen.work import Rows, joined, loading, locals_, options, unrolled
+from mcugen.work.points import LOOKED_AT, differences, some_rows, start, sums_on_the_way, wide_index
+
+if TYPE_CHECKING:
+    from mcugen.ops.svm import Svm
+
+LEAST = 1e-7  # a pair's probability does not come nearer to 0 or 1
+
+
+def work(op: Svm, target: Target) -> Work:
+    """Kernel values, the sums of them, and what is made of these; vectors stand for rows."""
+    width = op._width
+    kind = f"{op.kernel.name} {width}"
+    places = some_rows(op.vectors)
+    rows = op.vectors[places].astype(np.float32)
+    values = _distances(op, rows, kind, target) if op.kernel.name == "rbf" else _products(op, rows, kind, target)
+    used = values.runs[f"values {kind}"]
+    several = "several" if op.pairs > 1 else "one"
+    wide = "wide" if op._wide else "narrow"
+    sums = f"{op.kernel.name == 'poly'} {wide} {several}"
+    array = op.pairs * (8 if op._wide else 4)
+    added = Work(
+        op.coefficients.size * (4 if op._wide else 2) + (4 * op.pairs + 2 * op.classes if op.pairs > 1 else 0),
+        {f"sums {kind} {several}": 1.0, f"many classes {several}": float(op.pairs > 255)},
+        {
+            f"vectors {sums}": float(len(op.vectors)),
+            f"products {sums}": used * op.coefficients.shape[1],
+            f"pairs {sums}": float(op.pairs),
+        },
+        {f"sums {kind} {several}": 1.0, "arrays": float(array)},
+    )
+    return joined(values, added, locals_(array, f"{sums} {op.output}", target), _tail(op, rows, f"{wide} {several}"))
+
+
+def _distances(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
+    p = op.grid
+    found = np.array([_within(op, int(at)) for at in some_rows(op.vectors)])
+    scale = len(op.vectors) / min(len(op.vectors), LOOKED_AT)
+    worked, used = found.mean(axis=0) * scale
+    near = f"{op.powers.fine}{' far' if p.far else ''}"
+    runs = {
+        f"points {kind}": float(len(op.vectors)),
+        f"differences {kind}{' far' if p.far else ''}": worked,
+        f"values {kind}": used,
+    }
+    runs |= {f"values of {near}": used}
+    code = {f"kernel {kind} {near}": 1.0} | wide_index(p, target)
+    powers = 16 * (4 if op._wide else 2)
+    return joined(start(p, rows, kind), Work(powers, code, runs, {f"kernel {kind} {near}": 1.0}))
+
+
+def _within(op: Svm, at: int) -> tuple[float, float]:
+    """Differences that are worked out for a row like the vector at `at`, and vectors whose value is not 0."""
+    p, most = op.grid, (1 << 62) - 1
+    limit = min(most, op.powers.limit << min(op.powers.excess, 63) if op.powers.excess < 63 else most)
+    sums = sums_on_the_way(p, at)
+    enough = np.full(len(sums), limit, np.int64)
+    return float(differences(p, sums, enough).sum()), float((sums[:, -1] < limit).sum())
+
+
+def _products(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
+    f = op.products
+    columns = f.weights.shape[1]
+    degree = f" {op.kernel.degree}" if op.kernel.name == "poly" else ""
+    runs = loading(f, rows).parts(str(f.width)) | {
+        f"dot products {f.width}": float(f.weights.size),
+        f"points {kind}": float(len(op.vectors)),
+        f"values {kind}": float(len(op.vectors)),
+        f"powers{degree} {kind}": float(len(op.vectors) * max(1, op.kernel.degree - 1)),
+    }
+    code = (
+        {f"kernel {kind}": 1.0, f"degree{degree}": float(bool(degree))}
+        | options(f, str(f.width))
+        | unrolled(columns, target, str(f.width))
+    )
+    tables = f.nbytes + (64 if op.kernel.name == "sigmoid" else 0)
+    array = columns * (4 if f.width == 32 else 2)
+    return Work(tables, code, runs, {f"kernel {kind}": 1.0, "arrays": float(array)})
+
+
+def _tail(op: Svm, rows: Rows, kind: str) -> Work:
+    scaled = " scaled" if op.kernel.name == "poly" else ""
+    kind = f"{op.output}{' ties' if op.ties else ''}{' pairs' if op.of_pairs else ''}{' outliers' if not len(op.counts) else ''} {kind}{scaled}"
+    runs = {f"tail {kind}": 1.0, f"pairs {kind}": float(op.pairs), f"classes {kind}": float(op.classes)}
+    array = 4 * (op.classes + op.pairs) if op.output == "proba" else op.classes * (5 if op.pairs > 1 else 0)
+    tables = 0
+    if op.output == "proba":
+        tables = 8 * op.pairs
+        count = _rounds(op, rows.tobytes())
+        runs |= {"rounds": count, "round classes": count * op.classes, "round pairs": count * op.classes**2}
+    return Work(tables, {f"tail {kind}": 1.0}, runs, {f"tail {kind}": 1.0, "arrays": float(array)})
+
+
+@lru_cache(maxsize=64)
+def _rounds(op: Svm, rows: bytes) -> float:
+    """How many rounds it takes until probabilities suit all pairs."""
+    assert op.sigmoids is not None, "the front-end has seen to it"
+    score = op.scores(np.frombuffer(rows, np.float32).reshape(-1, op.vectors.shape[1]))
+    each = np.clip(1 / (1 + np.exp(np.clip(score * op.sigmoids[0] + op.sigmoids[1], -500, 500))), LEAST, 1 - LEAST)
+    return float(np.mean([sum(1 for _ in rounds(one, op.classes)) for one in each]))
