@@ -87,7 +87,7 @@ class Fixed:
     @property
     def plain(self) -> bool:
         """Whether every exponent is one that a float has, and so a byte."""
-        return not len(self.lifts) and self.least > 0 and self.begin < 255
+        return not len(self.lifts) and self.least > 0 and 31 < self.begin < 255  # no difference wraps to 31 or less
 
     @property
     def zeros_vanish(self) -> bool:
