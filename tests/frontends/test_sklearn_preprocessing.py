@@ -116,7 +116,7 @@ JUNK = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(MODELS)), st.data())
 def test_mutated_attributes_are_read_or_refused(name: str, data: Any) -> None:
     """Never an exception of another kind, and a module only where every number in it is finite."""

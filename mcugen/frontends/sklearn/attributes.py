@@ -113,3 +113,11 @@ def numbers_of(state: Mapping[str, object], name: str, shape: tuple[int, ...], l
     numbers = np.broadcast_to(np.asarray(found, np.float64), shape)
     refuse(((name, f"must be finite; number {i} is not") for i in np.flatnonzero(~np.isfinite(numbers))), loc)
     return np.array(numbers)
+
+
+def flag(state: Mapping[str, object], name: str, loc: Loc) -> bool:
+    """An option that is on or off, off where there is none; E0107 where it is anything but True, False, 1 or 0."""
+    found = state.get(name, False)
+    if not isinstance(found, bool | np.bool_ | int) and found is not None:
+        refuse([(name, f"must be True or False, not {shown(found)}")], loc)
+    return bool(found)

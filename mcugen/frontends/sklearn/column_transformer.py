@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown, whole
+from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.pipeline import check_width, is_passthrough, within
 from mcugen.ir import GraphBuilder
@@ -53,7 +53,7 @@ def exact(estimator: object) -> bool:
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted ColumnTransformer says of itself."""
     state = _state(estimator, loc)
-    if state.get("sparse_output_"):
+    if flag(state, "sparse_output_", loc):
         help = "use `ColumnTransformer(..., sparse_threshold=0)`, and `sparse_output=False` in its encoders"
         raise error("E0302", "this ColumnTransformer gives sparse rows, which C has not", help=help, loc=loc)
     return Head(_base(), features_of(state, loc), ("transform",))
@@ -142,7 +142,7 @@ def _columns(name: str, asked: object, state: Mapping[str, object], features: in
 
 def _weight(name: str, state: Mapping[str, object], loc: Loc) -> float:
     weights = state.get("transformer_weights")
-    if not weights:
+    if weights is None:
         return 1.0
     if not isinstance(weights, dict):
         refuse([("transformer_weights", f"must be a dict, not {shown(weights)}")], loc)

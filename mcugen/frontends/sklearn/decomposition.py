@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder
@@ -40,7 +40,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     rows = len(found) if isinstance(found, np.ndarray) and found.ndim == 2 else 0
     refuse([] if rows else [("components_", f"must be a table of numbers, not {shown(found)}")], loc)
     weights = numbers_of(state, "components_", (rows, head.n_features), loc)
-    if state.get("whiten"):
+    if flag(state, "whiten", loc):
         variance = numbers_of(state, "explained_variance_", (rows,), loc)
         refuse((("explained_variance_", f"number {i} is negative") for i in np.flatnonzero(variance < 0)), loc)
         weights = weights / np.maximum(np.sqrt(variance), EPSILON)[:, np.newaxis]
@@ -53,7 +53,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 def _of_one_size(weights: Floats, mean: Floats, state: Mapping[str, object], n: int) -> bool:
     """Whether a `linear`, whose rows are rounded to 2**-29 of their largest part, is exact enough for every component."""
-    variance = np.asarray(state.get("explained_variance_", 0.0), np.float64)
+    given = state.get("explained_variance_")
+    variance = np.asarray(given if isinstance(given, np.ndarray) and given.dtype.kind == "f" else 0.0, np.float64)
     found = np.asarray(state["components_"], np.float64)
     deviation = (
         np.sqrt((found**2 * np.maximum(variance, 0)[..., np.newaxis]).sum(axis=0))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.concat import Concat
@@ -100,7 +100,7 @@ def _fill(state: Mapping[str, object], n: int, loc: Loc) -> npt.NDArray[np.float
         refuse([("statistics_", f"must be an array of {n} numbers")], loc)
     assert isinstance(found, np.ndarray)
     fill: npt.NDArray[np.float64] = np.array(found, np.float64)
-    if state.get("keep_empty_features"):
+    if flag(state, "keep_empty_features", loc):
         return numbers_of({"statistics_": fill}, "statistics_", (n,), loc)
     beyond = np.abs(fill) > _BEYOND
     refuse((("statistics_", f"number {i} is beyond a C float") for i in np.flatnonzero(beyond)), loc)

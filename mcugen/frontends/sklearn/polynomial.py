@@ -10,7 +10,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output
-from mcugen.frontends.sklearn.attributes import refuse, shown, whole
+from mcugen.frontends.sklearn.attributes import flag, refuse, shown, whole
 from mcugen.frontends.sklearn.head import MAX_FEATURES, Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.gather import Gather
@@ -36,7 +36,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """All terms up to the highest degree, of which those that are wanted are picked."""
     state = _state(estimator, loc)
     n, (least, most) = head.n_features, _degrees(state, loc)
-    interaction_only, bias = bool(state.get("interaction_only")), bool(state.get("include_bias"))
+    interaction_only, bias = flag(state, "interaction_only", loc), flag(state, "include_bias", loc)
     _check_count(n, most, interaction_only, loc)
     op = Polynomial(n, most, interaction_only)
     left_out = terms(n, least - 1, interaction_only) if least > 0 else 1

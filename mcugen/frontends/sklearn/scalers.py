@@ -11,7 +11,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output
-from mcugen.frontends.sklearn.attributes import Problem, numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import Problem, flag, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.affine import Affine, Floats
@@ -67,12 +67,12 @@ def _robust(state: Mapping[str, object], n: int, loc: Loc) -> Affine:
 
 
 def _max_abs(state: Mapping[str, object], n: int, loc: Loc) -> Affine:
-    limit = 1.0 if state.get("clip") else inf
+    limit = 1.0 if flag(state, "clip", loc) else inf
     return Affine(np.zeros(n), _positive(state, n, loc), low=-limit, high=limit)
 
 
 def _min_max(state: Mapping[str, object], n: int, loc: Loc) -> Affine:
-    low, high = _range(state, loc) if state.get("clip") else (-inf, inf)
+    low, high = _range(state, loc) if flag(state, "clip", loc) else (-inf, inf)
     plus = numbers_of(state, "min_", (n,), loc)
     return Affine(np.zeros(n), np.ones(n), _positive(state, n, loc), plus, low, high)
 
@@ -81,11 +81,11 @@ _READERS = {"StandardScaler": _standard, "RobustScaler": _robust, "MaxAbsScaler"
 
 
 def _minus(state: Mapping[str, object], n: int, loc: Loc, name: str, asked: str) -> Floats:
-    return numbers_of(state, name, (n,), loc) if state.get(asked) else np.zeros(n)
+    return numbers_of(state, name, (n,), loc) if flag(state, asked, loc) else np.zeros(n)
 
 
 def _over(state: Mapping[str, object], n: int, loc: Loc, asked: str) -> Floats:
-    return _positive(state, n, loc) if state.get(asked) else np.ones(n)
+    return _positive(state, n, loc) if flag(state, asked, loc) else np.ones(n)
 
 
 def _positive(state: Mapping[str, object], n: int, loc: Loc) -> Floats:
