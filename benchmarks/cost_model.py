@@ -34,7 +34,13 @@ from sklearn.datasets import (
     make_classification,
     make_regression,
 )
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mcugen.boards import Arch, Board, Target, load_board
@@ -72,6 +78,7 @@ XTENSA = (
     "-fdata-sections",
 )
 STRING_H = "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n"  # it comes without a C library
+BOOSTED = 20  # trees of gradient boosting
 SIZES = (
     (1, None, 1),
     (1, 4, 1),
@@ -82,6 +89,7 @@ SIZES = (
     (10, 6, 3),
     (25, 4, 1),
     (5, None, 1),
+    (BOOSTED, 3, 1),
 )
 
 
@@ -162,6 +170,8 @@ def models(sizes: Sequence[tuple[int, int | None, int]]) -> Iterator[tuple[str, 
             )
             if trees == 2 and not number:
                 several = ExtraTreesClassifier
+            if trees == BOOSTED:
+                several = GradientBoostingRegressor if number else GradientBoostingClassifier
             if not number and (trees == 2 or least == 5):  # shares that are no counts of samples
                 options["class_weight"] = {label: 1 + 0.1 * float(np.sqrt(label + 2)) for label in np.unique(y)}
             model = single(**options) if trees == 1 else several(n_estimators=trees, **options)
@@ -184,7 +194,7 @@ def cases(board: Board, sizes: Sequence[tuple[int, int | None, int]]) -> Iterato
         for output in ("label", "proba") if hasattr(model, "classes_") else ("value",):
             module = read(model, name="m", output=output, input=DType.of(rows.dtype)).module
             node = module.predict.nodes[0]
-            for form in forms(node.op, board):
+            for form in forms(node.op, board, far=place % 4 == 0):
                 op = node.op.with_form(Form(form, Cost()), target)
                 predict = replace(module.predict, nodes=(replace(node, op=op),))
                 decided = replace(module, name=f"m{next(numbers)}", functions=(predict,))
@@ -192,11 +202,11 @@ def cases(board: Board, sizes: Sequence[tuple[int, int | None, int]]) -> Iterato
                 yield Case(place, f"{what} {output} {form}", op, unit, rows)
 
 
-def forms(op: TreeEnsemble, board: Board) -> Iterator[str]:
+def forms(op: TreeEnsemble, board: Board, far: bool) -> Iterator[str]:
     """The forms of a board; near tables as far ones, too, which only large models have."""
     for form in tree_forms.available(op, board):
         yield form
-        if board.arch == "avr" and form in ("table", "table_ranks"):
+        if board.arch == "avr" and far and form in ("table", "table_ranks"):
             yield f"{form}_far"
 
 

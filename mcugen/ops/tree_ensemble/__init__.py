@@ -152,7 +152,14 @@ class TreeEnsemble(Op):
             common |= self._render_ranks()
         if (one := self.encodings.packed) and not self.form.startswith("table"):
             common |= {"packed": one, "code_bits": one.total, "majority": self.output == "label" and outputs == 2}
+            if not forms.joins(self, self.cut):
+                common |= self._chained_votes(one)
         return common | (self._render_table() if self.form.startswith("table") else self._render_branches())
+
+    def _chained_votes(self, votes: Packed) -> dict[str, Any]:
+        trees = self.encodings.branches(self.cut, "ranks" in self.form)
+        chained = f"uint{votes.total}_t"
+        return {"groups": [*combined.chains(trees, self.cut)], "number": lambda line: line.code, "chained": chained}
 
     def _render_ranks(self) -> dict[str, Any]:
         ranks = self.encodings.ranks

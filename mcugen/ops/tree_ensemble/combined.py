@@ -68,12 +68,12 @@ def _chained(op: TreeEnsemble) -> dict[str, Any]:
     per = len(trees) // op.trees.n_outputs
     for first in range(0, len(trees), per):
         begin = len(groups)
-        groups += _groups(trees[first : first + per], op.cut)
+        groups += chains(trees[first : first + per], op.cut)
         of_score.append([*range(begin, len(groups))])
-    return {"groups": groups, "of_score": of_score, "number": _number}
+    return {"groups": groups, "of_score": of_score, "number": _number, "chained": "int32_t"}
 
 
-def _groups(trees: list[list[list[Line]]], most: int) -> Iterator[list[Function]]:
+def chains(trees: list[list[list[Line]]], most: int) -> Iterator[list[Function]]:
     """Groups: a function that walks several trees, or all functions of one that is too large for that."""
     together, splits = Function(), 0
     for parts in trees:

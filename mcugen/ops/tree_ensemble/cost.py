@@ -22,6 +22,7 @@ from mcugen.boards import Arch, Board
 from mcugen.ir import DType
 from mcugen.op import Cost
 from mcugen.ops.tree_ensemble import forms, integers, words
+from mcugen.ops.tree_ensemble.combined import chains
 from mcugen.ops.tree_ensemble.layout import Line, Table, joined
 from mcugen.ops.tree_ensemble.ranks import Ranks
 from mcugen.ops.tree_ensemble.votes import words_of
@@ -119,18 +120,33 @@ def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
     if table := _table(op, form):
         found["pointers"] = op.trees.n_trees  # in `table`, beyond the two bytes that are counted
         return found + Counter(_table_kind(table))
-    wide = "16" if op.encodings.leaves.codes > 256 else ""
+    wide = "32" if op.encodings.literals else "16" if op.encodings.leaves.codes > 256 else ""
     found["tree" + wide] += op.trees.n_trees
     trees = op.encodings.branches(forms.cut(arch), "ranks" in form)
-    if _is_joined(op, arch):
-        found["joined"] += len(joined(trees))
+    found.update(_functions(op, form, arch))
     for part in (part for tree in trees for part in tree):
         if "ranks" in form or op.x != DType.F32:
             width = 1 if "ranks" in form else op.x.nbytes
             found.update(integers.part_features(part, "avr" if arch == "avr" else _ISA[arch], width))
         else:
-            found.update(_part_features(part, wide, form) if arch == "avr" else words.part_features(part, _ISA[arch]))
+            found.update(
+                _part_features(part, wide, form, op.trees.takes_nan)
+                if arch == "avr"
+                else words.part_features(part, _ISA[arch], op.trees.takes_nan)
+            )
     return found
+
+
+def _functions(op: TreeEnsemble, form: str, arch: Arch) -> dict[str, int]:
+    """How many functions there are where one walks several trees."""
+    if form.startswith("table"):
+        return {}
+    trees = op.encodings.branches(forms.cut(arch), "ranks" in form)
+    if _is_joined(op, arch):
+        return {"joined": len(joined(trees))}
+    if op.encodings.packed or op.encodings.literals:
+        return {"chained": sum(len(group) for group in chains(trees, forms.cut(arch)))}
+    return {}
 
 
 def _is_joined(op: TreeEnsemble, arch: Arch) -> bool:
@@ -174,7 +190,7 @@ def cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
     found: dict[str, float] = {f"base {name}": value for name, value in _common(op).items()}
     found["tree"] = found[f"tree {leaves.kind} {leaves.total}"] = trees.n_trees
     found[f"outputs {op.output}"] = trees.n_outputs
-    found |= _counting(op, form, arch)
+    found |= _counting(op, form, arch) | _functions(op, form, arch)
     split = trees.feature >= 0
     seen = np.where(split, trees.visits, 0.0)
     if ranks := _ranks(op, form):
@@ -186,6 +202,7 @@ def cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Features:
         ("R", ~trees.missing_left & ~negative),
         ("N", negative),
     ):
+        name += "" if trees.takes_nan else " only numbers"
         found[f"split {name}"] = float(seen[chosen & split].sum())
         found[f"right {name}"] = float(trees.visits[trees.right[chosen & split]].sum())
     found["far"] = float(seen[split & (trees.feature > _near(op, form, arch))].sum())
@@ -250,8 +267,8 @@ def _common(op: TreeEnsemble) -> dict[str, float]:
     found = {f"{kind} {op.output}": 1.0, f"{kind} sums of {leaves.total}": 1.0}
     if leaves.kind == "shares":
         found[f"shares of {leaves.share_bytes}{' counted' if len(leaves.units) else ''}"] = 1.0
-    if leaves.kind == "numbers":
-        found[f"numbers of {leaves.width}"] = 1.0
+    if leaves.kind in ("numbers", "sums"):
+        found[f"{leaves.kind} of {leaves.width}"] = 1.0
     if leaves.codes > 256:
         found["wide codes"] = 1.0
     return found
@@ -267,7 +284,7 @@ def _table_kind(table: Table) -> dict[str, float]:
     }
 
 
-def _part_features(part: list[Line], wide: str, form: str) -> Iterator[str]:
+def _part_features(part: list[Line], wide: str, form: str, takes_nan: bool) -> Iterator[str]:
     yield "function"
     at, place = 0, []
     for line in part:
@@ -276,13 +293,13 @@ def _part_features(part: list[Line], wide: str, form: str) -> Iterator[str]:
     yield from (f"codes{wide}" for _ in {line.code for line in part if line.feature < 0 and line.part < 0})
     for here, line in zip(place, part, strict=True):
         if line.feature >= 0:
-            yield from _split_features(line, form, place[line.target] - here)
+            yield from _split_features(line, form, place[line.target] - here, takes_nan)
         else:
             yield "jump" if line.part >= 0 else f"leaf{wide}"
 
 
-def _split_features(line: Line, form: str, distance: int) -> Iterator[str]:
-    kind = ("N" if line.negative else "") + line.missing
+def _split_features(line: Line, form: str, distance: int, takes_nan: bool) -> Iterator[str]:
+    kind = ("N" if line.negative else "") + (line.missing if takes_nan else "X")
     yield f"split {kind}"
     if line.feature >= NEAR_FEATURE:
         yield f"far {kind}"

@@ -15,7 +15,7 @@ CODES = {"thumb": (255, 510), "thumb2": (255,), "riscv": (31, 2_047), "xtensa": 
 SPLIT, LEAF = 18, 4  # bytes, about
 
 
-def part_features(part: list[Line], isa: Isa) -> Iterator[str]:
+def part_features(part: list[Line], isa: Isa, takes_nan: bool) -> Iterator[str]:
     """The features of one function: a word for each thing that takes bytes."""
     yield "function"
     place = _places(part)
@@ -29,12 +29,12 @@ def part_features(part: list[Line], isa: Isa) -> Iterator[str]:
     splits = [(here, line) for here, line in zip(place, part, strict=True) if line.feature >= 0]
     yield from ("jump" for line in part if line.feature < 0 and line.part >= 0)
     yield from ("literal" for _ in {line.bits for _, line in splits if not is_immediate(line.bits, isa)})
-    yield from (f"missing {kind}" for kind in {_kind(line) for _, line in splits})
+    yield from (f"missing {kind}" for kind in {_kind(line, takes_nan) for _, line in splits})
     above = _above(part)
     for i, line in enumerate(part):
         if line.feature < 0:
             continue
-        kind = _kind(line)
+        kind = _kind(line, takes_nan)
         yield f"split {kind}"
         if line.feature >= NEAR_FEATURE:
             yield "far"
@@ -62,8 +62,8 @@ def _size(code: int, isa: Isa) -> str:
     return f"to {next((most for most in CODES[isa] if code <= most), 'any')}"
 
 
-def _kind(line: Line) -> str:
-    return ("N" if line.negative else "") + line.missing
+def _kind(line: Line, takes_nan: bool) -> str:
+    return ("N" if line.negative else "") + (line.missing if takes_nan else "X")
 
 
 def _places(part: list[Line]) -> list[int]:
