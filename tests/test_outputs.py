@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from test_project import calling, compile_sketch
+from test_project_folder import calling, compile_sketch
 from test_vectors import make, passes
 from tools import require
 
