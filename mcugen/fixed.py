@@ -177,7 +177,9 @@ def fixed(weights: Floats, bias: Floats | None, width: Width, sizes: Integers | 
     bits = SUM_BITS[width] - int(np.ceil(np.log2(longest)))
     w_bits = min(MOST_W[width], (bits + 1) // 2, bits - FEWEST_X[width])
     most = (1 << (width - 1)) - 1
-    w_bits -= int(np.rint(np.ldexp(np.abs(lifted).max(), w_bits)) > most)  # a weight next to 1 has no room for its rounding
+    w_bits -= int(
+        np.rint(np.ldexp(np.abs(lifted).max(), w_bits)) > most
+    )  # a weight next to 1 has no room for its rounding
     integers = np.rint(np.ldexp(lifted, w_bits)).astype(np.int64)
     x_bits = min(MOST_X[width], bits - w_bits)
     while int(np.abs(integers).sum(axis=1).max()) << x_bits >= 1 << SUM_BITS[width]:
