@@ -229,9 +229,9 @@ def test_fit_takes_what_compile_takes(forest: RandomForestClassifier) -> None:
 def test_a_model_that_no_table_of_the_board_can_hold(
     forest: RandomForestClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mcugen.ops.tree_ensemble import TreeEnsemble
+    from mcugen.ops.tree_ensemble import forms
 
-    monkeypatch.setattr(TreeEnsemble, "_available", lambda self, target: [])
+    monkeypatch.setattr(forms, "AVR_OBJECT", -1)
     verdict = judge(read(forest), Target(load_board("uno")))
     assert verdict.report is None
     assert [d.code for d in verdict.problems] == ["E0303"]
