@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import make_classification, make_regression
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
+from sklearn.svm import SVC, SVR, OneClassSVM
 
 from benchmarks.cost_model import data
 
@@ -65,7 +66,7 @@ def linear() -> Iterator[Model]:
     ]
     kinds = cycle(of_classes)
     for number, (name, x, y, classes) in enumerate(sets()):
-        for made, outputs in [next(kinds) for _ in range(4)] if classes else of_numbers:
+        for made, outputs in [next(kinds) for _ in range(3)] if classes else of_numbers:
             model = make_pipeline(StandardScaler(), made()) if number % 3 == 0 else made()
             yield fitted(f"{name} {made()}", model, x, y, outputs)
         if x.shape[1] > 3:
@@ -75,12 +76,12 @@ def linear() -> Iterator[Model]:
 def mlp() -> Iterator[Model]:
     layers = cycle([(4,), (10,), (16, 8), (30,), (8, 8, 8), (12,), (20, 10)])
     for number, (name, x, y, classes) in enumerate(sets()):
-        for _ in range(2):
-            hidden = next(layers)
+        rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 3 else x
+        for hidden in [next(layers) for _ in range(2 if classes else 4)]:
             options = {"hidden_layer_sizes": hidden, "max_iter": 30, "random_state": 0}
             made = MLPClassifier(**options) if classes else MLPRegressor(**options)
-            model = make_pipeline(StandardScaler(), made) if number % 3 else made
-            yield fitted(f"{name} {hidden}", model, x, y, ("label", "proba") if classes else ("value",))
+            outputs = (("label", "proba")[len(hidden) % 2],) if classes else ("value",)
+            yield fitted(f"{name} {hidden}", made, rows, y, outputs)
 
 
 def svm() -> Iterator[Model]:
@@ -125,7 +126,7 @@ def knn() -> Iterator[Model]:
         ]
     )
     for number, (name, x, y, classes) in enumerate(sets(most=300)):
-        for part in (60, 200):
+        for part in (min((60, 200)[number % 2], len(x) // 2),):
             kind = next(kinds)
             made = KNeighborsClassifier(**kind) if classes else KNeighborsRegressor(**kind)
             rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 3 else x
@@ -133,19 +134,22 @@ def knn() -> Iterator[Model]:
                 f"{name} of {part} {kind}", made, rows[:part], y[:part], ("label", "proba") if classes else ("value",)
             )
             yield what, model, rows[part:], outputs
-    yield (
-        fitted("linear", LinearSVC(), *make_classification(100, 4), ())
-        if False
-        else fitted("four", KNeighborsClassifier(2), *make_classification(100, 4, random_state=1), ("label",))
-    )
 
 
 def gaussian_nb() -> Iterator[Model]:
     for number, (name, x, y, classes) in enumerate(sets()):
         if classes:
             rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 2 else x
-            yield fitted(f"{name}", GaussianNB(), rows, y, ("label", "proba"))
-            yield fitted(f"{name} even", GaussianNB(var_smoothing=0.05), rows, y, ("label", "proba"))
+            made = GaussianNB(var_smoothing=0.05) if number % 3 == 0 else GaussianNB()
+            yield fitted(name, made, rows, y, ("label", "proba"))
+
+
+def quadratic() -> Iterator[Model]:
+    for number, (name, x, y, classes) in enumerate(sets()):
+        if classes and x.shape[1] < 40:
+            made = QuadraticDiscriminantAnalysis(reg_param=0.1 * (1 + number % 3))
+            rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 2 else x
+            yield fitted(name, made, rows, y, ("label", "proba", "decision"))
 
 
 MODELS: dict[str, Callable[[], Iterator[Model]]] = {
@@ -154,4 +158,5 @@ MODELS: dict[str, Callable[[], Iterator[Model]]] = {
     "svm": svm,
     "knn": knn,
     "gaussian_nb": gaussian_nb,
+    "quadratic": quadratic,
 }

@@ -221,7 +221,9 @@ def measured(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             program = toolchain_for(board).link(units, board, Path(folder))
-            runs = toolchain_for(board).run_program(program, units, [[case.rows] for case in cases], board)
+            runs = toolchain_for(board).run_program(
+                program, units, [case.rows if isinstance(case.rows, list) else [case.rows] for case in cases], board
+            )
             for case, run in zip(cases, runs, strict=True):
                 flash, ram = model_part(program, case.unit.module.name)
                 assert ram == 0

@@ -1,6 +1,7 @@
 """Fits the cost of ops other than trees to measured models: `python -m benchmarks.cost_ops [--arch NAME] [--op NAME] [--judge]`.
 
-Compiles the models of benchmarks/cost_cases.py in every number format and form of an op, links many into one program, takes
+Compiles the models of benchmarks/cost_cases.py in every number format and form of an op, and the ops of
+benchmarks/cost_rows.py, links many into one program, takes
 the flash from its symbols and cycles (or instructions) and stack from the architecture's simulator, and fits weights that
 are not negative, by least squares on relative errors. Every figure is first judged in five folds: the models of a fold by
 weights fitted to the other four. Then mcugen/costs/<arch>.json gets the weights that all models give. `--judge` measures the
@@ -13,11 +14,9 @@ import argparse
 import hashlib
 import json
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,20 @@ from scipy.optimize import nnls
 from benchmarks.cost_cases import MODELS, Model
 from benchmarks.cost_model import BOARDS, least_squares, on_xtensa
 from benchmarks.cost_model import measured as linked
+from benchmarks.cost_rows import OPS
 from mcugen import cost
 from mcugen.boards import Board, Numeric, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
-from mcugen.ir import Module, Node
+from mcugen.ir import DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.op import Work
 from mcugen.passes import PIPELINE
 from mcugen.passes import run as run_passes
 from mcugen.passes.select import select
 from mcugen.targets.driver import Unit
+from mcugen.work import SELDOM
 
 FORMATS: tuple[Numeric, ...] = ("float32", "int16", "int8")
 TOGETHER = {"avr": 6, "xtensa": 1}  # models in a program
@@ -90,51 +91,71 @@ def _forms(op: str, number: int, model: Model, output: str, target: Target) -> I
     what, estimator, rows, _ = model
     module = read(estimator, name="m", output=output).module
     module = run_passes(module, target, pipeline=tuple(p for p in PIPELINE if p is not select))
-    places = [i for i, node in enumerate(module.predict.nodes) if node.op.name == op]
-    if len(module.predict.nodes) != 1 or not places:
+    (node, *others) = module.predict.nodes
+    if others or node.op.name != op:
         return
-    node = module.predict.nodes[0]
-    for form in node.op.forms(target) or (None,):
-        decided = node.op.with_form(form, target) if form else node.op
-        said = (
-            f"{what} {output} {target.numeric if form is None else form.name}{'' if target.rows is None else ' known'}"
-        )
-        yield _case(number, said, module, replace(node, op=decided), rows, target)
+    known = "" if target.rows is None else " known"
+    for form in node.op.forms(target):
+        decided = replace(module.predict, nodes=(replace(node, op=node.op.with_form(form, target)),))
+        said = f"{what} {output} {form.name}{known}"
+        yield _case(number, said, replace(module, functions=(decided,)), [rows], target)
 
 
-def _case(number: int, what: str, module: Module, node: Node, rows: Any, target: Target) -> Case:
+def made(op: str, board: Board) -> Iterator[Case]:
+    """All hand-made ops of a name."""
+    for number, (one, inputs) in enumerate(OPS[op]()):
+        builder = GraphBuilder("predict")
+        given = [builder.input(f"x{i}", TensorType(x.shape[1:], DType.of(x.dtype))) for i, x in enumerate(inputs)]
+        types = one.infer(*(builder.type_of(x) for x in given))
+        names = [
+            "label" if t.dtype is DType.I32 else "proba" if len(types) > 1 else "value" if not t.shape else "transform"
+            for t in types
+        ]
+        for name in builder.add(one, *given, names=names):
+            builder.output(name, tuple(range(100)) if name == "label" else None)
+        yield _case(number, f"{number} {one.describe()}", Module("m", (builder.build(),)), inputs, Target(board))
+
+
+def _case(number: int, what: str, module: Module, rows: list[Any], target: Target) -> Case:
     named = replace(module, name=f"m{zlib.crc32(what.encode()):08x}")
-    made = replace(named, functions=(replace(module.predict, nodes=(node,)),))
-    work = node.op.work(target, *module.predict.types(node.inputs))
+    (node,) = named.predict.nodes
+    work = node.op.work(target, *named.predict.types(node.inputs))
     assert work is not None
-    unit = Unit(made, emit(made, plan(made, target), target))
-    chosen = np.random.default_rng(0).permutation(rows)[: ROWS.get(target.board.arch, 60)].astype(np.float32)
+    unit = Unit(named, emit(named, plan(named, target), target))
+    few = np.random.default_rng(0).permutation(len(rows[0]))[: ROWS.get(target.board.arch, 60)]
+    chosen = [x[few].astype(np.float32) if x.dtype.kind == "f" else x[few] for x in rows]
     return Case(number, what, node.op, unit, chosen, work)
 
 
 def samples(op: str, board: Board, cache: Path | None) -> Iterator[Sample]:
-    """All cases, measured: from the cache where they are in it."""
-    waiting = cases(op, board)
-    while together := [*islice(waiting, TOGETHER.get(board.arch, 12))]:
-        keys = [_key(case, board) for case in together]
-        kept = [cache / f"{key}.json" if cache else None for key in keys]
-        if all(file and file.is_file() for file in kept):
-            yield from (
-                Sample(case, *json.loads(file.read_text())) for case, file in zip(together, kept, strict=True) if file
-            )
+    """All cases, measured, but those that the cache has."""
+    waiting: list[Case] = []
+    for case in made(op, board) if op in OPS else cases(op, board):
+        file = _kept(case, board, cache)
+        if file and file.is_file():
+            yield Sample(case, *json.loads(file.read_text()))
             continue
-        print(together[-1].what, file=sys.stderr)
-        measure: Any = on_xtensa if board.arch == "xtensa" else linked
-        for found in measure(together, board):
-            file = kept[next(i for i, case in enumerate(together) if case is found.case)]
-            if file:
-                file.write_text(json.dumps([found.flash, found.cycles, found.stack]))
-            yield Sample(found.case, found.flash, found.cycles, found.stack)
+        waiting.append(case)
+        if len(waiting) == TOGETHER.get(board.arch, 12):
+            yield from _measured(waiting, board, cache)
+            waiting = []
+    yield from _measured(waiting, board, cache)
 
 
-def _key(case: Case, board: Board) -> str:
+def _measured(together: Sequence[Case], board: Board, cache: Path | None) -> Iterator[Sample]:
+    """Cases in one program."""
+    measure: Any = on_xtensa if board.arch == "xtensa" else linked
+    for found in measure(together, board) if together else ():
+        if file := _kept(found.case, board, cache):
+            file.write_text(json.dumps([found.flash, found.cycles, found.stack]))
+        yield Sample(found.case, found.flash, found.cycles, found.stack)
+
+
+def _kept(case: Case, board: Board, cache: Path | None) -> Path | None:
+    """Where the cache has what was measured: by the C, the rows and the board."""
     text = "".join(case.unit.files.values()).encode()
-    return hashlib.sha256(text + case.rows.tobytes() + board.name.encode()).hexdigest()[:24]
+    key = hashlib.sha256(text + b"".join(x.tobytes() for x in case.rows) + board.name.encode()).hexdigest()[:24]
+    return cache / f"{key}.json" if cache else None
 
 
 def fit(found: Sequence[Sample], figure: str) -> dict[str, float]:
@@ -168,7 +189,7 @@ def judge(op: str, figure: str, judged: Sequence[tuple[Sample, Mapping[str, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", choices=BOARDS, default="avr")
-    parser.add_argument("--op", choices=MODELS, action="append", help="by default all")
+    parser.add_argument("--op", choices=[*MODELS, *OPS], action="append", help="by default all")
     parser.add_argument("--judge", action="store_true", help="judge the weights as they are; nothing is written")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what was measured")
     parser.add_argument("--details", type=int, default=0, help="how many of the worst models are named")
@@ -178,9 +199,10 @@ def main() -> None:
         board = replace(board, flash=1 << 20)
     if asked.cache:
         asked.cache.mkdir(parents=True, exist_ok=True)
-    for op in asked.op or MODELS:
+    for op in asked.op or [*MODELS, *OPS]:
         found = [*samples(op, board, asked.cache)]
-        weights = {figure: _figure(op, figure, found, board, asked) for figure in cost.FIGURES}
+        reached = [s for s in found if SELDOM not in s.case.work.stack]
+        weights = {f: _figure(op, f, reached if f == "stack" else found, board, asked) for f in cost.FIGURES}
         if not asked.judge:
             _write(op, {figure: w for figure, w in weights.items() if w}, asked.arch)
 
@@ -207,5 +229,4 @@ def _write(op: str, weights: Mapping[str, Mapping[str, float]], arch: str) -> No
 
 
 if __name__ == "__main__":
-    tempfile.tempdir = tempfile.gettempdir()
     main()

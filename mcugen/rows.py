@@ -65,6 +65,11 @@ class Numbers:
         return next(c_floats(self.values[:1])) if (self.values.view(np.uint32) == first).all() else ""
 
     @property
+    def kind(self) -> str:
+        """How templates write it."""
+        return "one" if self.same else "table"
+
+    @property
     def literals(self) -> list[str]:
         """A literal each."""
         return [*c_floats(self.values)]

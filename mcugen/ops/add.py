@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Work
+from mcugen.work.loops import loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,11 @@ class Add(Op):
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         x, y = inputs
         return (np.asarray(np.add(x, y, dtype=np.float32)),)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        size, part = inputs[0].size, inputs[1].size
+        kind = "one" if part == 1 else "same" if part == size else "repeated"
+        return loop(size, kinds=(kind,), each=f"sums {kind}", more={f"rows {kind}": float(size // part)})
 
 
 def _repeats(whole: tuple[int, ...], part: tuple[int, ...]) -> bool:

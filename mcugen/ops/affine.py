@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, Numbers, RowOp, estimate, single
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 2.0**-24  # of an output: what a zero point's rounding to float32 may shift it by
@@ -101,6 +102,12 @@ class Affine(RowOp):
 
     def macc(self, *inputs: TensorType) -> int:
         return self.width
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        zero, rest, scale = Numbers(self._zero), Numbers(self._rest), Numbers(single(self.slope))
+        parts = [f"zero {zero.kind}" * bool(self._zero.any()), f"rest {rest.kind}" * bool(self._rest.any())]
+        parts += [f"scale {scale.kind}" * bool((single(self.slope) != 1).any()), "limits" * self.limited]
+        return loop(self.width, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         steps = (self._zero, self._rest, single(self.slope) - np.float32(1))  # those that do nothing are left out

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Work
 from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_floats
+from mcugen.work import joined
+from mcugen.work.loops import loop
 
 Output = Literal["label", "proba", "value"]
 COST: Measured = {
@@ -65,6 +67,12 @@ class Average(Op):
 
     def macc(self, *inputs: TensorType) -> int:
         return len(self.weights) * self.classes
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        members = float(len(self.weights))
+        found = loop(self.classes, kinds=(self.output,), each=f"classes {self.output}")
+        runs = {f"products {self.output}": members * self.classes}
+        return joined(found, Work(0, {f"members {self.output}": members}, runs, {f"members {self.output}": members}))
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 8 * len(self.weights), len(self.weights) * self.classes)

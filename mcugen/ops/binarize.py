@@ -9,10 +9,11 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.ops.tree_ensemble.trees import float32_not_above
 from mcugen.rows import Measured, RowOp, estimate
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (100, 41, 84, 15),
@@ -58,6 +59,9 @@ class Binarize(RowOp):
 
     def describe(self) -> str:
         return f"features={self.features} threshold={self.threshold:g}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(self.width)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 0, self.features)

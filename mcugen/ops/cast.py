@@ -10,8 +10,9 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, GraphBuilder, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Work
 from mcugen.rows import Measured, estimate, vector
+from mcugen.work.loops import loop
 
 TAKEN = (DType.U8, DType.I8, DType.U16, DType.I16)  # float32 holds every one of their numbers
 COST: Measured = {
@@ -45,6 +46,9 @@ class Cast(Op):
 
     def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
         return 0, at
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(inputs[0].size, inputs[0].dtype.short)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 0, inputs[0].size)

@@ -10,7 +10,7 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Work
 from mcugen.ops.gather import COST
 from mcugen.rows import estimate, vector
 
@@ -44,6 +44,11 @@ class Concat(Op):
                 return i, at
             at -= part.size
         raise AssertionError("no such element")
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        pieces = float(len(inputs))
+        runs = {"pieces": pieces, "numbers": float(sum(t.size for t in inputs))}
+        return Work(0, {"base": 1.0, "pieces": pieces}, runs | {"base": 1.0}, {"base": 1.0, "pieces": pieces})
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 10 * len(inputs), sum(t.size for t in inputs))

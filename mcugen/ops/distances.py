@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, Numbers, RowOp, estimate, single
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 PLAIN = 30  # up to this power of two, points are worked with as they are: squares stay far within a float's range
@@ -87,6 +88,13 @@ class Distances(RowOp):
 
     def macc(self, *inputs: TensorType) -> int:
         return int(self.points.size)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        scale = Numbers(self._scale)
+        parts = ["rest" * bool(self._rest.any()), f"scale {scale.kind}" * bool((self._scale != 1).any())]
+        kind = "offsets" if len(self.offsets) else "scaled root" if self.power else "root"
+        tables = 4 * (self.points.size * (1 + bool(self._rest.any())) + len(self.offsets)) + scale.nbytes
+        return loop(self.points.size, *parts, kinds=(kind,), tables=tables, more={f"rows {kind}": float(self.height)})
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, RowOp, estimate
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (64, 25, 32, 5),
@@ -66,6 +67,12 @@ class Gather(RowOp):
         first, last = int(self.indices[0]), int(self.indices[-1])
         shown = f"{first}..{last}" if self._piece and self.height > 1 else ",".join(map(str, self.indices[:8]))
         return f"of={self.features} columns={shown}{',..' if not self._piece and self.height > 8 else ''}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        bits = 8 if self.features <= 256 else 16
+        first = int(self.indices[0])
+        kind = f"indices {bits}" if not self._piece else "piece" if first else ""
+        return loop(self.height, kind, tables=0 if self._piece else self.height * bits // 8)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         tables = 0 if self._piece else self.height * (1 if self.features <= 256 else 2)

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, Numbers, RowOp, estimate, single
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (132, 60, 78, 21),
@@ -56,6 +57,10 @@ class Impute(RowOp):
 
     def describe(self) -> str:
         return f"features={self.width} missing={self.missing:g}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        fill = Numbers(single(self.fill))
+        return loop(self.width, f"fill {fill.kind}", "nan" if isnan(self.missing) else "marked", tables=fill.nbytes)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, Numbers(single(self.fill)).nbytes, self.width)

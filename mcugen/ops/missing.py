@@ -9,9 +9,10 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.ops.impute import COST
 from mcugen.rows import RowOp, estimate
+from mcugen.work.loops import loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,9 @@ class Missing(RowOp):
 
     def describe(self) -> str:
         return f"features={self.features}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(self.width)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 0, self.features)

@@ -9,9 +9,10 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, RowOp, estimate
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 Norm = Literal["l1", "l2", "max"]
 SMALLEST = float(10 * np.finfo(np.float64).eps)  # a row of a smaller norm stays as it is, as in scikit-learn
@@ -66,6 +67,9 @@ class Normalize(RowOp):
 
     def macc(self, *inputs: TensorType) -> int:
         return self.features
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(self.width, self.norm)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 0, self.features)

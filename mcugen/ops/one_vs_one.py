@@ -11,9 +11,10 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Work
 from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (524, 10, 500, 20),
@@ -68,6 +69,11 @@ class OneVsOne(Op):
 
     def describe(self) -> str:
         return f"classes={self.classes} output={self.output}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        pairs = self.classes * (self.classes - 1) // 2
+        kind = f"{self.output} {'two' if self.classes == 2 else 'several'}"
+        return loop(pairs, kinds=(kind,), more={f"classes {kind}": float(self.classes)}, array=5 * self.classes)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         found = estimate(COST, target, 0, self.classes * (self.classes - 1) // 2 + self.classes)

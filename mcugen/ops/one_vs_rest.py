@@ -10,9 +10,10 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Work
 from mcugen.rows import Measured, estimate, vector
 from mcugen.templating import c_lit
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (116, 10, 85, 17),
@@ -68,6 +69,10 @@ class OneVsRest(Op):
 
     def describe(self) -> str:
         return f"models={self.scores} output={self.output}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        kind = f"{self.output} {'one' if self.scores == 1 else 'several'}"
+        return loop(self.scores, kinds=(kind,), each=f"scores {kind}")
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 0, self.scores * (3 if self.output == "proba" else 1))

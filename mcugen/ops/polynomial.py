@@ -11,8 +11,9 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, RowOp, estimate
+from mcugen.work.loops import loop
 
 Run = tuple[int, int, int]  # a feature, the place of the first product that it is multiplied with, and how many
 COST: Measured = {
@@ -84,6 +85,12 @@ class Polynomial(RowOp):
 
     def macc(self, *inputs: TensorType) -> int:
         return self.height - self.features - 1
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        bits = "8" if self.height < 256 else "16"
+        size, runs = self.features if self.degree else 0, len(self.runs)
+        rest = {f"products {bits}": float(self.height - size - 1), f"runs {bits}": float(runs)}
+        return loop(size, bits * bool(runs), tables=3 * runs * int(bits) // 8, more=rest)
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, len(self.runs) * (3 if self.height < 256 else 6), self.height)

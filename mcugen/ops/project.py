@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Cost, Work
 from mcugen.rows import Measured, RowOp, estimate, single
 from mcugen.templating import c_floats
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (170, 109, 291, 28),
@@ -57,6 +58,9 @@ class Project(RowOp):
 
     def macc(self, *inputs: TensorType) -> int:
         return int(self.weights.size)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(self.weights.size, tables=4 * self.weights.size, more={"rows": float(self.height)})
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return estimate(COST, target, 4 * self.weights.size, self.weights.size)

@@ -13,7 +13,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op
+from mcugen.op import Cost, Form, Op, Work
 from mcugen.quadratic import Forms
 from mcugen.quadratic import Quadratic as Integers
 from mcugen.tables import check_tables
@@ -96,6 +96,11 @@ class Quadratic(Op):
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         return Cost(self.integers.nbytes + 900, 200 * self.macc(), 4 * self.model.features + 80)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        from mcugen.work import quadratic
+
+        return quadratic.work(self, target)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Rows as far from 0 as the forms are from their offsets, and rows far out."""

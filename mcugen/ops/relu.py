@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Work
+from mcugen.work.loops import loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,3 +34,6 @@ class Relu(Op):
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.where(inputs[0] < np.float32(0), np.float32(0), inputs[0]),)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(inputs[0].size)

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Work
+from mcugen.work.loops import loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,3 +35,6 @@ class Sigmoid(Op):
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         with np.errstate(over="ignore", invalid="ignore"):
             return ((1 / (1 + np.exp(-inputs[0].astype(np.float64)))).astype(np.float32),)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(inputs[0].size)

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Work
 from mcugen.rows import Measured, estimate
 from mcugen.templating import c_floats
+from mcugen.work import joined
+from mcugen.work.loops import loop
 
 COST: Measured = {
     "avr": (60, 60, 40, 14),
@@ -60,6 +62,19 @@ class Vote(Op):
     def counted(self) -> bool:
         """Whether every vote weighs the same."""
         return bool((self.weights == 1).all())
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        plain = (*range(self.classes),)
+        tables = {codes for codes in self.codes if codes != plain}
+        kind = "counted" if self.counted else "weighted"
+        coded = sum(codes != plain for codes in self.codes)
+        found = loop(
+            self.classes, kinds=(kind,), each=f"classes {kind}", array=self.classes * (1 if self.counted else 4)
+        )
+        members = {f"members {kind}": float(len(self.codes)), "coded": float(coded)}
+        size = sum(map(len, tables)) * (1 if self.classes < 256 else 2)
+        more = {f"weights {len(set(self.weights.tolist())) > 1}": float(len(self.codes))} if not self.counted else {}
+        return joined(found, Work(size, members | more, members, {f"members {kind}": float(len(self.codes))}))
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
         found = estimate(COST, target, 14 * len(self.codes), len(self.codes) + self.classes)

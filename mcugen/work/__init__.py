@@ -14,6 +14,7 @@ from mcugen.ir import Array
 from mcugen.op import Work
 
 Rows = npt.NDArray[np.float32]
+SELDOM = "seldom reached"  # of a stack that few rows reach: what is measured says little of it
 GONE = 31  # bits that a float of 24 digits can be shifted down by, at most
 MOST_ROWS = 200
 REACHED = 48  # bytes; 63, but other things are in between

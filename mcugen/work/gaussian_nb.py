@@ -8,7 +8,7 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.op import Work
-from mcugen.work import joined, loading, options
+from mcugen.work import joined, loading, locals_, options
 
 if TYPE_CHECKING:
     from mcugen.ops.gaussian_nb import GaussianNB
@@ -57,4 +57,4 @@ def work(op: GaussianNB, target: Target) -> Work:
         {f"tail {tail}": 1.0, f"each {tail}": float(count)},
         {f"tail {tail}": 1.0, "kept": float(kept)},
     )
-    return joined(start, end)
+    return joined(start, end, locals_(row + kept, f"{kind} {op.output}", target))

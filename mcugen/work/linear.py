@@ -9,7 +9,7 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.fixed import Fixed
 from mcugen.op import Work
-from mcugen.work import MOST_ROWS, SMALL, Rows, joined, known_rows, loading, locals_, options, unrolled
+from mcugen.work import MOST_ROWS, SELDOM, SMALL, Rows, joined, known_rows, loading, locals_, options, unrolled
 
 if TYPE_CHECKING:
     from mcugen.ops.linear import Linear
@@ -46,6 +46,7 @@ def _sums(op: Linear, f: Fixed, target: Target, rows: Rows, share: float, again:
     """The sums of products; `share` is the part of rows for which they are worked out."""
     columns, alone = f.weights.shape[1], op.rows == 1
     kind = f"{f.width} {'one' if alone else 'several'}{again}"
+    plain = kind.removesuffix(again)  # the deepest stack is that of the exact sums, which few rows need
     load = loading(f, rows)
     runs = load.parts(kind) | {
         f"call {kind}": 1.0,
@@ -57,7 +58,7 @@ def _sums(op: Linear, f: Fixed, target: Target, rows: Rows, share: float, again:
         f.nbytes,
         {f"sums {kind}": 1.0} | options(f, kind) | ({} if alone else unrolled(columns, target, kind)),
         {name: share * value for name, value in runs.items()},
-        {f"sums {kind}": 1.0, f"arrays {kind}": float(array)},
+        {f"sums {plain}": float(f is op.fixed), f"arrays {plain}": float(array)} | ({SELDOM: 1.0} if again else {}),
     )
     return joined(
         sums,
@@ -77,7 +78,7 @@ def _floats(op: Linear) -> Work:
             f"float products {kind}": float(op.weights.size),
             f"floats {kind} features": float(size),
         },
-        {f"floats {kind}": 1.0, f"floats {kind} rows": float(op.rows)},
+        {},
     )
 
 
@@ -98,4 +99,4 @@ def _tail(op: Linear, twice: bool) -> Work:
     array = (op.width // 4 if op.width == 32 else 4) * op.rows if kept else op.classes if op.votes else 0
     array += 8 * op.classes if op.added else 0
     code = {f"tail {kind}": 1.0, f"many rows {count}": float(op.rows >= SMALL)}
-    return Work(0, code, runs, {f"tail {kind}": 1.0, "kept": float(array)})
+    return Work(0, code, runs, {f"tail {kind.removesuffix(' ' + op.form)}": 1.0, "kept": float(array)})

@@ -11,7 +11,7 @@ from mcugen.boards import Target
 from mcugen.fixed import Fixed, Integers
 from mcugen.layers import Later, Network
 from mcugen.op import Work
-from mcugen.work import MOST_ROWS, Rows, joined, known_rows, loading, options, unrolled
+from mcugen.work import MOST_ROWS, Rows, joined, known_rows, loading, locals_, options, unrolled
 
 if TYPE_CHECKING:
     from mcugen.ops.mlp import Mlp
@@ -30,7 +30,9 @@ def work(op: Mlp, target: Target) -> Work:
         load.parts(kind) | {f"call {kind}": 1.0},
         {f"network {kind}": 1.0},
     )
-    return joined(start, _arrays(net), *_layers(net, rows, target, kind), _tail(op, "wide" if wide else "narrow"))
+    arrays = _arrays(net)
+    far = locals_(arrays.stack["arrays"], f"{kind} {op.output}", target)
+    return joined(start, arrays, far, *_layers(net, rows, target, kind), _tail(op, "wide" if wide else "narrow"))
 
 
 def _layers(net: Network, rows: Rows, target: Target, kind: str) -> list[Work]:

@@ -1,0 +1,164 @@
+"""Ops that go through a row once, to be measured: hand-made ones of several sizes, each with its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from mcugen.op import Op
+from mcugen.ops.add import Add
+from mcugen.ops.affine import Affine
+from mcugen.ops.average import Average
+from mcugen.ops.binarize import Binarize
+from mcugen.ops.cast import Cast
+from mcugen.ops.concat import Concat
+from mcugen.ops.distances import Distances
+from mcugen.ops.gather import Gather
+from mcugen.ops.impute import Impute
+from mcugen.ops.missing import Missing
+from mcugen.ops.normalize import Normalize
+from mcugen.ops.one_vs_one import OneVsOne
+from mcugen.ops.one_vs_rest import OneVsRest
+from mcugen.ops.polynomial import Polynomial
+from mcugen.ops.project import Project
+from mcugen.ops.relu import Relu
+from mcugen.ops.sigmoid import Sigmoid
+from mcugen.ops.tanh import Tanh
+from mcugen.ops.vote import Vote
+
+ROWS = 30
+SIZES = (2, 3, 5, 8, 13, 30, 64)
+LONG = (*SIZES, 300)
+CLASSES = (2, 3, 4, 6, 10)
+
+Made = tuple[Op, list[Any]]  # an op and its inputs, (rows, *its shape) each
+
+
+def affine() -> Iterator[Made]:
+    rng = np.random.default_rng(1)
+    for n, kind in product(LONG, range(6)):
+        minus, over = rng.normal(size=n), rng.uniform(0.5, 3, n)
+        minus = np.zeros(n) if kind == 0 else np.full(n, 0.3) if kind == 1 else minus * 1e4 if kind == 2 else minus
+        over = np.ones(n) if kind == 3 else np.full(n, 1.7) if kind == 4 else over
+        limits = {"low": -1.0, "high": 1.0} if kind == 5 else {}
+        yield Affine(minus, over, **limits), [rows(n)]
+
+
+def polynomial() -> Iterator[Made]:
+    for n, degree, only in product((2, 3, 4, 6, 9), (1, 2, 3), (False, True)):
+        if only <= (n > 2):
+            yield Polynomial(n, degree, only), [rows(n)]
+
+
+def gather() -> Iterator[Made]:
+    rng = np.random.default_rng(2)
+    for n in LONG:
+        yield Gather(n + 5, np.arange(n)), [rows(n + 5)]
+        yield Gather(n + 5, np.arange(n) + 3), [rows(n + 5)]
+        if n > 2:
+            yield Gather(n + 5, rng.permutation(n + 5)[:n]), [rows(n + 5)]
+
+
+def distances() -> Iterator[Made]:
+    rng = np.random.default_rng(3)
+    for points, n, kind in product((2, 5, 12), (2, 4, 13, 30), range(4)):
+        at = rng.normal(size=(points, n)).astype(np.float32).astype(np.float64)
+        over = rng.uniform(0.5, 2, n) if kind == 1 else np.ones(1)
+        at = at + 1e-9 if kind == 2 else at
+        offsets = rng.normal(size=points) if kind == 3 else np.zeros(0)
+        yield Distances(at, offsets, over), [rows(n)]
+
+
+def vote() -> Iterator[Made]:
+    rng = np.random.default_rng(4)
+    for classes, members, weighed in product(CLASSES, (2, 3, 5, 8), (False, True)):
+        plain = tuple(range(classes))
+        codes = tuple(plain if member % 3 else plain[::-1] for member in range(members))
+        weights = rng.uniform(0.5, 2, members) if weighed else np.ones(members)
+        yield (
+            Vote(classes, codes, weights.astype(np.float32)),
+            [rng.integers(classes, size=ROWS).astype(np.int32) for _ in codes],
+        )
+
+
+def average() -> Iterator[Made]:
+    for classes, members, output in product(CLASSES, (2, 3, 5, 8), ("label", "proba", "value")):
+        weights = np.random.default_rng(5).dirichlet(np.ones(members)).astype(np.float32)
+        if output != "value":
+            yield Average(weights, output, classes), [np.abs(rows(classes)) for _ in range(members)]
+        elif classes == CLASSES[0]:
+            yield Average(weights, output), [rows(1)[:, 0] for _ in range(members)]
+
+
+def ones() -> Iterator[Made]:
+    for classes, output in product((2, 3, 4, 5, 7, 10), ("label", "decision")):
+        yield OneVsOne(classes, output), [rows(classes * (classes - 1) // 2)]
+
+
+def rest() -> Iterator[Made]:
+    for scores, output in product((1, 2, 3, 4, 6, 9, 20), ("label", "proba")):
+        if scores != 2:
+            yield OneVsRest(scores, output), [np.abs(rows(scores)) for _ in range(1 + (output == "proba"))]
+
+
+def cast() -> Iterator[Made]:
+    for n, kind in product(LONG, (np.uint8, np.int8, np.uint16, np.int16)):
+        yield Cast(), [np.random.default_rng(6).integers(0, 120, (ROWS, n)).astype(kind)]
+
+
+def add() -> Iterator[Made]:
+    for n in SIZES:
+        yield Add(), [rows(n), rows(n)]
+        yield Add(), [rows(n), rows(1)[:, 0]]
+        yield Add(), [rows(3 * n).reshape(-1, 3, n), rows(n)]
+
+
+def concat() -> Iterator[Made]:
+    for n, pieces in product(SIZES, (2, 3, 6)):
+        yield Concat(), [rows(n + i) for i in range(pieces)]
+
+
+def project() -> Iterator[Made]:
+    for n, height in product((2, 3, 6, 13, 40), (1, 2, 5, 9)):
+        yield Project(np.random.default_rng(n).normal(size=(height, n))), [rows(n)]
+
+
+def impute() -> Iterator[Made]:
+    for n, marked, same in product(LONG, (False, True), (False, True)):
+        fill = np.full(n, 0.5) if same else np.random.default_rng(n).normal(size=n)
+        x = np.where(np.random.default_rng(7).random((ROWS, n)) < 0.1, -1 if marked else np.nan, rows(n))
+        yield Impute(fill, -1.0) if marked else Impute(fill), [x.astype(np.float32)]
+
+
+def rows(size: int) -> Any:
+    return np.random.default_rng(size).normal(size=(ROWS, size)).astype(np.float32)
+
+
+def plain(make: Callable[[int], Op]) -> Callable[[], Iterator[Made]]:
+    return lambda: ((make(n), [rows(n)]) for n in LONG)
+
+
+OPS: dict[str, Callable[[], Iterator[Made]]] = {
+    "add": add,
+    "affine": affine,
+    "average": average,
+    "binarize": plain(lambda n: Binarize(n, 0.25)),
+    "cast": cast,
+    "concat": concat,
+    "distances": distances,
+    "gather": gather,
+    "impute": impute,
+    "missing": plain(Missing),
+    "normalize": lambda: ((Normalize(n, norm), [rows(n)]) for n in LONG for norm in ("l1", "l2", "max")),
+    "one_vs_one": ones,
+    "one_vs_rest": rest,
+    "polynomial": polynomial,
+    "project": project,
+    "relu": plain(lambda n: Relu()),
+    "sigmoid": plain(lambda n: Sigmoid()),
+    "tanh": plain(lambda n: Tanh()),
+    "vote": vote,
+}
