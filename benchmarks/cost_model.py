@@ -89,6 +89,7 @@ SIZES = (
     (10, 6, 3),
     (25, 4, 1),
     (5, None, 1),
+    (100, 3, 1),
     (BOOSTED, 3, 1),
 )
 
@@ -203,8 +204,12 @@ def cases(board: Board, sizes: Sequence[tuple[int, int | None, int]]) -> Iterato
 
 
 def forms(op: TreeEnsemble, board: Board, far: bool) -> Iterator[str]:
-    """The forms of a board; near tables as far ones, too, which only large models have."""
-    for form in tree_forms.available(op, board):
+    """The forms of a board, none where it can have none; near tables as far ones, too, which only large models have."""
+    try:
+        found = tree_forms.available(op, board)
+    except McugenError:
+        return
+    for form in found:
         yield form
         if board.arch == "avr" and far and form in ("table", "table_ranks"):
             yield f"{form}_far"
