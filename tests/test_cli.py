@@ -32,7 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import skops.io
     from sklearn.datasets import load_diabetes, load_digits, load_iris
     from sklearn.ensemble import RandomForestClassifier
-    from sklearn.svm import SVC
+    from sklearn.gaussian_process import GaussianProcessClassifier
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     folder = tmp_path_factory.mktemp("models")
@@ -41,7 +41,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skops.io.dump(tree, folder / "iris.skops")
     joblib.dump(tree, folder / "iris.joblib")
     skops.io.dump(DecisionTreeClassifier(), folder / "unfitted.skops")
-    skops.io.dump(SVC().fit(rows, labels), folder / "svc.skops")
+    skops.io.dump(GaussianProcessClassifier().fit(rows, labels), folder / "gaussian.skops")
     skops.io.dump(RandomForestClassifier(60, random_state=0).fit(*load_digits(return_X_y=True)), folder / "large.skops")
     regressor = DecisionTreeRegressor(max_depth=3, random_state=0).fit(*load_diabetes(return_X_y=True))
     skops.io.dump(regressor, folder / "sugar.skops")
@@ -256,7 +256,7 @@ BAD: list[tuple[str, int, list[str], str]] = [
     ("E0103", 1, ["compile", "../m/iris.joblib", "-b", "uno"], "--allow-pickle"),
     ("E0104", 1, ["report", "../m/cut.skops", "-b", "uno"], "--> ../m/cut.skops"),
     ("E0106", 1, ["verify", "../m/unfitted.skops", "-b", "uno"], "--> ../m/unfitted.skops"),
-    ("E0301", 1, ["compile", "../m/svc.skops", "-b", "uno"], "SVC"),
+    ("E0301", 1, ["compile", "../m/gaussian.skops", "-b", "uno"], "GaussianProcessClassifier"),
     ("E0304", 1, ["compile", "../m/sugar.skops", "-b", "uno", "--output", "proba"], "--> ../m/sugar.skops"),
     ("E0101", 1, ["verify", "../m/iris.skops", "-b", "uno", "-d", "none.npy"], "--> none.npy"),
     ("E0101", 1, ["verify", "../m/iris.skops", "-b", "uno", "-d", "../m/irys.npy"], "did you mean '../m/iris.npy'?"),
