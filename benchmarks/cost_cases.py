@@ -110,6 +110,11 @@ def svm() -> Iterator[Model]:
                 else ("label", "decision")
             )
             yield fitted(f"{name} {kernel} {answer}", SVC(**kernel, **answer, random_state=0), x, y, outputs)
+        if classes and len(np.unique(y)) == 2 and "small" in name:
+            for kernel in ("rbf", "poly"):
+                yield fitted(
+                    f"{name} {kernel} proba", SVC(kernel=kernel, probability=True, random_state=0), x, y, ("proba",)
+                )
         if x.shape[1] < 12:
             yield fitted(f"{name} outliers", OneClassSVM(nu=0.2), x, y, ("label", "decision"))
 
@@ -123,16 +128,18 @@ def knn() -> Iterator[Model]:
             {"n_neighbors": 7, "metric": "manhattan"},
             {"n_neighbors": 4, "metric": "chebyshev", "weights": "distance"},
             {"n_neighbors": 15},
+            {"n_neighbors": 6, "metric": "manhattan", "weights": "distance"},
         ]
     )
-    for number, (name, x, y, classes) in enumerate(sets(most=300)):
-        for part in (min((60, 200)[number % 2], len(x) // 2),):
-            kind = next(kinds)
+    for number, (name, x, y, classes) in enumerate(sets(most=2_000)):
+        some = np.random.default_rng(number).permutation(len(x))[:300]  # whose classes are mixed
+        x, y = x[some], y[some]
+        rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 3 else x
+        part = min((60, 200)[number % 2], len(x) // 2)
+        for kind in (next(kinds), next(kinds)):
             made = KNeighborsClassifier(**kind) if classes else KNeighborsRegressor(**kind)
-            rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 3 else x
-            what, model, _, outputs = fitted(
-                f"{name} of {part} {kind}", made, rows[:part], y[:part], ("label", "proba") if classes else ("value",)
-            )
+            outputs = ("label", "proba") if classes else ("value",)
+            what, model, _, _ = fitted(f"{name} of {part} {kind}", made, rows[:part], y[:part], outputs)
             yield what, model, rows[part:], outputs
 
 

@@ -92,7 +92,7 @@ def _forms(op: str, number: int, model: Model, output: str, target: Target) -> I
     module = read(estimator, name="m", output=output).module
     module = run_passes(module, target, pipeline=tuple(p for p in PIPELINE if p is not select))
     (node, *others) = module.predict.nodes
-    if others or node.op.name != op:
+    if others or node.op.name != op or not (node.op.weighted or target.numeric == FORMATS[0]):
         return
     known = "" if target.rows is None else " known"
     for form in node.op.forms(target):

@@ -30,8 +30,8 @@ from mcugen.ops.tanh import Tanh
 from mcugen.ops.vote import Vote
 
 ROWS = 30
-SIZES = (2, 3, 5, 8, 13, 30, 64)
-LONG = (*SIZES, 300)
+SIZES = (2, 3, 5, 8, 13, 20, 30, 64, 100)
+LONG = (*SIZES, 300, 500)
 CLASSES = (2, 3, 4, 6, 10)
 
 Made = tuple[Op, list[Any]]  # an op and its inputs, (rows, *its shape) each

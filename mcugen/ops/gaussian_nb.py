@@ -15,7 +15,7 @@ from mcugen.fixed import WIDTHS
 from mcugen.frontends import Output
 from mcugen.gaussian import Gaussian, gaussian
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op, Work
+from mcugen.op import Form, Op, Work
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ class GaussianNB(Op):
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, replace(self, form=name)._cost()),)
+        return (Form(name, replace(self, form=name).cost(target)),)
 
     def with_form(self, form: Form, target: Target) -> Self:
         decided = replace(self, form=form.name)
@@ -107,14 +107,6 @@ class GaussianNB(Op):
     def tables(self) -> list[int]:
         """Bytes of its largest tables in flash."""
         return [self.fixed.means.size * self.fixed.width // 8]
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return self._cost() if self.form else Cost()
-
-    def _cost(self) -> Cost:
-        wide = self.fixed.width == 32
-        row = self.mean.shape[1] * (4 if wide else 2) * (2 if len(self.fixed.centers) else 1)
-        return Cost(self.fixed.nbytes + 500, (300 if wide else 90) * self.mean.size, row + 64)
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import gaussian_nb

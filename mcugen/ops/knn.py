@@ -15,7 +15,7 @@ from mcugen.distance import Metric, Points, points_of
 from mcugen.fixed import WIDTHS, Floats, Integers
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op, Work
+from mcugen.op import Form, Op, Work
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 
 Votes = Literal["uniform", "distance"]
@@ -111,7 +111,7 @@ class Knn(Op):
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, self._decided(name, target)._cost(target)),)
+        return (Form(name, self._decided(name, target).cost(target)),)
 
     def with_form(self, form: Form, target: Target) -> Self:
         return self._decided(form.name, target)
@@ -120,20 +120,9 @@ class Knn(Op):
         near = replace(self, form=form, far=False)
         return replace(near, far=target.board.progmem and near._nbytes > AVR_NEAR)
 
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return self._cost(target) if self.form else Cost()
-
     @property
     def _nbytes(self) -> int:
         return self.grid.nbytes + len(self.points) * self.answer_bits // 8
-
-    def _cost(self, target: Target) -> Cost:
-        width = WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric
-        row = self.points.shape[1] * (4 if width == 32 else 2)
-        kept = self.neighbours * (self.grid.sum_bits // 8 + 2)
-        votes = 0 if self.output == "value" else self.classes * (4 if self.votes == "distance" else 2)
-        cycles = {32: 150, 16: 32, 8: 24}[width] if target.board.progmem else {32: 9, 16: 8, 8: 8}[width]
-        return Cost(self._nbytes + 700, cycles * self.points.size, 64 + row + kept + votes)
 
     @property
     def answer_bits(self) -> int:

@@ -16,7 +16,7 @@ from mcugen.diagnostics import error
 from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op, Work
+from mcugen.op import Form, Op, Work
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
@@ -257,24 +257,6 @@ class Linear(Op):
         from mcugen.work import linear
 
         return linear.work(self, target) if self.form else None
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return self._cost(target) if self.form else Cost()
-
-    def _cost(self, target: Target) -> Cost:
-        if self.form == FLOATS:
-            return Cost(self.fixed.nbytes + 4 * self.weights.size + 500, 5 * self.weights.size + 30, 60)
-        parts = (self.first, self.fixed) if self.first else (self.fixed,)
-        avr = target.board.arch == "avr"
-        per_product = {
-            32: 285 if avr else 6 if target.board.long_product else 45,
-            16: 46 if avr else 7,
-            8: 36 if avr else 7,
-        }
-        loads = (95 if avr else 20) * self.weights.shape[1]
-        cycles = loads + per_product[parts[0].width] * self.weights.size
-        flash = sum(part.nbytes + (700 if part.width == 32 else 350) for part in parts)
-        return Cost(flash, cycles, sum((4 if part.width == 32 else 2) * self.weights.shape[1] for part in parts) + 60)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         features = self.weights.shape[1]

@@ -15,7 +15,7 @@ from mcugen.fixed import WIDTHS, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.layers import Layers, Network
-from mcugen.op import Cost, Form, Op, Work
+from mcugen.op import Form, Op, Work
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
@@ -117,7 +117,7 @@ class Mlp(Op):
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, replace(self, form=name)._cost()),)
+        return (Form(name, replace(self, form=name).cost(target)),)
 
     def with_form(self, form: Form, target: Target) -> Self:
         decided = replace(self, form=form.name)
@@ -128,15 +128,6 @@ class Mlp(Op):
     def tables(self) -> list[int]:
         """Bytes of its largest tables in flash."""
         return [layer.weights.size * layer.width // 8 for layer in self.fixed.layers]
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return self._cost() if self.form else Cost()
-
-    def _cost(self) -> Cost:
-        wide = self.fixed.layers[0].width == 32
-        hidden = max(len(w) for w in self.layers.weights[:-1])
-        stack = (4 if wide else 2) * (self.features + hidden + 2) + (8 if wide else 4) * hidden + 40
-        return Cost(self.fixed.nbytes + 600, (200 if wide else 34) * self.macc() + 100 * self.features, stack)
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import mlp

@@ -32,11 +32,12 @@ class Loading:
     skips: float
     shifts: float
 
-    kind: str
+    more: tuple[str, ...]
 
     def parts(self, kind: str) -> dict[str, float]:
-        """As named counts: of what a feature takes, and of bits."""
-        each = {f"{name} {kind}{self.kind}": getattr(self, name) for name in ("tops", "loads", "skips")}
+        """As named counts: of features, with what each takes more where exponents are lifted, and of bits."""
+        each = {f"{name} {kind}": getattr(self, name) for name in ("tops", "loads", "skips")}
+        each |= {f"{name} {more} {kind}": getattr(self, name) for name in ("tops", "loads") for more in self.more}
         return {name: value for name, value in each.items() if value} | {f"shifts {kind}": self.shifts}
 
 
@@ -54,7 +55,7 @@ def loading(f: Fixed, rows: Rows) -> Loading:
         float((twice * ~gone).sum(axis=1).mean()),
         float((twice * gone).sum(axis=1).mean()),
         float((np.where(gone, 0, down) * twice).sum(axis=1).mean()),
-        f"{'' if f.plain else ' wide'}{' lifted' if len(f.lifts) else ''}",
+        ("wide",) * (not f.plain) + ("lifted",) * (len(f.lifts) > 0),
     )
 
 
@@ -99,3 +100,8 @@ def locals_(size: float, kind: str, target: Target) -> Work:
     """Where arrays of so many bytes on the stack are more than an AVR's instructions reach from the frame's beginning."""
     far = float(target.board.arch == "avr" and size > REACHED)
     return Work(0, {f"far locals {kind}": far}, {f"far locals {kind}": far}, {})
+
+
+def width_of(f: Fixed) -> str:
+    """What the integers of a row and its sums are: rows of both narrow formats have 16 bits."""
+    return "wide" if f.width == 32 else "narrow"

@@ -8,12 +8,21 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.op import Work
-from mcugen.work import joined, loading, locals_, options
+from mcugen.work import Rows, joined, loading, locals_, options, width_of
 
 if TYPE_CHECKING:
     from mcugen.ops.gaussian_nb import GaussianNB
 
 ROWS = 200
+SAME = 104.0  # from here on a power of e is less than a float holds
+
+
+def _powers(op: GaussianNB, rows: Rows) -> float:
+    """Of how many classes the power of e is not 0 at once."""
+    if op.output == "label":
+        return 0.0
+    scores = op.scores(rows)
+    return float((scores.max(axis=1, keepdims=True) - scores < SAME).sum(axis=1).mean())
 
 
 def work(op: GaussianNB, target: Target) -> Work:
@@ -37,8 +46,8 @@ def work(op: GaussianNB, target: Target) -> Work:
             "never": float(g.never),
             f"constants lifted {f.width}": float(g.constant_shift > 0),
         }
-        | options(f, str(f.width)),
-        load.parts(str(f.width))
+        | options(f, width_of(f)),
+        load.parts(width_of(f))
         | {
             f"squares {kind}": float(f.weights.size) - odd,
             f"odd squares {kind}": odd,
@@ -54,7 +63,7 @@ def work(op: GaussianNB, target: Target) -> Work:
     end = Work(
         0,
         {f"tail {tail}": 1.0},
-        {f"tail {tail}": 1.0, f"each {tail}": float(count)},
+        {f"tail {tail}": 1.0, f"each {tail}": float(count), "powers": _powers(op, rows)},
         {f"tail {tail}": 1.0, "kept": float(kept)},
     )
     return joined(start, end, locals_(row + kept, f"{kind} {op.output}", target))

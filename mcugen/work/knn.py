@@ -31,7 +31,7 @@ def work(op: Knn, target: Target) -> Work:
         len(op.points) * op.answer_bits // 8,
         {f"search {kind} {one}": 1.0, f"answers of {op.answer_bits}": 1.0} | wide_index(p, target),
         {
-            f"points {kind}": float(len(op.points)),
+            f"points {p.fixed.width}": float(len(op.points)),
             f"differences {kind}": searched.differences,
             f"found {p.sum_bits}": searched.found,
             f"moved {p.sum_bits}": searched.moved,
@@ -46,8 +46,9 @@ def _tail(op: Knn, one: str) -> Work:
     roots = f" {op.metric == 'euclidean'} {op.grid.sum_bits}" if op.votes == "distance" else ""
     kind = f"{op.output} {op.votes}{roots} {one}{op.answer_bits if op.output == 'value' else ''}"
     counted = op.output != "value" and not (one == "one" and op.output == "label")
-    runs = {f"tail {kind}": 1.0, f"votes {kind}": float(op.neighbours)}
-    runs |= {f"classes {kind}": float(op.classes)} if counted else {}
+    weighed = f"{op.votes}{roots}"
+    runs = {f"tail {op.output} {op.votes}": 1.0, f"votes {weighed} {op.output == 'value'}": float(op.neighbours)}
+    runs |= {f"classes {op.votes} {op.output}": float(op.classes)} if counted else {}
     array = (
         op.classes * (4 if op.votes == "distance" else 1)
         if counted and (op.votes, op.output) != ("distance", "proba")

@@ -9,10 +9,24 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.fixed import Fixed
 from mcugen.op import Work
-from mcugen.work import MOST_ROWS, SELDOM, SMALL, Rows, joined, known_rows, loading, locals_, options, unrolled
+from mcugen.work import (
+    MOST_ROWS,
+    SELDOM,
+    SMALL,
+    Rows,
+    joined,
+    known_rows,
+    loading,
+    locals_,
+    options,
+    unrolled,
+    width_of,
+)
 
 if TYPE_CHECKING:
     from mcugen.ops.linear import Linear
+
+SAME = 88.0  # from here on a power of e is more than a float holds, or less
 
 
 def work(op: Linear, target: Target) -> Work:
@@ -24,7 +38,7 @@ def work(op: Linear, target: Target) -> Work:
         parts.append(_sums(op, op.first, target, rows, 1.0, ""))
     if op.form == "floats":
         parts.append(_floats(op))
-    return joined(*parts, _tail(op, twice))
+    return joined(*parts, _tail(op, rows, twice))
 
 
 def _open(op: Linear, rows: Rows) -> float:
@@ -48,15 +62,16 @@ def _sums(op: Linear, f: Fixed, target: Target, rows: Rows, share: float, again:
     kind = f"{f.width} {'one' if alone else 'several'}{again}"
     plain = kind.removesuffix(again)  # the deepest stack is that of the exact sums, which few rows need
     load = loading(f, rows)
-    runs = load.parts(kind) | {
-        f"call {kind}": 1.0,
-        f"products {kind}": load.loads + f.bias if alone else op.rows * columns,
-        f"rows {kind}": float(op.rows),
+    loader = f"{width_of(f)} {'one' if alone else 'several'}"
+    runs = load.parts(loader) | {
+        f"call {plain}": 1.0,
+        f"products {plain}": load.loads + f.bias if alone else op.rows * columns,
+        f"rows {plain}": float(op.rows),
     }
     array = 0.0 if alone else (4 if f.width == 32 else 2) * columns
     sums = Work(
         f.nbytes,
-        {f"sums {kind}": 1.0} | options(f, kind) | ({} if alone else unrolled(columns, target, kind)),
+        {f"sums {kind}": 1.0} | options(f, loader + again) | ({} if alone else unrolled(columns, target, kind)),
         {name: share * value for name, value in runs.items()},
         {f"sums {plain}": float(f is op.fixed), f"arrays {plain}": float(array)} | ({SELDOM: 1.0} if again else {}),
     )
@@ -86,13 +101,22 @@ def _tail_of(op: Linear) -> str:
     return f"{op.output} {op.link}" if op.output == "proba" or op.votes else op.output
 
 
-def _tail(op: Linear, twice: bool) -> Work:
+def _powers(op: Linear, rows: Rows) -> float:
+    """Of how many numbers the power of e is neither 0 nor infinity: the others are known at once."""
+    scores = rows.astype(np.float64) @ op.weights.T + op.bias
+    scores = scores.max(axis=1, keepdims=True) - scores if op.link == "softmax" else scores
+    return 0.0 if op.link == "clip" else float((np.abs(scores) < SAME).sum(axis=1).mean())
+
+
+def _tail(op: Linear, rows: Rows, twice: bool) -> Work:
     """What is made of the sums."""
     width, count = ("wide" if op.width == 32 else "narrow"), ("one" if op.rows == 1 else "several")
     kind = f"{_tail_of(op)} {width} {count}{' ' + op.form if twice else ''}"
     runs = {f"tail {kind}": 1.0}
     if op.rows > 1:
         runs[f"rows {kind}"] = float(op.rows)
+    if op.output == "proba":
+        runs[f"powers {op.link} {width}"] = _powers(op, rows)
     if op.votes:
         runs[f"classes {kind}"] = float(op.classes)
     kept = op.output == "proba" and op.link == "softmax" and op.rows > 1

@@ -11,7 +11,7 @@ from mcugen.boards import Target
 from mcugen.distance import Points
 from mcugen.fixed import Floats, Integers
 from mcugen.op import Work
-from mcugen.work import Rows, loading, options
+from mcugen.work import Rows, loading, options, width_of
 
 SEEN = 16  # rows that are tried
 LOOKED_AT = 2_000  # points; of more, the others are like the last of these
@@ -35,9 +35,9 @@ def start(p: Points, rows: Rows, kind: str) -> Work:
     return Work(
         p.nbytes,
         {f"grid {kind}": 1.0, f"centred {f.width}": float(centred), "blocks": float(len(p.blocks) - 1)}
-        | options(f, str(f.width)),
-        loading(f, rows - p.middle if centred else rows).parts(str(f.width))
-        | {f"grid {kind}": 1.0, "centred": float(f.features * centred), "blocks": float(len(p.blocks) - 1)},
+        | options(f, width_of(f)),
+        loading(f, rows - p.middle if centred else rows).parts(width_of(f))
+        | {"base": 1.0, "centred": float(f.features * centred), "blocks": float(len(p.blocks) - 1)},
         {
             f"grid {kind}": 1.0,
             "arrays": float(row),

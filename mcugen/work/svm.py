@@ -10,7 +10,7 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.op import Work
 from mcugen.ops.svm.machine import rounds
-from mcugen.work import Rows, joined, loading, locals_, options, unrolled
+from mcugen.work import Rows, joined, loading, locals_, options, unrolled, width_of
 from mcugen.work.points import LOOKED_AT, differences, some_rows, start, sums_on_the_way, wide_index
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def _distances(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
     found = np.array([_within(op, int(at)) for at in some_rows(op.vectors)])
     scale = len(op.vectors) / min(len(op.vectors), LOOKED_AT)
     worked, used = found.mean(axis=0) * scale
+    worked = worked if target.board.progmem else float(op.vectors.size)  # elsewhere none is given up
     near = f"{op.powers.fine}{' far' if p.far else ''}"
     runs = {
-        f"points {kind}": float(len(op.vectors)),
         f"differences {kind}{' far' if p.far else ''}": worked,
         f"values {kind}": used,
     }
@@ -74,7 +74,7 @@ def _products(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
     f = op.products
     columns = f.weights.shape[1]
     degree = f" {op.kernel.degree}" if op.kernel.name == "poly" else ""
-    runs = loading(f, rows).parts(str(f.width)) | {
+    runs = loading(f, rows).parts(width_of(f)) | {
         f"dot products {f.width}": float(f.weights.size),
         f"points {kind}": float(len(op.vectors)),
         f"values {kind}": float(len(op.vectors)),
@@ -82,7 +82,7 @@ def _products(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
     }
     code = (
         {f"kernel {kind}": 1.0, f"degree{degree}": float(bool(degree))}
-        | options(f, str(f.width))
+        | options(f, width_of(f))
         | unrolled(columns, target, str(f.width))
     )
     tables = f.nbytes + (64 if op.kernel.name == "sigmoid" else 0)
@@ -93,7 +93,13 @@ def _products(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
 def _tail(op: Svm, rows: Rows, kind: str) -> Work:
     scaled = " scaled" if op.kernel.name == "poly" else ""
     kind = f"{op.output}{' ties' if op.ties else ''}{' pairs' if op.of_pairs else ''}{' outliers' if not len(op.counts) else ''} {kind}{scaled}"
-    runs = {f"tail {kind}": 1.0, f"pairs {kind}": float(op.pairs), f"classes {kind}": float(op.classes)}
+    numbers = float(op.output != "label" or op.ties) * op.pairs
+    runs = {f"tail {kind}": 1.0, f"numbers {op._wide}": numbers}
+    if op.pairs > 1:
+        summed = float(op.ties or (op.output == "decision" and not op.of_pairs))
+        runs |= {"votes": float(op.pairs), "winner": float(op.classes), "sums": summed * op.pairs}
+        runs |= {"decides": float(op.output == "decision" and not op.of_pairs) * op.classes}
+    runs["sigmoids"] = float(op.output == "proba") * op.pairs
     array = 4 * (op.classes + op.pairs) if op.output == "proba" else op.classes * (5 if op.pairs > 1 else 0)
     tables = 0
     if op.output == "proba":

@@ -15,7 +15,7 @@ from mcugen.distance import AVR_OBJECT, Block, Points, blocks_of, points_of
 from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op, Work
+from mcugen.op import Form, Op, Work
 from mcugen.ops.svm.integers import Coefficients, Powers, coefficients_of, powers_of
 from mcugen.ops.svm.machine import Kernel, pairs_of, places, probabilities, scores
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
@@ -191,7 +191,7 @@ class Svm(Op):
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, self._decided(name, target)._cost(target)),)
+        return (Form(name, self._decided(name, target).cost(target)),)
 
     def with_form(self, form: Form, target: Target) -> Self:
         return self._decided(form.name, target)
@@ -211,18 +211,6 @@ class Svm(Op):
         """Bytes of the tables in flash."""
         vectors = self.grid.nbytes if self.kernel.name == "rbf" else self.products.nbytes
         return vectors + len(self.coefficients) * self._beside + 12 * self.pairs + 2 * self.classes + 64
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return self._cost(target) if self.form else Cost()
-
-    def _cost(self, target: Target) -> Cost:
-        row = self.vectors.shape[1] * (4 if self._width == 32 else 2)
-        sums = self.pairs * (8 if self._wide else 4)
-        tail = self.classes * 8 + (self.pairs * 4 if self.output == "proba" else 0)
-        each = {32: 150, 16: 45, 8: 40}[self._width] if target.board.progmem else 9
-        value = (1_400 if self._wide else 500) if target.board.progmem else 80
-        cycles = each * self.vectors.size + value * len(self.vectors) + 60 * self.coefficients.size
-        return Cost(self.nbytes + (2_000 if self._wide else 1_500), cycles, 96 + row + sums + tail)
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import svm
