@@ -116,7 +116,7 @@ def svm() -> Iterator[Model]:
                     f"{name} {kernel} proba", SVC(kernel=kernel, probability=True, random_state=0), x, y, ("proba",)
                 )
         if classes and x.shape[1] < 25:  # most vectors are too far away to count
-            yield fitted(f"{name} near", SVC(gamma=2 / x.shape[1]), x, y, ("label",))
+            yield fitted(f"{name} near", SVC(gamma=8 / x.shape[1]), x, y, ("label",))
         if x.shape[1] < 12:
             yield fitted(f"{name} outliers", OneClassSVM(nu=0.2), x, y, ("label", "decision"))
 
