@@ -99,7 +99,7 @@ class Proof:
     def holds(self) -> bool:
         """Whether no more rows differ than may, or nothing is to be judged."""
         # a quotient, not a product: 0.285 of 200 rows must allow 57
-        return not self.terms.judged or self.wrong == 0 or self.wrong / self.rows <= self.terms.allowed
+        return not self.terms.judged or self.wrong == 0 or self.wrong / max(self.rows, 1) <= self.terms.allowed
 
     def __str__(self) -> str:
         wrong = f"{self.wrong:,} disagreement{'' if self.wrong == 1 else 's'}"
@@ -253,7 +253,7 @@ def disagreement(proof: Proof, loc: Loc) -> McugenError:
 
 
 def _too_many(proof: Proof, loc: Loc, notes: Sequence[str]) -> McugenError:
-    part, numeric = proof.wrong / proof.rows, proof.terms.numeric
+    part, numeric = proof.wrong / max(proof.rows, 1), proof.terms.numeric
     ways = ["change their label"] * (proof.relabelled > 0)
     ways += ["are off by more than 1 % of the output's range"] * (proof.relabelled < proof.wrong)
     off = "".join(f"; largest error {one.part:.2g} of {one.output}'s range {one.range:.3g}" for one in proof.off)
