@@ -220,7 +220,7 @@ def test_the_commands(tmp_path: Path) -> None:
 
         refused = mcugen("verify", model, *on, "--on", "board", "--output", "proba", exit=5).stderr
         assert "error[E0706]" in refused
-        assert f"`mcugen flash {model} --board uno --port {board.port}`" in refused
+        assert f"`mcugen flash {model} --board uno --output proba --port {board.port}`" in refused
 
 
 CHATTER = """#include <Arduino.h>
