@@ -103,7 +103,8 @@ class Target:
 
     def __post_init__(self) -> None:
         for name, kinds in (("optimize", Optimize), ("numeric", Numeric)):
-            if (value := getattr(self, name)) not in get_args(kinds):
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in get_args(kinds):
                 known = ", ".join(get_args(kinds))
                 raise error(
                     "E0112",

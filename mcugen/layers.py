@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mcugen.fixed import SUM_BITS, USUAL, Fixed, Floats, Integers, Width, fixed
 
 ENOUGH = 126  # of an exponent's bias
+RAISED = 8  # bits that are worth another look at a row
 MARGIN = 1  # bits above what rows are known to give
 
 
@@ -121,6 +122,8 @@ class Network:
             down = _down(passed, exponent, layer)
             q = passed >> np.minimum(down, 63)[:, None] if layer.width == 32 else _rounded(passed, down[:, None])
             top = exponent + down + ENOUGH + layer.x_bits
+            if layer.width == 32 and layer.bias:
+                q, top = _raised(q, top, layer)
             q = np.concatenate([q, _one(top, layer)], axis=1) if layer.bias else q
             sums = q @ layer.weights.T
             yield sums, top, down
@@ -134,6 +137,16 @@ def _down(sums: Integers, exponent: Integers, layer: Later) -> Integers:
         return np.maximum(length - layer.x_bits, layer.down)
     down = np.maximum(length - layer.x_bits, 0)
     return np.maximum(down, layer.least - exponent - ENOUGH - layer.x_bits) if layer.bias else down
+
+
+def _raised(q: Integers, top: Integers, layer: Later) -> tuple[Integers, Integers]:
+    """Rows far smaller than their tops, shifted up as far as they may be, so that the intercepts keep their digits."""
+    used = np.bitwise_or.reduce(q, axis=1)
+    room = np.array([layer.x_bits - int(one).bit_length() for one in used], np.int64)
+    above = top - layer.least
+    up = np.where(used > 0, np.minimum(room, above), above)
+    up = np.where((above > RAISED) & (up >= RAISED), up, 0)
+    return q << np.where(used > 0, up, 0)[:, None], top - up
 
 
 def _one(top: Integers, layer: Fixed) -> Integers:

@@ -168,7 +168,9 @@ def _and_more(off: npt.NDArray[np.bool_]) -> str:
 
 
 def accepted_rows(rows: Array, reference: Reference, loc: Loc = Loc()) -> Array:
-    """The rows themselves; E0110 where the model refuses one, as most do with missing values."""
+    """The rows themselves; E0110 where there are none, or the model refuses one, as most do with missing values."""
+    if not len(rows):
+        raise error("E0110", "the data have no row", help="give one row at least", loc=loc)
     refused = ~reference.accepts(rows)
     if not refused.any():
         return rows

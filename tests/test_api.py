@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeRegressor
 
 import mcugen
@@ -158,3 +160,26 @@ def test_a_board_by_its_path(iris: mcugen.Compiled) -> None:
 def test_a_name_that_is_no_text(name: object) -> None:
     with pytest.raises(mcugen.McugenError, match="E0111"):
         mcugen.compile(DecisionTreeRegressor(), name=name)  # type: ignore[arg-type]
+
+
+def test_no_rows_are_no_proof() -> None:
+    x, y = load_iris(return_X_y=True)
+    model = LogisticRegression(max_iter=500).fit(x, y)
+    with pytest.raises(mcugen.McugenError, match="no row"):
+        mcugen.compile(model, data=x[:0])
+    with pytest.raises(mcugen.McugenError, match="no row"):
+        mcugen.compile(model).verify(x[:0])
+
+
+def test_what_is_asked_for_is_a_word() -> None:
+    x, y = load_iris(return_X_y=True)
+    with pytest.raises(mcugen.McugenError, match="E0112"):
+        mcugen.compile(LogisticRegression(max_iter=500).fit(x, y), numeric=np.array([1, 2]))  # type: ignore[arg-type]
+
+
+def test_an_estimator_that_cannot_answer_itself_is_said_to_be_damaged() -> None:
+    x, y = load_iris(return_X_y=True)
+    model = KNeighborsClassifier().fit(x, y)
+    del model.n_samples_fit_
+    with pytest.raises(mcugen.McugenError, match="E0107"):
+        mcugen.compile(model)

@@ -156,3 +156,17 @@ def test_a_label_binarizer_that_says_otherwise():
         model = copy.deepcopy(MODEL)
         setattr(model._label_binarizer, name, value)
         assert code_of(model) == "E0107", name
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_far_out_leave_the_last_intercepts_their_digits(seed):
+    """Where all hidden units are 0 the answer is the last intercepts alone, however large the row."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(80, 2)).astype(np.float32).astype(np.float64)
+    y = (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5)
+    model = MLPClassifier((8, 4), max_iter=60, random_state=seed).fit(x, y)
+    compiled = mcugen.compile(model, output="proba", check_fit=False)
+    for size in (1e3, 1e5, 1e8, 1e12, 1e30):
+        rows = (rng.normal(size=(300, 2)) * size).astype(np.float32)
+        expected = model.predict_proba(rows.astype(np.float64))
+        np.testing.assert_allclose(compiled.predict_proba(rows), expected, atol=1e-4)

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.diagnostics import McugenError, error
 from mcugen.frontends import Output
+from mcugen.frontends.pickle_file import one_line
+from mcugen.frontends.sklearn.attributes import REPAIR
 from mcugen.frontends.sklearn.head import Head
 from mcugen.ir import Array
 
@@ -75,7 +78,13 @@ class SklearnReference:
     def _quietly(self, method: Callable[[Any], Any], x: Numbers) -> Any:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
-            return method(x)
+            try:
+                return method(x)
+            except McugenError:
+                raise
+            except Exception as problem:  # whatever scikit-learn makes of attributes that were edited or are missing
+                text = f"{self._head.base.__name__} does not answer: {type(problem).__name__}: {one_line(problem)}"
+                raise error("E0107", text, help=REPAIR) from problem
 
 
 def close(scores: Numbers) -> npt.NDArray[np.bool_]:
