@@ -73,18 +73,18 @@ class SklearnReference:
         """The method's answers; those to rows that it does not accept are the answers to zeros, and mean nothing."""
         x = single(rows).astype(np.float64)
         x[~self.accepts(rows)] = 0.0
-        return self._quietly(method, x)
+        try:
+            return self._quietly(method, x)
+        except McugenError:
+            raise
+        except Exception as problem:  # whatever scikit-learn makes of attributes that were edited or are missing
+            text = f"{self._head.base.__name__} does not answer: {type(problem).__name__}: {one_line(problem)}"
+            raise error("E0107", text, help=REPAIR) from problem
 
     def _quietly(self, method: Callable[[Any], Any], x: Numbers) -> Any:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
-            try:
-                return method(x)
-            except McugenError:
-                raise
-            except Exception as problem:  # whatever scikit-learn makes of attributes that were edited or are missing
-                text = f"{self._head.base.__name__} does not answer: {type(problem).__name__}: {one_line(problem)}"
-                raise error("E0107", text, help=REPAIR) from problem
+            return method(x)
 
 
 def close(scores: Numbers) -> npt.NDArray[np.bool_]:
