@@ -131,12 +131,11 @@ class Fixed:
 
     def bound(self, x: npt.NDArray[np.float32]) -> Floats:
         """What the numbers that sums stand for are off by at most, (n, rows), for rows of finite floats that are 0 or at least
-        2**-125: a weight is off by one unit, where it is the largest of its width and by 1/2 elsewhere, a row's number by one
-        unit or 3/4.
+        2**-125: a weight is off by 1/2, a row's number by one unit where it is cut and by 3/4 where it is rounded.
         """
         q, top = self.load(x)
-        units = np.abs(q).sum(axis=1)[:, None] + np.abs(self.weights).sum(axis=1) + self.weights.shape[1]
-        return np.asarray(np.ldexp(units.astype(np.float64), (top - self.scale)[:, None]))
+        units = np.abs(q).sum(axis=1)[:, None] / 2 + np.abs(self.weights).sum(axis=1) + self.weights.shape[1]
+        return np.asarray(np.ldexp(units, (top - self.scale)[:, None]))
 
     @property
     def nbytes(self) -> int:

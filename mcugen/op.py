@@ -74,7 +74,7 @@ class Op:
     @property
     def quantised(self) -> bool:
         """Whether it is decided for such a format."""
-        return False
+        return self.weighted and self.form in ("int8", "int16")
 
     def seen(self, *inputs: Array) -> Self:
         """This op knowing inputs that it will get, each (rows, *its shape); it may make use of their sizes, not of more."""

@@ -50,10 +50,6 @@ class Knn(Op):
         return True
 
     @property
-    def quantised(self) -> bool:
-        return self.form in ("int8", "int16")
-
-    @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what these votes need
         roots = self.votes == "distance" and self.metric == "euclidean"
         return ("math.h",) if roots or self.output == "value" else ()

@@ -43,10 +43,6 @@ class Mlp(Op):
         return True
 
     @property
-    def quantised(self) -> bool:
-        return self.form in ("int8", "int16")
-
-    @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
         return () if self.output == "label" else ("math.h",)
 

@@ -115,12 +115,12 @@ def off(found: list[Estimated], figure: int, part: float, least: float) -> dict[
     }
 
 
-def test_flash_is_within_10_percent_or_60_bytes(measured: list[Estimated]) -> None:
+def test_flash_of_nine_in_ten_is_within_10_percent_or_60_bytes(measured: list[Estimated]) -> None:
     assert off(measured, 0, 0.2, 120) == {}, "estimated, measured"
     assert len(off(measured, 0, 0.1, 60)) <= len(measured) // 10, off(measured, 0, 0.1, 60)
 
 
-def test_cycles_are_within_15_percent(measured: list[Estimated]) -> None:
+def test_cycles_of_nine_in_ten_are_within_15_percent(measured: list[Estimated]) -> None:
     assert off(measured, 1, 0.3, 60) == {}, "estimated, measured"
     assert len(off(measured, 1, 0.15, 30)) <= len(measured) // 10, off(measured, 1, 0.15, 30)
 
