@@ -34,7 +34,7 @@ from mcugen.passes import run as run_passes
 from mcugen.report import Report, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
-from mcugen.verify import Proof, Terms, accepted_rows, agreeing, made_text, probe, prove, require
+from mcugen.verify import ENOUGH, Proof, Terms, accepted_rows, agreeing, made_text, probe, prove, require
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
@@ -79,16 +79,21 @@ def compile(
     target = Target(load_board(board), optimize, numeric)
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
-    compiled = replace(settle(source, target, rows, dump, name_of(data)), max_disagreement=allowed)
+    compiled = settle(source, target, rows, dump, name_of(data), allowed)
     if check_fit:
         require_fit(compiled.report, source.loc)
-    if check_answers and compiled.proof:
-        require(compiled.proof, source.loc)
+    for proof in compiled.proofs if check_answers else ():
+        require(proof, source.loc)
     return compiled
 
 
 def settle(
-    source: Source, target: Target, rows: Array | None = None, dump: Dump | None = None, data: str = "rows"
+    source: Source,
+    target: Target,
+    rows: Array | None = None,
+    dump: Dump | None = None,
+    data: str = "rows",
+    max_disagreement: float = 0.0,
 ) -> Compiled:
     """`lower` with the number format decided: of the formats to try, from the smallest, the first that changes no label.
 
@@ -97,13 +102,14 @@ def settle(
     changed: dict[Numeric, int] = {}
     formats = formats_to_try(source.module, target, rows)
     for numeric in formats:
-        compiled = lower(source, replace(target, numeric=numeric, rows=rows), dump)
+        compiled = replace(
+            lower(source, replace(target, numeric=numeric, rows=rows), dump), max_disagreement=max_disagreement
+        )
         trials = compiled.trials if len(formats) > 1 and numeric != "float32" else ()
         changed |= {numeric: sum(proof.wrong for proof in trials)} if len(formats) > 1 else {}
         if all(proof.proven for proof in trials):
             break
-    found = replace(compiled.report, numeric_why=why(source.module, target, rows, changed, data))
-    return replace(compiled, report=found)
+    return compiled.because(why(source.module, target, rows, changed, data))
 
 
 def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
@@ -123,6 +129,12 @@ class Compiled:
     target: Target
     report: Report
     max_disagreement: float = 0.0
+
+    def because(self, why: str) -> Compiled:
+        """The same C, with the reason for its number format in the report: what was made of it already is kept."""
+        other = replace(self, report=replace(self.report, numeric_why=why))
+        vars(other).update({name: made for name, made in vars(self).items() if name in ("files", "library")})
+        return other
 
     @property
     def rows(self) -> Array | None:
@@ -162,13 +174,18 @@ class Compiled:
         return Unit(self.module, self.files)
 
     @cached_property
-    def proof(self) -> Proof | None:
-        """The C against the model: on the rows given where its number format is a smaller one, else on rows made from its own
-        constants; None where this computer has no compiler."""
+    def proofs(self) -> tuple[Proof, ...]:
+        """The C against the model on the rows given, where there are any, and on rows made from its own constants; none where
+        this computer has no compiler."""
         if host.find_compiler() is None:
-            return None
-        judged_by_rows = self.quantised and self.rows is not None
-        return self.verify(self.rows if judged_by_rows else None, limit=QUICK_ROWS)
+            return ()
+        given = () if self.rows is None else (self.verify(self.rows),)
+        return (*given, self.verify(limit=QUICK_ROWS))
+
+    @property
+    def proof(self) -> Proof | None:
+        """The first of `proofs`."""
+        return self.proofs[0] if self.proofs else None
 
     @property
     def quantised(self) -> bool:
@@ -184,9 +201,11 @@ class Compiled:
 
     def terms(self, made: bool) -> Terms:
         """What a comparison is judged by, on rows that were made or on the user's."""
+        beside = made and self.rows is not None  # the user's, which are judged
+        enough = None if beside else 0.0 if made else ENOUGH
         if not self.quantised:
-            return Terms()
-        return Terms(self.target.numeric, self.max_disagreement, judged=not made or self.rows is None)
+            return Terms(enough=enough)
+        return Terms(self.target.numeric, self.max_disagreement, not beside, enough)
 
     def verify(self, rows: Array | None = None, *, limit: int = 10_000_000, source: str = "") -> Proof:
         """Compare the C on this computer with the model on rows (n, features), or without rows on rows hard for the model.

@@ -142,6 +142,15 @@ CODES: dict[str, Code] = {
         "else rows made from the model's own constants, which are harder than most.",
         EXIT_VERIFY,
     ),
+    "E0803": Code(
+        "too little could be compared",
+        "Some answers are decided by how the model's own sums round, and are counted but not compared: the label of a near tie, "
+        "whose two best scores hardly differ, and a number that rounding may move by more than 1 % of its output's range. Where "
+        "nearly all rows of `--data` (nine in ten), or without `--data` all rows made from the model's own constants, are such "
+        "rows and the C answers one of them otherwise, nothing is proven and the build is refused. A model whose rows really "
+        "tie, one with a single answer say, passes: there the C gives the same answers.",
+        EXIT_VERIFY,
+    ),
     "E0901": Code(
         "not implemented for this board", "The step is not there for this board's architecture yet.", EXIT_TOOL
     ),

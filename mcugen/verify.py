@@ -17,6 +17,7 @@ from mcugen.ir import Array, DType, Label, Module, Storage, Value
 SEED = 0
 SMALL = float(np.finfo(np.float32).tiny)  # below, a float has fewer digits
 PART = 0.01  # of an output's range: what its numbers may be off in a smaller number format
+ENOUGH = 0.1  # of the user's rows: a proof that compares no more of them says nothing of rows in use
 MOST_VALUES = 50_000_000  # of made rows: 200 MB
 Where = Literal["host", "simulator", "board"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
@@ -39,11 +40,13 @@ class Terms:
     numeric  the smaller number format that the C's answers have; empty where they are exact
     allowed  the part of the rows that may differ
     judged   whether it decides: beside the user's rows, those that were made are only shown
+    enough   more than this part of the rows has to be compared; None where other rows see to that
     """
 
     numeric: str = ""
     allowed: float = 0.0
     judged: bool = True
+    enough: float | None = ENOUGH
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class Off:
 class Proof:
     """The outcome of a comparison.
 
+    Not compared is what the model's own rounding decides: the label of a near tie, and a number that rounding may move by more
+    than 1 % of its output's range. Where the C answers all of those as the model does, they are no less proven than the others.
+
     rows       compared, near ties left out
     near_ties  rows whose two best classes differ by no more than the model's own sums may round, counted and not compared
     wrong      rows that differ; `worst` shows up to five of them. In a smaller number format those whose label differs, and
@@ -76,6 +82,9 @@ class Proof:
     refused    rows that the model itself does not answer: not compared either
     relabelled rows whose label differs
     off        the largest error of every output that is numbers
+    blurred    rows with a number that the model's own rounding decides
+    forgiven   rows on which the C differs where rounding decides
+    blind      the output of which too little was compared, and not all of the rest agrees; empty where there is none
     """
 
     on: Where
@@ -89,11 +98,14 @@ class Proof:
     relabelled: int = 0
     off: tuple[Off, ...] = ()
     terms: Terms = Terms()
+    blurred: int = 0
+    forgiven: int = 0
+    blind: str = ""
 
     @property
     def proven(self) -> bool:
-        """Whether at least one row was compared and all agree."""
-        return self.rows > 0 and self.wrong == 0
+        """Whether enough was compared, and all agrees."""
+        return not self.blind and self.wrong == 0
 
     @property
     def holds(self) -> bool:
@@ -106,6 +118,8 @@ class Proof:
         ties = (
             f", {self.near_ties:,} near tie{'' if self.near_ties == 1 else 's'} not compared" if self.near_ties else ""
         )
+        ties += f", {self.blurred:,} with numbers that rounding decides" if self.blurred else ""
+        ties += f" ({self.forgiven:,} answered otherwise)" if self.forgiven else ""
         refused = f", {self.refused:,} that the model refuses" if self.refused else ""
         numeric = f" with {self.terms.numeric}" if self.terms.numeric else ""
         off = "".join(f"; {one}" for one in self.off) if numeric else ""
@@ -227,6 +241,9 @@ def prove(
         relabelled=sum(int((one.wrong & found.used(one)).sum()) for one in found.outputs if one.is_class),
         off=tuple(Off(one.name, float(one.off[found.accepted].max(initial=0.0)), one.range) for one in tensors),
         terms=terms,
+        blurred=max((int((one.excused & found.accepted).sum()) for one in tensors), default=0),
+        forgiven=int(np.any([found.forgiven(one) for one in found.outputs], axis=0).sum()),
+        blind=next((one.name for one in found.outputs if found.is_blind(one, terms.enough)), ""),
     )
 
 
@@ -238,9 +255,37 @@ def agreeing(
 
 
 def require(proof: Proof, loc: Loc) -> None:
-    """E0801 where an exact C differs in a row, E0802 where one of a smaller number format differs in more than may."""
+    """E0801 where an exact C differs in a row, E0802 where one of a smaller number format differs in more than may, E0803 where
+    too little was compared to say so.
+    """
     if not proof.holds:
         raise disagreement(proof, loc)
+    if proof.blind:
+        raise _nothing_compared(proof, loc)
+
+
+def _nothing_compared(proof: Proof, loc: Loc) -> McugenError:
+    answered = proof.rows + proof.near_ties
+    if not answered:
+        text = f"the model itself answers none of {proof.refused:,} {proof.source}: nothing could be compared"
+        return error("E0803", text, loc=loc, help="give rows like those in use with --data")
+    numbers = proof.blind != "label"
+    count, what = (
+        (proof.blurred, "have numbers that rounding decides") if numbers else (proof.near_ties, "are near ties")
+    )
+    message = (
+        f"{count:,} of {answered:,} {proof.source} {what}, and the C answers {proof.forgiven:,} otherwise: "
+        f"too little was compared on the {proof.on}"
+    )
+    why = (
+        f"the model's own float64 sums, or its float32 rows, leave more than {PART:.0%} of the output's range open"
+        if numbers
+        else "the two best scores of such a row differ by no more than what is lost in their own sums"
+    )
+    notes = [why, "large terms of opposite sign cancel in them, or the model hardly tells these rows apart"]
+    help = "scale the features (a StandardScaler before the model)"
+    ways = f"give rows like those in use with --data, or {help}" if proof.terms.enough == 0 else help
+    return error("E0803", message, loc=loc, notes=notes, help=ways)
 
 
 def disagreement(proof: Proof, loc: Loc) -> McugenError:
@@ -277,12 +322,15 @@ def _too_many(proof: Proof, loc: Loc, notes: Sequence[str]) -> McugenError:
 @dataclass(frozen=True, eq=False)
 class _Compared:
     """One output, row by row: whether it is wrong, by how much (as it is judged, and absolute), and how both answers are
-    shown; the range of the model's numbers.
+    shown; the range of the model's numbers. And where rounding decides what the model answers (`excused`), and whether it
+    differs if nothing is allowed for that (`differs`).
     """
 
     name: str
     is_class: bool
     wrong: npt.NDArray[np.bool_]
+    differs: npt.NDArray[np.bool_]
+    excused: npt.NDArray[np.bool_]
     errors: npt.NDArray[np.float64]
     off: npt.NDArray[np.float64]
     range: float
@@ -301,6 +349,17 @@ class _Found:
         """The rows that an output is compared on."""
         return self.accepted & ~self.ties if one.is_class else self.accepted
 
+    def forgiven(self, one: _Compared) -> npt.NDArray[np.bool_]:
+        """The rows in which an output differs where rounding decides."""
+        return self.accepted & one.excused & one.differs
+
+    def is_blind(self, one: _Compared, enough: float | None) -> bool:
+        """Whether no more than a part of an output's rows is compared, and not all of the others agree."""
+        answered, excused = int(self.accepted.sum()), int((self.accepted & one.excused).sum())
+        if enough is None or answered - excused > enough * answered:
+            return False
+        return not answered or bool(self.forgiven(one).any())
+
     @property
     def wrong(self) -> npt.NDArray[np.bool_]:
         """Rows that differ in any output."""
@@ -315,15 +374,21 @@ def _found(module: Module, reference: Reference, rows: Array, run: Run, terms: T
     accepted = reference.accepts(x)
     classes = any(v.labels is not None for v in outputs)
     ties = reference.near_ties(x) & accepted if classes else np.zeros(len(x), np.bool_)
-    compared = (_compared(v, reference, x, f, accepted, terms) for v, f in zip(outputs, given, strict=True))
+    compared = (_compared(v, reference, x, f, (accepted, ties), terms) for v, f in zip(outputs, given, strict=True))
     return _Found(tuple(compared), accepted, ties)
 
 
 def _compared(
-    value: Value, reference: Reference, x: Array, found: Array, accepted: npt.NDArray[np.bool_], terms: Terms
+    value: Value,
+    reference: Reference,
+    x: Array,
+    found: Array,
+    known: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+    terms: Terms,
 ) -> _Compared:
+    accepted, ties = known
     if value.labels is not None:
-        return _classes(value.labels, reference.labels(x), found)
+        return _classes(value.labels, reference.labels(x), found, ties)
     what = cast("Output", value.name)
     expected = reference.numbers(what, x)
     if terms.numeric:
@@ -349,14 +414,14 @@ def _typical(expected: npt.NDArray[np.float64]) -> float:
     return float(min(1.0, max(sizes.max(initial=0.0), SMALL)))
 
 
-def _classes(names: Sequence[Label], expected: Array, found: Array) -> _Compared:
+def _classes(names: Sequence[Label], expected: Array, found: Array, ties: npt.NDArray[np.bool_]) -> _Compared:
     def show(i: int) -> tuple[str, str]:
         index = int(found[i])
         return repr(names[int(expected[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
 
     wrong = np.asarray(found != expected)
     errors = wrong.astype(np.float64)
-    return _Compared("label", True, wrong, errors, errors, 1.0, show)
+    return _Compared("label", True, wrong, wrong, ties, errors, errors, 1.0, show)
 
 
 def _numbers(
@@ -364,7 +429,7 @@ def _numbers(
     expected: npt.NDArray[np.float64],
     found: Array,
     accepted: npt.NDArray[np.bool_],
-    rounding: Array,
+    rounding: npt.NDArray[np.float64],
     tolerance: float,
     least: float | None = None,
 ) -> _Compared:
@@ -377,9 +442,11 @@ def _numbers(
             real == expected, 0.0, np.abs(real - expected)
         )  # infinities are equal, their difference is not 0
         errors = (np.maximum(off - rounding[:, None], 0.0) / size).max(axis=1)  # NaN stays NaN, and is wrong
+        differs = ~((off / size).max(axis=1) <= tolerance)
 
     def show(i: int) -> tuple[str, str]:
         at = int(np.argmax(np.nan_to_num(off[i], nan=np.inf)))
         return f"{expected[i, at]:.9g}", f"{real[i, at]:.9g}"
 
-    return _Compared(name, False, ~(errors <= tolerance), errors, off.max(axis=1), range, show)
+    excused = np.asarray(rounding > PART * range)
+    return _Compared(name, False, ~(errors <= tolerance), differs, excused, errors, off.max(axis=1), range, show)

@@ -1,0 +1,151 @@
+"""A proof that compares too little: what is refused (E0803), what passes, and what is said."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+from test_numeric import Model, module
+
+import mcugen
+from mcugen.compile import Compiled
+from mcugen.diagnostics import Loc, McugenError
+from mcugen.report.json import of_proof
+from mcugen.report.show import proof_line
+from mcugen.targets import host
+from mcugen.verify import ENOUGH, Proof, Terms, prove, require
+
+ROWS = 1_000
+GIVEN, MADE = Terms(), Terms(enough=0.0)
+
+
+class Blurred(Model):
+    """A model whose first rows hang on how its own sums round."""
+
+    def __init__(self, ties: int, blurred: int = 0) -> None:
+        super().__init__()
+        self.ties, self.blurred = ties, blurred
+
+    def near_ties(self, rows: Any) -> Any:
+        return np.arange(len(rows)) < self.ties
+
+    def rounding(self, rows: Any) -> Any:
+        return np.where(np.arange(len(rows)) < self.blurred, np.inf, 0.0)
+
+
+def proof_of(model: Model, flipped: Any = (), off: Any = 0.0, terms: Terms = GIVEN, rows: Any = None) -> Proof:
+    x = np.linspace(-1, 1, ROWS)[:, None] if rows is None else rows
+
+    def run(inputs: Any) -> Any:
+        label = model.labels(inputs[0]).astype(np.int32)
+        label[list(flipped)] ^= 1
+        return [label, (model.numbers("decision", inputs[0]) + np.reshape(off, (-1, 1))).astype(np.float32)]
+
+    return prove(module(), model, x, run, on="host", source="rows of x.npy", terms=terms)
+
+
+def refused(proof: Proof) -> Any:
+    with pytest.raises(McugenError) as caught:
+        require(proof, Loc("m.skops"))
+    assert caught.value.exit_code == 4
+    assert not proof.proven
+    (said,) = caught.value.diagnostics
+    assert said.code == "E0803"
+    return said
+
+
+def test_nearly_all_of_the_users_rows_are_near_ties() -> None:
+    found = proof_of(Blurred(ties=950), range(300))
+    assert (found.rows, found.near_ties, found.wrong, found.forgiven, found.blind) == (50, 950, 0, 300, "label")
+    said = refused(found)
+    assert said.message == (
+        "950 of 1,000 rows of x.npy are near ties, and the C answers 300 otherwise: too little was compared on the host"
+    )
+    assert "lost in their own sums" in said.notes[0]
+    assert said.help == "scale the features (a StandardScaler before the model)"
+    assert proof_line(found) == (
+        "NOT proven: 50 rows of x.npy on the host, 0 disagreements, 950 near ties not compared (300 answered otherwise)"
+    )
+    assert of_proof(found)["forgiven"] == 300
+    refused(proof_of(Blurred(ties=round((1 - ENOUGH) * ROWS)), [0]))
+
+
+def test_a_tenth_of_the_users_rows_is_enough() -> None:
+    found = proof_of(Blurred(ties=round((1 - ENOUGH) * ROWS) - 1), range(300))
+    require(found, Loc())
+    assert found.proven
+
+
+def test_rows_that_tie_pass_where_the_c_agrees() -> None:
+    found = proof_of(Blurred(ties=ROWS))
+    require(found, Loc())
+    assert proof_line(found) == "proven: 0 rows of x.npy on the host, 0 disagreements, 1,000 near ties not compared"
+
+
+def test_of_made_rows_one_compared_is_enough() -> None:
+    require(proof_of(Blurred(ties=ROWS - 1), range(300), terms=MADE), Loc())
+    said = refused(proof_of(Blurred(ties=ROWS), range(300), terms=MADE))
+    assert said.help.startswith("give rows like those in use with --data, or scale")
+    beside = proof_of(Blurred(ties=ROWS), range(300), terms=Terms(enough=None))
+    require(beside, Loc())
+
+
+def test_numbers_that_rounding_decides() -> None:
+    off = np.where(np.arange(ROWS) < 5, 1.0, 0.0)
+    found = proof_of(Blurred(ties=0, blurred=ROWS), off=off)
+    assert (found.wrong, found.blurred, found.forgiven, found.blind) == (0, ROWS, 5, "decision")
+    said = refused(found)
+    assert said.message.startswith(
+        "1,000 of 1,000 rows of x.npy have numbers that rounding decides, and the C answers 5"
+    )
+    require(proof_of(Blurred(ties=0, blurred=ROWS)), Loc())
+    require(proof_of(Blurred(ties=0, blurred=ROWS // 2), off=off), Loc())
+
+
+def test_a_model_that_answers_no_row() -> None:
+    said = refused(proof_of(Model(), rows=np.full((7, 1), np.nan), terms=MADE))
+    assert said.message == "the model itself answers none of 7 rows of x.npy: nothing could be compared"
+    assert "--data" in said.help
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_a_model_of_one_answer_passes(classes: int) -> None:
+    x = np.ones((20, 2))
+    tree = mcugen.compile(DecisionTreeClassifier().fit(x, np.arange(20) % classes), board="host", data=x)
+    for proof in tree.proofs:
+        assert proof.proven
+        assert (proof.near_ties > 0) == (classes == 2)
+
+
+def test_both_kinds_of_rows_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With data of an exact format the user's rows are compared, too, and the C is compiled once."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)).astype(np.float32)
+    compiled = mcugen.compile(LogisticRegression().fit(x, x[:, 0] > 0), board="host", data=x)
+    assert [proof.source for proof in compiled.proofs] == ["rows", "made rows"]
+    monkeypatch.setattr(host.HostLibrary, "run", lambda self, inputs: [np.full(len(inputs[0]), 7, np.int32)])
+    with pytest.raises(McugenError, match=r"E0801.*60 of 60 rows differ"):
+        mcugen.compile(LogisticRegression().fit(x, x[:, 0] > 0), board="host", data=x)
+
+
+def test_what_auto_has_tried_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    real = host.compile_for_host
+
+    def count(units: Any) -> Any:
+        made.append(units[0].files)
+        return real(units)
+
+    monkeypatch.setattr(host, "compile_for_host", count)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found: Compiled = mcugen.compile(LogisticRegression().fit(x, x[:, 0] > 0), board="mega2560", data=x)
+    assert found.report.numeric_why.startswith("auto: int")
+    assert found.files in made
+    assert len(made) == len({str(files) for files in made})
