@@ -137,7 +137,7 @@ def cases(seed: int) -> list[Svm]:
 
 def bound(op: Svm, x: Array) -> Floats:
     """How far the C's scores (n, pairs) may be off NumPy's of the same integers: the values' bits, and the coefficients'."""
-    values = np.abs(op._values(x))
+    values = np.abs(op.values(x))
     largest = np.maximum(1.0, values) if op.kernel.name == "rbf" else np.maximum(values.max(axis=1, keepdims=True), 1.0)
     sizes = np.zeros((len(op.coefficients), op.pairs))
     pair = places(op.counts)[0] if op.pairs > 1 else np.zeros(op.coefficients.shape, np.intp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from mcugen.fixed import Floats, Integers
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of, too_large
+from mcugen.frontends.sklearn.svm_digits import check_digits
 from mcugen.ir import GraphBuilder
 from mcugen.op import Op
 from mcugen.ops.linear import Linear, Link
@@ -29,7 +30,6 @@ KERNELS = ("linear", "poly", "rbf", "sigmoid")
 MOST_VECTORS = 65_535
 MOST_DEGREE = 32
 LARGEST = 2.0**100  # of any number: the C has room for it
-COARSE = 2.0**-12  # how far a kernel value may be off by the grid that distances are on
 
 
 def takes(estimator: object) -> bool:
@@ -109,7 +109,7 @@ def op_of(machine: Machine, head: Head, wanted: Output, loc: Loc) -> Op:
     kept = machine.vectors.size + machine.coefficients.size
     if machine.kernel or wanted == "proba" or len(machine.intercepts) * machine.vectors.shape[1] > kept:
         op = machine.svm(wanted)
-        _check_grid(op, loc)
+        check_digits(op, loc)
         return op
     turned = head.labels is not None and len(machine.counts) == 2
     sign = -1.0 if turned else 1.0  # scikit-learn's decision is that for the second class
@@ -240,24 +240,6 @@ def _sigmoids(state: Mapping[str, object], pairs: int, loc: Loc) -> Floats | Non
     if len(a) != len(b) or len(a) not in (0, pairs_of(np.size(state.get("classes_"))) if "classes_" in state else 0):  # type: ignore[arg-type]
         refuse([("_probA", f"and _probB have {len(a)} and {len(b)} entries")], loc)
     return np.stack([a, b]) if pairs else None
-
-
-def _check_grid(op: Svm, loc: Loc) -> None:
-    """E0302 where vectors lie so far apart against the kernel's width that 32 bits do not hold both."""
-    if op.kernel.name != "rbf":
-        return
-    off = value_error(op)
-    if off > COARSE:
-        text = f"with gamma={op.kernel.gamma:.3g} the support vectors are too far apart for numbers of 32 bits"
-        help = 'scale the features first, as with `make_pipeline(StandardScaler(), SVC())`, or fit with gamma="scale"'
-        raise error("E0302", text, help=help, loc=loc.within("support_vectors_"))
-
-
-def value_error(op: Svm) -> float:
-    """How far a value of the rbf kernel may be off: by the grid, where it falls fastest, and by the bits of its exponent."""
-    wide = replace(op, form="float32")
-    last = 2.0 ** (2 - wide.powers.fine) if wide.powers.fine < 32 else 2.0**-29
-    return float(2 * np.sqrt(op.kernel.gamma * op.vectors.shape[1]) * wide.grid.step + last)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""scikit-learn's own answers of support vector machines, and how far sums of integers may be off them."""
+"""scikit-learn's own answers of support vector machines, and how far its own sums may be off them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy.typing as npt
 from mcugen import ovo
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import NEAR_TIE, Numbers, SklearnReference, close, single
-from mcugen.frontends.sklearn.svm import Machine, value_error
+from mcugen.frontends.sklearn.svm import Machine
 from mcugen.ir import Array
 
-BITS = 2.0**-27  # of a sum of products: what integers of 30 bits lose at most
+BITS = 2.0**-52  # what a float64 number loses at most when it is rounded, twice
+INPUT = 2.0**-25  # of a feature: what float32 leaves open of it
 STOPS = 1e-4  # a round of coupling that ends so near to the bound may be the last one or not
 
 
@@ -53,13 +54,15 @@ class SvmReference(SklearnReference):
         return np.asarray(~beaten.all(axis=1))
 
     def rounding(self, rows: Array) -> Numbers:
-        """The bound on what the C's integers lose, and a vote where a score is within that of 0."""
+        """What libsvm's own sums lose at most and float32 leaves open of a row; a vote for every score that is a near tie."""
         x = self._accepted(rows)
         off, score = self._off(x), self._op.scores(x)
+        votes = (np.abs(score) <= np.maximum(NEAR_TIE, off)).sum(axis=1)
+        off = off + INPUT * self._slope(x)
         if score.shape[1] == 1 or self._machine.of_pairs:
             summed = off.max(axis=1)
         else:
-            summed = off.sum(axis=1) + (np.abs(score) <= off).any(axis=1)
+            summed = off.sum(axis=1) + np.minimum(votes, len(self._machine.counts) - 1)
         if self._machine.sigmoids is None:
             return np.asarray(summed)
         steep = np.abs(self._machine.sigmoids[0]).max() * off.max(axis=1) * score.shape[1]
@@ -73,19 +76,34 @@ class SvmReference(SklearnReference):
         return np.where(margin < STOPS, 0.02, 0.0)
 
     def _off(self, x: Numbers) -> Numbers:
-        """How far the scores (n, pairs) may be off."""
-        op, weights = self._op, np.abs(self._machine.matrix)
-        if self._machine.kernel is None:
-            sizes = np.abs(x) @ np.abs(op.vectors.T) @ weights
-            return np.asarray(BITS * (sizes + np.abs(op.intercepts)))
+        """How far libsvm's scores (n, pairs) may be off: every step rounds to float64. What the C's integers lose is no excuse."""
+        op = self._op
+        count, features = op.vectors.shape
+        sizes = np.abs(op.values(x.astype(np.float32))) if op.kernel.name == "rbf" else self._sizes(x)
+        sums = count * sizes @ np.abs(self._machine.matrix) + np.abs(op.intercepts)
+        return np.asarray(BITS * (sums + features * self._slope(x)))
+
+    def _slope(self, x: Numbers) -> Numbers:
+        """How much the scores (n, pairs) change at most where every feature changes by one and the same part of itself."""
+        op = self._op
         if op.kernel.name == "rbf":
-            off = value_error(op) * (weights.sum(axis=0) + np.abs(op.intercepts))
-            return np.asarray(off + np.zeros((len(x), 1)))
-        product = op.kernel.gamma * (np.abs(x) @ np.abs(op.vectors.T)) + abs(op.kernel.coef0)
-        if op.kernel.name == "sigmoid":
-            return np.asarray(BITS * ((1 + product) @ weights + np.abs(op.intercepts)))
-        degree = op.kernel.degree
-        return np.asarray(BITS * ((degree + 1) * product**degree @ weights + np.abs(op.intercepts)))
+            values = op.values(x.astype(np.float32))
+            steps = np.stack([np.abs(one - op.vectors) @ np.abs(one) for one in x])
+            slope = 2 * op.kernel.gamma * steps * values
+        else:
+            slope = self._sizes(x) if op.kernel.name == "poly" else self._products(x)
+            slope = slope * (op.kernel.degree if op.kernel.name == "poly" else 1)
+        return np.asarray(slope @ np.abs(self._machine.matrix))
+
+    def _products(self, x: Numbers) -> Numbers:
+        """What a kernel's product (n, vectors) would be without signs."""
+        op = self._op
+        return np.asarray(op.kernel.gamma * (np.abs(x) @ np.abs(op.vectors.T)) + abs(op.kernel.coef0))
+
+    def _sizes(self, x: Numbers) -> Numbers:
+        """What a kernel's values are at most."""
+        products = self._products(x)
+        return products**self._op.kernel.degree if self._op.kernel.name == "poly" else np.ones_like(products)
 
     def _accepted(self, rows: Array) -> Numbers:
         x = single(rows).astype(np.float64)

@@ -16,7 +16,7 @@ from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
-from mcugen.ops.svm.integers import Coefficients, Powers, coefficients_of, powers_of
+from mcugen.ops.svm.integers import Coefficients, Powers, coefficients_beside, coefficients_of, powers_of
 from mcugen.ops.svm.machine import Kernel, pairs_of, places, probabilities, scores
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 
@@ -101,9 +101,10 @@ class Svm(Op):
     def scores(self, x: Array) -> Floats:
         """The sums (n, pairs) for rows (n, features), in float64; vectors and rows are those of the form where it is decided."""
         rows = np.asarray(x, np.float32)
-        return scores(self._values(rows), self.coefficients, self.intercepts, self.counts)
+        return scores(self.values(rows), self.coefficients, self.intercepts, self.counts)
 
-    def _values(self, rows: Array) -> Floats:
+    def values(self, rows: Array) -> Floats:
+        """The kernel's values (n, vectors) for rows (n, features) float32."""
         if self.kernel.name == "rbf":
             return np.exp(-self.kernel.gamma * self._squares(rows))
         if not self.form:
@@ -177,6 +178,8 @@ class Svm(Op):
     def weights(self) -> Coefficients:
         """The coefficients as integers."""
         pair = places(self.counts)[0] if self.pairs > 1 else np.zeros(self.coefficients.shape, np.int64)
+        if self.kernel.name == "poly":
+            return coefficients_beside(self.coefficients, self.intercepts, pair)
         return coefficients_of(self.coefficients, self.intercepts, pair, self._wide)
 
     @cached_property

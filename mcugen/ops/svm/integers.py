@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -21,7 +21,7 @@ SURE = 1e-6  # what a sum may lose by exponents of 26 bits
 @dataclass(frozen=True, eq=False)
 class Coefficients:
     """Coefficients (vectors, others) and intercepts (pairs,) as integers: a product of one with a kernel value, `drop` bits
-    less, is in units of 2**exponent, and so is an intercept, `lift` bits more.
+    less, is in units of 2**exponent, and so is an intercept, `lift` bits more, times 2**scale.
     """
 
     integers: Integers
@@ -30,11 +30,22 @@ class Coefficients:
     drop: int
     lift: int
     exponent: int
+    scale: int = 0
 
     @property
     def bits(self) -> int:
         """Bits of a coefficient in flash."""
         return 32 if self.wide else 16
+
+
+def coefficients_beside(coefficients: Floats, intercepts: Floats, pair: Integers) -> Coefficients:
+    """The wide integers for kernel values of any size: intercepts have a scale of their own, or small coefficients beside
+    large values would lose their digits to them.
+    """
+    alone = coefficients_of(coefficients, np.zeros_like(intercepts), pair, True)
+    unit = alone.exponent + 31
+    scale = max(0, int(np.frexp(float(np.abs(intercepts).max()))[1]) - 30 - unit)
+    return replace(alone, intercepts=_lifted(intercepts, unit + scale), scale=scale)
 
 
 def coefficients_of(coefficients: Floats, intercepts: Floats, pair: Integers, wide: bool) -> Coefficients:
