@@ -14,6 +14,8 @@ from mcugen.ir import DType, TensorType
 from mcugen.op import Cost, Op
 from mcugen.templating import c_floats
 
+LITTLE = 2.0**-40  # of the largest weight: below, what is left of it is rounding in training
+
 # By architecture: bytes of code, cycles (or instructions) of a call without its elements, of each element, bytes of stack.
 Measured = Mapping[str, tuple[int, int, int, int]]
 
@@ -78,6 +80,23 @@ class Numbers:
     def nbytes(self) -> int:
         """Bytes of the table."""
         return 0 if self.same else 4 * len(self.values)
+
+
+def sizes_of_features(
+    weights: npt.NDArray[np.float64], seen: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float64]:
+    """How large the features of made-up rows are, (features,), where nothing but weights (sums, features) says so.
+
+    As large as the weights are small; a feature of next to no weight beside the others, as one has that never changed in
+    training, is as large as these are. With the exponents of rows that were seen, (n, features), as large as those get.
+    """
+    if seen is not None and len(seen):
+        exponents = seen.max(axis=0)
+        sizes, counts = np.ldexp(1.0, np.clip(exponents - 127, -100, 100)), exponents > 0
+    else:
+        largest = np.abs(weights).max(axis=0)
+        sizes, counts = 1 / np.clip(largest, 1e-30, 1e30), largest > largest.max() * LITTLE
+    return np.where(counts, sizes, np.median(sizes[counts])) if counts.any() else np.ones(len(sizes))
 
 
 def single(values: npt.ArrayLike) -> npt.NDArray[np.float32]:

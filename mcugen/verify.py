@@ -127,18 +127,27 @@ class Proof:
 
 
 def probe(module: Module, limit: int) -> Array:
-    """Rows (n, features) for a module without data, made by its first op from its own constants; the same at every call."""
+    """Rows (n, features) for a module without data, made by the ops that take the row, each from its own constants; the same
+    at every call.
+    """
     rng = np.random.default_rng(SEED)
-    features = module.predict.of(Storage.INPUT)[0].type.size
-    limit = max(1, min(limit, MOST_VALUES // features))
-    rows = module.predict.nodes[0].op.probe(limit, rng)
-    limits = module.predict.of(Storage.INPUT)[0].type.dtype.limits
-    if not rows:
-        shape = min(limit, 256), features
-        return rng.standard_normal(shape) if limits is None else rng.integers(*limits, shape, endpoint=True)
-    if limits is None or rows[0].dtype.kind != "f":
-        return rows[0]
-    return np.asarray(np.clip(np.rint(rows[0][np.isfinite(rows[0]).all(axis=1)]), *limits))
+    x = module.predict.of(Storage.INPUT)[0]
+    limit = max(1, min(limit, MOST_VALUES // x.type.size))
+    takers = [node for node in module.predict.nodes if x.name in node.inputs]
+    each = max(1, limit // max(1, len(takers)))
+    made = [(node.op.probe(each, rng), node.inputs.index(x.name)) for node in takers]
+    rows = [_held(inputs[place], x.type.dtype) for inputs, place in made if inputs]
+    if rows:
+        return np.concatenate(rows)[:limit]
+    shape, limits = (min(limit, 256), x.type.size), x.type.dtype.limits
+    return rng.standard_normal(shape) if limits is None else rng.integers(*limits, shape, endpoint=True)
+
+
+def _held(rows: Array, dtype: DType) -> Array:
+    """Rows as a type of input holds them: integers are the nearest, and never missing."""
+    if dtype.limits is None or rows.dtype.kind != "f":
+        return rows
+    return np.asarray(np.clip(np.rint(rows[np.isfinite(rows).all(axis=1)]), *dtype.limits))
 
 
 def made_text(module: Module) -> str:

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import VotingRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsRegressor, NearestCentroid
+from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 from test_numeric import Model, module
 
@@ -17,8 +20,9 @@ from mcugen.diagnostics import Loc, McugenError
 from mcugen.report.json import of_proof
 from mcugen.report.show import proof_line
 from mcugen.targets import host
-from mcugen.verify import ENOUGH, Proof, Terms, prove, require
+from mcugen.verify import ENOUGH, Proof, Terms, probe, prove, require
 
+pytestmark = pytest.mark.filterwarnings("ignore")
 ROWS = 1_000
 GIVEN, MADE = Terms(), Terms(enough=0.0)
 
@@ -149,3 +153,36 @@ def test_what_auto_has_tried_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -
     assert found.report.numeric_why.startswith("auto: int")
     assert found.files in made
     assert len(made) == len({str(files) for files in made})
+
+
+def constant_features() -> tuple[Any, Any, Any]:
+    """Rows in which one feature never changes and one is always 0; numbers and classes."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 4)).astype(np.float32)
+    x[:, 2:] = 0, 1e4
+    return x, x[:, 0] * 3 + x[:, 1], (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_made_rows_are_of_sizes_in_use(known: bool) -> None:
+    """A feature that never changed in training has next to no weight, which says nothing of how large it is."""
+    x, numbers, classes = constant_features()
+    models = [
+        LogisticRegression().fit(x, classes),
+        NearestCentroid().fit(x, classes),
+        MLPClassifier((4,), max_iter=20, random_state=0).fit(x, classes),
+        VotingRegressor([("a", LinearRegression()), ("b", KNeighborsRegressor(3))]).fit(x.astype(np.float64), numbers),
+    ]
+    for model in models:
+        compiled = mcugen.compile(model, board="host", numeric="float32", data=x if known else None)
+        assert compiled.proofs[-1].rows > 0
+        assert np.abs(probe(compiled.module, 500)).max() < 1e15
+
+
+def test_every_op_that_takes_the_row_makes_some() -> None:
+    x, numbers, _ = constant_features()
+    vote = VotingRegressor([("a", LinearRegression()), ("b", KNeighborsRegressor(3))]).fit(x, numbers)
+    made = probe(mcugen.compile(vote, board="host", check_answers=False).module, 200)
+    near = np.abs(made[:, 3] - 1e4) < 100
+    assert 80 < near.sum() <= 120, "half of them lie around the points of the neighbours"
+    assert np.array_equal(made, probe(mcugen.compile(vote, board="host", check_answers=False).module, 200))

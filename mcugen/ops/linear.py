@@ -17,6 +17,7 @@ from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
+from mcugen.rows import single, sizes_of_features
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
@@ -255,11 +256,11 @@ class Linear(Op):
         return linear.work(self, target) if self.form else None
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        features = self.weights.shape[1]
-        lift = fixed(self.weights, self.bias, 32).lift[:features]
-        spread = np.ldexp(1.0, np.clip(-lift, -100, 100))
-        rows = rng.standard_normal((min(limit, 2_000), features)) * spread
-        return (rows.astype(np.float32),)
+        """Rows of features as large as their weights are small, or as those that were seen; some a hundred times as large."""
+        count = min(limit, 2_000)
+        far = np.where(np.arange(count) % 10 == 0, 100.0, 1.0)[:, np.newaxis]
+        rows = rng.standard_normal((count, self.weights.shape[1])) * sizes_of_features(self.weights, self.sizes) * far
+        return (single(rows),)
 
     def render(self) -> dict[str, Any]:
         return {

@@ -16,6 +16,7 @@ from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.layers import Layers, Network
 from mcugen.op import Form, Op, Work
+from mcugen.rows import single, sizes_of_features
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
@@ -131,14 +132,11 @@ class Mlp(Op):
         return mlp.work(self, target) if self.form else None
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        """Rows as large as the first layer's weights are small, and some a hundred times as large."""
+        """Rows as large as the first layer's weights are small, or as those that were seen; some a hundred times as large."""
         count = min(limit, 2_000)
-        largest = np.abs(self.layers.weights[0]).max(axis=0)
-        spread = np.where(largest > 0, 1 / np.maximum(largest, 1e-30), 1.0)
         far = np.where(np.arange(count) % 10 == 0, 100.0, 1.0)[:, None]
-        with np.errstate(over="ignore"):
-            rows = np.asarray(rng.standard_normal((count, self.features)) * np.minimum(spread, 1e30) * far, np.float32)
-        return (rows,)
+        rows = rng.standard_normal((count, self.features)) * sizes_of_features(self.layers.weights[0], self.sizes) * far
+        return (single(rows),)
 
     def render(self) -> dict[str, Any]:
         return {"layers": self.fixed.layers, "output": self.output, "rows": self.rows}

@@ -38,6 +38,17 @@ class VoteReference(CompositeReference):
             own |= member.near_ties(rows)
         return own
 
+    def rounding(self, rows: Array) -> Floats:
+        """What the members' answers may be off, weighed as these are."""
+        each = np.ones(len(self._members()))
+        if hasattr(self._model, "_weights_not_none"):  # a mean, else one number of each member
+            each = np.abs(each if self._model._weights_not_none is None else self._model._weights_not_none)
+            each = each / each.sum()
+        lost = super().rounding(rows)
+        for member, weight in zip(self._members(), each, strict=True):
+            lost = lost + weight * member.rounding(rows)
+        return lost
+
     def accepts(self, rows: Array) -> Mask:
         """Rows that every member accepts."""
         accepted = super().accepts(rows)
