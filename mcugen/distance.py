@@ -29,6 +29,8 @@ MOST: dict[Width, int] = {32: 30, 16: 14, 8: 7}  # a difference of two numbers o
 ROOM: dict[Width, int] = {32: 63, 16: 32, 8: 32}  # a sum stays below 2 to this
 FEWEST = 24  # of width 32: as many as a float has digits
 MOST_FEATURES = 4_096  # for which width 32 has them
+MOST_DOWN = 31
+HELD: dict[Width, int] = {32: 23, 16: 7, 8: 0}  # after so many powers of two a point still has 7 bits
 AT_ONCE = 4_000_000  # differences
 AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger objects
 
@@ -50,6 +52,9 @@ class Points:
     metric  how differences become a distance: squared ones are summed, sizes are summed, the largest
     far     whether the tables lie beyond the 64 KiB of flash that an AVR reaches with near addresses
     beside  bytes for a point in another table that is cut where this one is
+    reach   how many powers of two beyond the points' largest coordinate the grid ends
+    most_down  by how many powers of two points are brought down at most. A row that lies further out is taken for one in the
+            same direction, nearer by: of so far away, the neighbours hang on the direction
     """
 
     fixed: Fixed
@@ -57,6 +62,13 @@ class Points:
     metric: Metric
     far: bool = False
     beside: int = 0
+    reach: int = 0
+    most_down: int = MOST_DOWN
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a difference between a point and a row that is not brought down."""
+        return self.fixed.width if not self.reach else 16
 
     @property
     def nbytes(self) -> int:
@@ -89,7 +101,7 @@ class Points:
         with np.errstate(all="ignore"):
             rows = x - self.middle if len(self.middle) else x
         q, top = self.fixed.load(rows)
-        return q, np.minimum(top - self.end, 31)
+        return q, np.minimum(top - self.end, self.most_down)
 
     def distances(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
         """The distances (n, points) of rows (n, features), and by how many powers of two they are brought down (n,)."""
@@ -119,8 +131,12 @@ def blocks_of(points: Integers, each: int) -> tuple[Block, ...]:
     return tuple(Block(at, points[at : at + each]) for at in range(0, len(points), each))
 
 
-def points_of(points: Floats, width: Width, metric: Metric = "euclidean", far: bool = False, beside: int = 0) -> Points:
-    """The integers for float64 points (points, features), which float32 holds."""
+def points_of(
+    points: Floats, width: Width, metric: Metric = "euclidean", far: bool = False, beside: int = 0, held: bool = False
+) -> Points:
+    """The integers for float64 points (points, features), which float32 holds; `held` says that of rows far out the direction
+    counts.
+    """
     middle = middle_of(points)
     centred = points - middle
     largest = float(np.abs(centred).max(initial=0.0))
@@ -131,8 +147,10 @@ def points_of(points: Floats, width: Width, metric: Metric = "euclidean", far: b
     most = (1 << bits) - 1
     whole = np.clip(steps, -most, most).astype(np.int64)
     lift = np.zeros(points.shape[1], np.int64)
-    fixed = Fixed(width, whole, lift, bits, 0, False, exponent + 126)
-    return Points(fixed, middle if middle.any() else middle[:0], metric, far, beside)
+    reach = _bits(np.ones_like(sizes) / 2.0 ** MOST[8], 16, metric) - bits if held and width == 8 else 0
+    fixed = Fixed(width, whole, lift, bits + reach, 0, False, exponent + reach + 126)
+    kept = middle if middle.any() else middle[:0]
+    return Points(fixed, kept, metric, far, beside, reach, HELD[width] if held else MOST_DOWN)
 
 
 def _bits(sizes: Floats, width: Width, metric: Metric) -> int:

@@ -103,7 +103,7 @@ class Knn(Op):
     @cached_property
     def grid(self) -> Points:
         """The points as integers, in the form that was decided."""
-        return points_of(self.points, WIDTHS[self.form], self.metric, self.far)  # type: ignore[index]  # a form is a Numeric
+        return points_of(self.points, WIDTHS[self.form], self.metric, self.far, held=True)  # type: ignore[index]  # a form is a Numeric
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric

@@ -83,9 +83,14 @@ def options(f: Fixed, kind: str) -> dict[str, float]:
     return {f"{name} {kind}": 1.0 for name, so in said.items() if so}
 
 
+def unrolls(target: Target) -> bool:
+    """Whether loops work out several steps at once."""
+    return target.optimize != "size" and target.board.long_product
+
+
 def unrolled(columns: int, target: Target, kind: str) -> dict[str, float]:
     """What the code of a sum of products depends on where four are worked out at once."""
-    if target.optimize == "size" or not target.board.long_product or columns < 8:
+    if not unrolls(target) or columns < 8:
         return {}
     return {f"four at once {kind}": 1.0, f"products left over {kind}": float(columns % 4)}
 

@@ -10,7 +10,7 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.op import Work
 from mcugen.ops.svm.machine import rounds
-from mcugen.work import Rows, joined, loading, locals_, options, unrolled, width_of
+from mcugen.work import Rows, joined, loading, locals_, options, unrolled, unrolls, width_of
 from mcugen.work.points import LOOKED_AT, differences, some_rows, start, sums_on_the_way, wide_index
 
 if TYPE_CHECKING:
@@ -29,17 +29,18 @@ def work(op: Svm, target: Target) -> Work:
     used = values.runs[f"values {kind}"]
     several = "several" if op.pairs > 1 else "one"
     wide = "wide" if op._wide else "narrow"
-    sums = f"{op.kernel.name == 'poly'} {wide} {several}"
+    apart = " apart" if unrolls(target) and op.pairs > 1 and op.kernel.name != "poly" else ""
+    sums = f"{op.kernel.name == 'poly'} {wide} {several}{apart}"
     array = op.pairs * (8 if op._wide else 4)
     added = Work(
         op.coefficients.size * (4 if op._wide else 2) + (4 * op.pairs + 2 * op.classes if op.pairs > 1 else 0),
-        {f"sums {kind} {several}": 1.0, f"many classes {several}": float(op.pairs > 255)},
+        {f"sums {kind} {several}{apart}": 1.0, f"many classes {several}": float(op.pairs > 255)},
         {
             f"vectors {sums}": float(len(op.vectors)),
             f"products {sums}": used * op.coefficients.shape[1],
             f"pairs {sums}": float(op.pairs),
         },
-        {f"sums {kind} {several}": 1.0, "arrays": float(array)},
+        {f"sums {kind} {several}{apart}": 1.0, "arrays": float(array)},
     )
     return joined(values, added, locals_(array, f"{sums} {op.output}", target), _tail(op, rows, f"{wide} {several}"))
 
@@ -51,14 +52,15 @@ def _distances(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
     worked, used = found.mean(axis=0) * scale
     worked = worked if target.board.progmem else float(op.vectors.size)  # elsewhere none is given up
     near = f"{op.powers.fine}{' far' if p.far else ''}"
+    fours = " in fours" if unrolls(target) and p.fixed.features >= 4 else ""
     runs = {
-        f"differences {kind}{' far' if p.far else ''}": worked,
+        f"differences {kind}{' far' if p.far else ''}{fours}": worked,
         f"values {kind}": used,
     }
     runs |= {f"values of {near}": used}
-    code = {f"kernel {kind} {near}": 1.0} | wide_index(p, target)
+    code = {f"kernel {kind} {near}{fours}": 1.0} | wide_index(p, target)
     powers = 16 * (4 if op._wide else 2)
-    return joined(start(p, rows, kind), Work(powers, code, runs, {f"kernel {kind} {near}": 1.0}))
+    return joined(start(p, rows, kind), Work(powers, code, runs, {f"kernel {kind} {near}{fours}": 1.0}))
 
 
 def _within(op: Svm, at: int) -> tuple[float, float]:

@@ -257,6 +257,7 @@ DAMAGED = [
     (YESNO, {"feature_log_prob_": np.zeros((3, 4))}, "E0302"),
     (YESNO, {"feature_log_prob_": np.ones((3, 4))}, "E0302"),
     (NEAREST, {"metric": "manhattan"}, "E0302"),
+    (NEAREST, {"metric": np.array(["euclidean", "euclidean"])}, "E0302"),
     (NEAREST, {"centroids_": NEAREST.centroids_[:2]}, "E0107"),
     (NEAREST, {"class_prior_": np.array([1.0, 0, 0])}, "E0302"),
     (NEAREST, {"within_class_std_dev_": -np.ones(4)}, "E0107"),

@@ -8,7 +8,7 @@ import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sklearn import datasets, neighbors
+from sklearn import datasets, neighbors, preprocessing
 
 import mcugen
 from mcugen.diagnostics import Loc, McugenError
@@ -104,6 +104,17 @@ def test_small_models_of_any_scale(seed):
     y = rng.integers(0, 4, rows) if seed % 2 else rng.normal(size=rows) * 10.0 ** rng.uniform(-6, 9)
     model = kind(**options).fit(x, y)
     mcugen.compile(model, board="host", numeric="float32")  # proves it on rows of its own
+
+
+@pytest.mark.parametrize("numeric", ["int16", "int8"])
+def test_rows_far_outside_have_the_neighbours_of_their_direction(numeric):
+    x = preprocessing.scale(IRIS[0])
+    model = neighbors.KNeighborsClassifier().fit(x, IRIS[1])
+    compiled = mcugen.compile(model, board="host", numeric=numeric, check_answers=False)
+    for further in (1e2, 1e5, 1e8):
+        rows = (np.random.default_rng(0).normal(size=(300, 4)) * further).astype(np.float32)
+        same = compiled.predict(rows) == model.predict(rows.astype(np.float64))
+        assert same.mean() > 0.98
 
 
 def test_three_hundred_classes_and_labels_of_64_bits():

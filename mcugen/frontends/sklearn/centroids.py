@@ -73,10 +73,11 @@ def head(estimator: object, loc: Loc) -> Head:
     features = features_of(state, loc)
     if base.__name__ in CLUSTERS:
         return _head_of_clusters(base, state, features, loc)
-    if state.get("metric") != "euclidean":
+    metric = state.get("metric")
+    if not isinstance(metric, str) or metric != "euclidean":
         raise error(
             "E0302",
-            f"this NearestCentroid has the metric {shown(state.get('metric'))}",
+            f"this NearestCentroid has the metric {shown(metric)}",
             help="fit it with metric='euclidean', or a KNeighborsClassifier(n_neighbors=1) on its centroids_ and classes_",
             loc=loc,
         )

@@ -14,8 +14,8 @@ from mcugen.fixed import Floats, Integers, Width
 # Kernel values are integers of 31 bits, 15 where the width is narrow. Powers of two below that are 0.
 VALUE_BITS: dict[bool, int] = {True: 31, False: 15}
 NEVER = 1_000  # bits: more than any distance has
-COARSE = 26
-SURE = 1e-6  # what a sum may lose by exponents of 26 bits
+COARSE = 24  # bits behind the point of an exponent: whole bytes, which an AVR need not shift
+SURE = 6e-6  # what a sum may lose by that at most; what vectors lose is as often of one sign as of the other
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Powers:
 
 def powers_of(points: Points, gamma: float, width: Width, total: float) -> Powers:
     """The constants for exp(-gamma d²); `total` is what the coefficients of a sum add up to. Narrow numbers and sums that do
-    not cancel much have 26 bits behind the point, others 32.
+    not cancel much have 24 bits behind the point, others 32.
     """
     wide = width == 32
     fine = 32 if wide and total * 2.0**-COARSE > SURE else COARSE
