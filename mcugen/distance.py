@@ -14,7 +14,7 @@ width  points  row    sum     steps from 0 to the grid's end
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.fixed import Fixed, Floats, Integers, Width
+from mcugen.scaling import FINER, Scaling, scaling_of
 
 Metric = Literal["euclidean", "manhattan", "chebyshev"]
 
@@ -55,6 +56,7 @@ class Points:
     reach   how many powers of two beyond the points' largest coordinate the grid ends
     most_down  by how many powers of two points are brought down at most. A row that lies further out is taken for one in the
             same direction, nearer by: of so far away, the neighbours hang on the direction
+    scaling a scaler that rows are brought to the grid through, which then takes the middle off, too
     """
 
     fixed: Fixed
@@ -64,6 +66,7 @@ class Points:
     beside: int = 0
     reach: int = 0
     most_down: int = MOST_DOWN
+    scaling: Scaling | None = None
 
     @property
     def row_bits(self) -> int:
@@ -73,7 +76,7 @@ class Points:
     @property
     def nbytes(self) -> int:
         """Bytes of the tables in flash."""
-        return self.fixed.nbytes + self.middle.nbytes
+        return self.fixed.nbytes + self.middle.nbytes + (self.scaling.nbytes if self.scaling else 0)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -98,6 +101,12 @@ class Points:
 
     def load(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
         """Rows (n, features) as integers, and by how many powers of two each is brought down (n,)."""
+        if self.scaling:
+            steps = self.scaling.steps(x)
+            most = np.where(steps < 0, ~steps, steps).max(axis=1) >> (self.fixed.x_bits + FINER)
+            down = np.frexp(most.astype(np.float64))[1].astype(np.int64)
+            rounded = (steps >> (FINER - 1 + down[:, np.newaxis])) + 1 >> 1
+            return rounded, np.minimum(down, self.most_down)
         with np.errstate(all="ignore"):
             rows = x - self.middle if len(self.middle) else x
         q, top = self.fixed.load(rows)
@@ -129,6 +138,14 @@ class Points:
 def blocks_of(points: Integers, each: int) -> tuple[Block, ...]:
     """Points in blocks of so many, and the rest."""
     return tuple(Block(at, points[at : at + each]) for at in range(0, len(points), each))
+
+
+def scaled_points(points: Points, slope: Floats, origin: Floats, middle: Floats) -> Points:
+    """Points that rows are brought to through a scaler, (x - origin) * slope, less the middle; as they are where that does not
+    go in integers."""
+    with np.errstate(all="ignore"):
+        scaling = scaling_of(slope, origin + middle / slope, points.step)
+    return replace(points, scaling=scaling, middle=points.middle[:0]) if scaling else points
 
 
 def points_of(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.diagnostics import error
-from mcugen.distance import Metric, Points, points_of
+from mcugen.distance import Metric, Points, middle_of, points_of, scaled_points
 from mcugen.fixed import WIDTHS, Floats, Integers
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
@@ -30,7 +30,8 @@ class Knn(Op):
     where the output is `value`. Of equally near points the first counts. Outputs: label → a class index (`i32` scalar); proba
     → the index and each class's share of the votes, `f32` (classes,); value → `f32` scalar. Votes are `uniform`, or by
     `distance`: each weighs 1 / distance, and points at distance 0 outvote all others. metric: `euclidean`, `manhattan`,
-    `chebyshev`. Distances are sums of integers on one grid for points and row.
+    `chebyshev`. Distances are sums of integers on one grid for points and row. With slope and origin, both (features,), points
+    are those of a scaler that the row has not gone through: it is (x - origin) · slope.
     """
 
     name: ClassVar[str] = "knn"
@@ -42,6 +43,8 @@ class Knn(Op):
     output: Output
     votes: Votes = "uniform"
     metric: Metric = "euclidean"
+    slope: Floats | None = None
+    origin: Floats | None = None
     form: str = ""
     far: bool = False
 
@@ -85,13 +88,26 @@ class Knn(Op):
         """(n, points), squares where euclidean; as they are in float64 before a form is decided."""
         if self.form:
             return self.grid.distances(x)[0]
-        return np.stack([distances(self.points, row, self.metric) for row in x.astype(np.float64)])
+        rows = x.astype(np.float64)
+        if self.slope is not None and self.origin is not None:
+            rows = (rows - self.origin) * self.slope
+        return np.stack([distances(self.points, row, self.metric) for row in rows])
+
+    def rows_of(self, points: Floats) -> npt.NDArray[np.float32]:
+        """The rows (n, features) that come to lie at points."""
+        if self.slope is not None and self.origin is not None:
+            points = points / self.slope + self.origin
+        with np.errstate(over="ignore"):
+            return points.astype(np.float32)
 
     def describe(self) -> str:
         form = f" form={self.form}{' far' if self.far else ''}" if self.form else ""
         votes = f" votes={self.votes}" if self.votes != "uniform" else ""
         metric = f" metric={self.metric}" if self.metric != "euclidean" else ""
-        return f"points={len(self.points)} neighbours={self.neighbours}{votes}{metric} output={self.output}{form}"
+        scaled = " scaled" if self.slope is not None else ""
+        return (
+            f"points={len(self.points)} neighbours={self.neighbours}{votes}{metric}{scaled} output={self.output}{form}"
+        )
 
     def macc(self, *inputs: TensorType) -> int:
         return int(self.points.size)
@@ -103,7 +119,10 @@ class Knn(Op):
     @cached_property
     def grid(self) -> Points:
         """The points as integers, in the form that was decided."""
-        return points_of(self.points, WIDTHS[self.form], self.metric, self.far, held=True)  # type: ignore[index]  # a form is a Numeric
+        plain = points_of(self.points, WIDTHS[self.form], self.metric, self.far, held=True)  # type: ignore[index]  # a form is a Numeric
+        if self.slope is None or self.origin is None:
+            return plain
+        return scaled_points(plain, self.slope, self.origin, middle_of(self.points).astype(np.float64))
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
@@ -145,7 +164,7 @@ class Knn(Op):
         spread = np.ptp(self.points, axis=0) + np.abs(self.points).max() * 2.0**-20
         beyond = first + rng.standard_normal(first.shape) * spread
         rows = np.concatenate([first, first + (second - first) * share, beyond])
-        return (rng.permutation(rows)[:limit].astype(np.float32),)
+        return (self.rows_of(rng.permutation(rows)[:limit]),)
 
     def render(self) -> dict[str, Any]:
         value = self.output == "value"

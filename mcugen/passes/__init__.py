@@ -16,13 +16,14 @@ from mcugen.passes.calibrate import calibrate
 from mcugen.passes.dead_code import dead_code
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_linear import fold_linear
+from mcugen.passes.fold_points import fold_points
 from mcugen.passes.fold_scaling import fold_scaling
 from mcugen.passes.select import select
 
 Pass = Callable[[Module, Target], Module]
 Dump = Callable[[str, str], None]
 
-PIPELINE: tuple[Pass, ...] = (fold_constants, fold_scaling, fold_linear, dead_code, calibrate, select)
+PIPELINE: tuple[Pass, ...] = (fold_constants, fold_scaling, fold_linear, fold_points, dead_code, calibrate, select)
 
 
 def run(module: Module, target: Target, dump: Dump | None = None, pipeline: tuple[Pass, ...] = PIPELINE) -> Module:

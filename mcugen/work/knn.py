@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mcugen.boards import Target
 from mcugen.op import Work
 from mcugen.work import joined
@@ -21,7 +19,7 @@ def work(op: Knn, target: Target) -> Work:
     kind = f"{p.fixed.width} {op.metric}"
     one = "one" if op.neighbours == 1 else "some"
     searched = search(p, op.neighbours)
-    rows = op.points[some_rows(op.points)].astype(np.float32)
+    rows = op.rows_of(op.points[some_rows(op.points)])
     kept = (
         op.neighbours
         * (p.sum_bits + max(8, 16 * (len(op.points) > 255) if op.output == "value" else op.answer_bits))

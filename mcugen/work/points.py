@@ -28,6 +28,8 @@ class Searched:
 
 def start(p: Points, rows: Rows, kind: str) -> Work:
     """The row's way to the grid, and the tables."""
+    if p.scaling:
+        return _through_scaler(p, kind)
     f = p.fixed
     centred = len(p.middle) > 0
     kind = f"{kind}{' far' if p.far else ''}"
@@ -45,6 +47,15 @@ def start(p: Points, rows: Rows, kind: str) -> Work:
             "blocks": float(len(p.blocks) > 1),
         },
     )
+
+
+def _through_scaler(p: Points, kind: str) -> Work:
+    """The same where a scaler is worked out on the way."""
+    far = " far" if p.far else ""
+    blocks = {"blocks": float(len(p.blocks) - 1)}
+    code = {f"scaled grid {kind}{far}": 1.0} | blocks
+    runs = {"scaled features": float(p.fixed.features), "base": 1.0} | blocks
+    return Work(p.nbytes, code, runs, {f"scaled grid {kind}{far}": 1.0, "arrays": 4.0 * p.fixed.features})
 
 
 def some_rows(points: Integers | Floats) -> Integers:

@@ -10,6 +10,7 @@ from sanitized import check_as_cpp, check_on_avr, hard_floats, run_sanitized
 
 from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
+from mcugen.distance import middle_of
 from mcugen.emit import emit
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
@@ -35,6 +36,7 @@ class Shape:
     centre: float = 0.0
     far: bool = False
     sizes: float = 1.0  # of the numbers
+    origin: float | None = None  # of a scaler in front
 
 
 SHAPES = [
@@ -62,6 +64,10 @@ SHAPES = [
     Shape(60, 4, 3, "label", far=True),
     Shape(3000, 8, 3, "label", far=True),  # several tables
     Shape(3000, 8, 3, "label"),
+    Shape(60, 4, 3, "label", origin=0.0),
+    Shape(60, 4, 3, "proba", origin=-1e6),
+    Shape(60, 4, 3, "label", origin=3.0, centre=1e3, size=1e-20, metric="manhattan"),
+    Shape(60, 4, 3, "value", origin=1e-30, size=1e20, metric="chebyshev"),
 ]
 
 
@@ -74,7 +80,11 @@ def made(shape: Shape, seed: int) -> Knn:
         answers = rng.normal(size=shape.points) * shape.sizes
     else:
         answers = rng.integers(0, shape.classes, shape.points)
-    return Knn(points, answers, shape.neighbours, shape.classes, shape.output, shape.votes, shape.metric)  # type: ignore[arg-type]
+    op = Knn(points, answers, shape.neighbours, shape.classes, shape.output, shape.votes, shape.metric)  # type: ignore[arg-type]
+    if shape.origin is None:
+        return op
+    slope = 10.0 ** rng.uniform(-3, 3, shape.features)
+    return replace(op, slope=slope, origin=shape.origin + rng.normal(size=shape.features))
 
 
 def unit(op: Knn, name: str, board: str = "mega2560") -> Unit:
@@ -104,6 +114,7 @@ def cases(seed: int) -> list[Knn]:
     """Every shape, with seed 0 in every form, else in one."""
     shapes = [(shape, made(shape, 50 * seed + i)) for i, shape in enumerate(SHAPES)]
     forms = [FORMS if not seed else (FORMS[(i + seed) % 3],) for i in range(len(SHAPES))]
+    forms = [FORMS[:1] if s.origin is not None else some for (s, _), some in zip(shapes, forms, strict=True)]
     return [replace(op, form=form, far=s.far) for (s, op), some in zip(shapes, forms, strict=True) for form in some]
 
 
@@ -154,6 +165,19 @@ def test_without_a_form_it_is_float64() -> None:
     votes = op.answers[np.argsort(far, axis=1, kind="stable")[:, :4]]
     assert op.answers_to(x)[0].tolist() == [np.bincount(v).argmax() for v in votes]
     assert op.evaluate(x[0])[0] == op.answers_to(x[:1])[0][0]
+
+
+def test_a_scaler_loses_less_than_a_step_however_far_off() -> None:
+    rng = np.random.default_rng(0)
+    for origin, size in ((0.0, 1.0), (1e4, 1.0), (-3e-20, 1e-20), (1e30, 1e28)):
+        raw = (origin + rng.normal(size=(50, 3)) * size).astype(np.float32)
+        slope, middle = rng.uniform(0.5, 2, 3) / size, np.full(3, origin) + rng.normal(size=3) * size
+        scaled = (raw.astype(np.float64) - middle) * slope
+        op = Knn(scaled, np.zeros(50, np.int64), 1, 1, "label", form="float32", slope=slope, origin=middle)
+        assert op.grid.scaling
+        steps, down = op.grid.load(raw)
+        wanted = (scaled - middle_of(scaled)) / op.grid.step
+        assert np.abs(np.ldexp(steps, down[:, None]) - wanted).max() < 1
 
 
 def test_numbers_take_the_bits_that_their_means_need() -> None:

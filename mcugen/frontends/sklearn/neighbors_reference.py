@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mcugen.distance import points_of
 from mcugen.frontends.sklearn.head import Head
-from mcugen.frontends.sklearn.reference import NEAR_TIE, Numbers, SklearnReference, single
+from mcugen.frontends.sklearn.reference import NEAR_TIE, Numbers, SklearnReference
 from mcugen.ir import Array
 from mcugen.ops.knn import Knn
 
@@ -62,7 +62,7 @@ class NeighborsReference(SklearnReference):
         return np.asarray(votes.most[:, 0] - votes.least[:, 0]) + weighing
 
     def _votes(self, rows: Array) -> _Range:
-        x = single(rows).astype(np.float64)
+        x = np.array(rows, np.float64)  # behind a scaler they are not float32
         x[~self.accepts(rows)] = 0.0
         chunk = max(1, AT_ONCE // len(self._op.points))
         parts = [self._range(x[at : at + chunk]) for at in range(0, max(len(x), 1), chunk)]
