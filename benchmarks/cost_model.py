@@ -47,6 +47,7 @@ from mcugen.boards import Arch, Board, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
+from mcugen.interface import signature
 from mcugen.ir import DType
 from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
@@ -77,7 +78,11 @@ XTENSA = (
     "-ffunction-sections",
     "-fdata-sections",
 )
-STRING_H = "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n"  # it comes without a C library
+HEADERS = {  # it comes without a C library
+    "string.h": "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n",
+    "math.h": "".join(f"float {name}(float);\n" for name in ("expf", "fabsf", "sqrtf", "tanhf"))
+    + "float ldexpf(float, int);\n",
+}
 BOOSTED = 20  # trees of gradient boosting
 SIZES = (
     (1, None, 1),
@@ -247,7 +252,8 @@ def on_xtensa(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
             source = next(f for f in write_driver(Path(folder), [case.unit]) if f.parent.name == "0")
-            Path(folder, "string.h").write_text(STRING_H)
+            for name, text in HEADERS.items():
+                Path(folder, name).write_text(text)
             built = Path(folder, "model.o")
             subprocess.run([*XTENSA, "-isystem", folder, "-fstack-usage", "-c", source, "-o", built], check=True)
             flash = sum(
@@ -256,7 +262,7 @@ def on_xtensa(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
             label = [s for s in elf.symbols(built) if "_label" in s.name]
             frames = re.findall(r":(\w+)\t(\d+)\t", built.with_suffix(".su").read_text())
         own = {name: int(size) for name, size in frames if "_label" not in name}
-        top = own.pop(next(name for name in own if re.fullmatch(r"m\d+_predict(_proba)?", name)))
+        top = own.pop(signature(case.unit.module, case.unit.module.predict).symbol)
         yield Sample(case, flash - sum(s.size for s in label), 0.0, top + max(own.values(), default=0))
 
 

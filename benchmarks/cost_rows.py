@@ -48,7 +48,10 @@ def affine() -> Iterator[Made]:
 
 
 def polynomial() -> Iterator[Made]:
-    for n, degree, only in product((2, 3, 4, 6, 9), (1, 2, 3), (False, True)):
+    for n, degree, only in (
+        *product((2, 3, 4, 6, 9), (1, 2, 3), (False, True)),
+        *product((20, 24, 30, 40), (2,), (False, True)),
+    ):
         if only <= (n > 2):
             yield Polynomial(n, degree, only), [rows(n)]
 

@@ -1,23 +1,18 @@
-"""Ops that make one float32 vector of another, and what the simple ones cost."""
+"""Ops that make one float32 vector of another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Op
 from mcugen.templating import c_floats
 
 LITTLE = 2.0**-40  # of the largest weight: below, what is left of it is rounding in training
-
-# By architecture: bytes of code, cycles (or instructions) of a call without its elements, of each element, bytes of stack.
-Measured = Mapping[str, tuple[int, int, int, int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +40,6 @@ class RowOp(Op):
 def vector(size: int) -> TensorType:
     """The type of a row of `size` float32."""
     return TensorType((size,), DType.F32)
-
-
-def estimate(measured: Measured, target: Target, tables: int, elements: int) -> Cost:
-    """The cost of a loop over elements, with `tables` bytes of constants; counts of an architecture nobody measured compare only."""
-    arch = target.board.arch
-    code, call, each, stack = measured.get(arch, measured["cortex-m3"])
-    return Cost(code + tables, call + each * elements, stack, counted=arch in measured)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,22 +12,13 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, Numbers, RowOp, estimate, single
+from mcugen.op import Work
+from mcugen.rows import Numbers, RowOp, single
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 NEGLIGIBLE = 2.0**-24  # of an output: what a zero point's rounding to float32 may shift it by
-COST: Measured = {
-    "avr": (166, 50, 175, 25),
-    "cortex-m0plus": (60, 10, 125, 64),
-    "cortex-m3": (70, 8, 55, 32),
-    "cortex-m4f": (64, 5, 4, 8),
-    "cortex-m7": (64, 5, 4, 8),
-    "riscv32": (100, 25, 120, 60),
-    "xtensa": (80, 15, 6, 32),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +99,6 @@ class Affine(RowOp):
         parts = [f"zero {zero.kind}" * bool(self._zero.any()), f"rest {rest.kind}" * bool(self._rest.any())]
         parts += [f"scale {scale.kind}" * bool((single(self.slope) != 1).any()), "limits" * self.limited]
         return loop(self.width, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        steps = (self._zero, self._rest, single(self.slope) - np.float32(1))  # those that do nothing are left out
-        tables = sum(Numbers(one).nbytes for one in steps)
-        return estimate(COST, target, tables, self.width * (sum(bool(one.any()) for one in steps) + self.limited))
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         rows = rng.standard_normal((min(limit, 2_000), self.width)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))

@@ -11,22 +11,13 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op, Work
-from mcugen.rows import Measured, estimate, vector
+from mcugen.op import Op, Work
+from mcugen.rows import vector
 from mcugen.templating import c_floats
 from mcugen.work import joined
 from mcugen.work.loops import loop
 
 Output = Literal["label", "proba", "value"]
-COST: Measured = {
-    "avr": (294, 44, 269, 36),
-    "cortex-m0plus": (92, 10, 186, 72),
-    "cortex-m3": (76, 10, 87, 72),
-    "cortex-m4f": (68, 5, 6, 8),
-    "cortex-m7": (68, 5, 6, 8),
-    "riscv32": (90, 28, 171, 76),
-    "xtensa": (70, 12, 8, 48),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +64,6 @@ class Average(Op):
         found = loop(self.classes, kinds=(self.output,), each=f"classes {self.output}")
         runs = {f"products {self.output}": members * self.classes}
         return joined(found, Work(0, {f"members {self.output}": members}, runs, {f"members {self.output}": members}))
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 8 * len(self.weights), len(self.weights) * self.classes)
 
     def render(self) -> dict[str, Any]:
         return {"weights": [*c_floats(self.weights)], "output": self.output, "classes": self.classes}

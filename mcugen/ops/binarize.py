@@ -9,21 +9,11 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
+from mcugen.op import Work
 from mcugen.ops.tree_ensemble.trees import float32_not_above
-from mcugen.rows import Measured, RowOp, estimate
+from mcugen.rows import RowOp
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
-
-COST: Measured = {
-    "avr": (100, 41, 84, 15),
-    "cortex-m0plus": (40, 8, 46, 36),
-    "cortex-m3": (44, 10, 46, 64),
-    "cortex-m4f": (56, 7, 9, 4),
-    "cortex-m7": (56, 7, 9, 4),
-    "riscv32": (60, 28, 31, 28),
-    "xtensa": (50, 15, 10, 32),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +52,6 @@ class Binarize(RowOp):
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(self.width)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 0, self.features)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         near = rng.choice([-1, 0, 1], (min(limit, 500), self.features))

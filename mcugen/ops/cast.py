@@ -10,20 +10,11 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, GraphBuilder, TensorType
-from mcugen.op import Cost, Op, Work
-from mcugen.rows import Measured, estimate, vector
+from mcugen.op import Op, Work
+from mcugen.rows import vector
 from mcugen.work.loops import loop
 
 TAKEN = (DType.U8, DType.I8, DType.U16, DType.I16)  # float32 holds every one of their numbers
-COST: Measured = {
-    "avr": (76, 41, 55, 12),
-    "cortex-m0plus": (30, 8, 31, 32),
-    "cortex-m3": (28, 7, 18, 16),
-    "cortex-m4f": (28, 5, 6, 4),
-    "cortex-m7": (28, 5, 6, 4),
-    "riscv32": (36, 16, 36, 28),
-    "xtensa": (30, 12, 8, 32),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +40,6 @@ class Cast(Op):
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(inputs[0].size, inputs[0].dtype.short)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 0, inputs[0].size)
 
     def render(self) -> dict[str, Any]:
         return {}

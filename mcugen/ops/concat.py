@@ -10,9 +10,8 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op, Work
-from mcugen.ops.gather import COST
-from mcugen.rows import estimate, vector
+from mcugen.op import Op, Work
+from mcugen.rows import vector
 
 MOST = 126  # inputs: C99 promises 127 parameters
 
@@ -49,6 +48,3 @@ class Concat(Op):
         pieces = float(len(inputs))
         runs = {"pieces": pieces, "numbers": float(sum(t.size for t in inputs))}
         return Work(0, {"base": 1.0, "pieces": pieces}, runs | {"base": 1.0}, {"base": 1.0, "pieces": pieces})
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 10 * len(inputs), sum(t.size for t in inputs))

@@ -11,22 +11,13 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, Numbers, RowOp, estimate, single
+from mcugen.op import Work
+from mcugen.rows import Numbers, RowOp, single
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 PLAIN = 30  # up to this power of two, points are worked with as they are: squares stay far within a float's range
-COST: Measured = {
-    "avr": (330, 250, 420, 30),
-    "cortex-m0plus": (180, 120, 220, 40),
-    "cortex-m3": (160, 90, 130, 40),
-    "cortex-m4f": (120, 40, 10, 24),
-    "cortex-m7": (120, 40, 10, 24),
-    "riscv32": (190, 110, 190, 48),
-    "xtensa": (180, 90, 15, 48),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +86,6 @@ class Distances(RowOp):
         kind = "offsets" if len(self.offsets) else "scaled root" if self.power else "root"
         tables = 4 * (self.points.size * (1 + bool(self._rest.any())) + len(self.offsets)) + scale.nbytes
         return loop(self.points.size, *parts, kinds=(kind,), tables=tables, more={f"rows {kind}": float(self.height)})
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(
-            COST, target, 4 * (self.points.size * (1 + bool(self._rest.any())) + len(self.offsets)), self.points.size
-        )
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         low, high = self.points.min(axis=0), self.points.max(axis=0)

@@ -11,19 +11,9 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, RowOp, estimate
+from mcugen.op import Work
+from mcugen.rows import RowOp
 from mcugen.work.loops import loop
-
-COST: Measured = {
-    "avr": (64, 25, 32, 5),
-    "cortex-m0plus": (32, 7, 7, 8),
-    "cortex-m3": (28, 7, 5, 8),
-    "cortex-m4f": (28, 6, 6, 8),
-    "cortex-m7": (28, 6, 6, 8),
-    "riscv32": (36, 6, 8, 8),
-    "xtensa": (36, 8, 8, 32),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +63,6 @@ class Gather(RowOp):
         first = int(self.indices[0])
         kind = f"indices {bits}" if not self._piece else "piece" if first else ""
         return loop(self.height, kind, tables=0 if self._piece else self.height * bits // 8)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        tables = 0 if self._piece else self.height * (1 if self.features <= 256 else 2)
-        return estimate(COST, target, tables, self.height)
 
     def render(self) -> dict[str, Any]:
         first = int(self.indices[0]) if self._piece else None

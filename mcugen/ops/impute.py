@@ -11,20 +11,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, Numbers, RowOp, estimate, single
+from mcugen.op import Work
+from mcugen.rows import Numbers, RowOp, single
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
-
-COST: Measured = {
-    "avr": (132, 60, 78, 21),
-    "cortex-m0plus": (44, 8, 41, 56),
-    "cortex-m3": (48, 8, 42, 56),
-    "cortex-m4f": (44, 6, 9, 4),
-    "cortex-m7": (44, 6, 9, 4),
-    "riscv32": (64, 25, 30, 28),
-    "xtensa": (56, 15, 10, 32),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +51,6 @@ class Impute(RowOp):
     def work(self, target: Target, *inputs: TensorType) -> Work:
         fill = Numbers(single(self.fill))
         return loop(self.width, f"fill {fill.kind}", "nan" if isnan(self.missing) else "marked", tables=fill.nbytes)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, Numbers(single(self.fill)).nbytes, self.width)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         around = np.nan_to_num(self.fill)

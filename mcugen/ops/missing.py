@@ -9,9 +9,8 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.ops.impute import COST
-from mcugen.rows import RowOp, estimate
+from mcugen.op import Work
+from mcugen.rows import RowOp
 from mcugen.work.loops import loop
 
 
@@ -45,9 +44,6 @@ class Missing(RowOp):
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(self.width)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 0, self.features)
 
     def render(self) -> dict[str, Any]:
         return {"size": self.features}

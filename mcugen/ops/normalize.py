@@ -9,22 +9,13 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, RowOp, estimate
+from mcugen.op import Work
+from mcugen.rows import RowOp
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
 
 Norm = Literal["l1", "l2", "max"]
 SMALLEST = float(10 * np.finfo(np.float64).eps)  # a row of a smaller norm stays as it is, as in scikit-learn
-COST: Measured = {
-    "avr": (436, 740, 1510, 38),
-    "cortex-m0plus": (176, 410, 1095, 72),
-    "cortex-m3": (180, 280, 515, 72),
-    "cortex-m4f": (192, 33, 27, 40),
-    "cortex-m7": (192, 33, 27, 40),
-    "riscv32": (220, 410, 475, 76),
-    "xtensa": (200, 300, 300, 64),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +61,6 @@ class Normalize(RowOp):
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(self.width, self.norm)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 0, self.features)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         rows = rng.standard_normal((min(limit, 1_000), self.features))

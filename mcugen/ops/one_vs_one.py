@@ -11,20 +11,10 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op, Work
-from mcugen.rows import Measured, estimate, vector
+from mcugen.op import Op, Work
+from mcugen.rows import vector
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
-
-COST: Measured = {
-    "avr": (524, 10, 500, 20),
-    "cortex-m0plus": (263, 10, 290, 40),
-    "cortex-m3": (270, 10, 200, 48),
-    "cortex-m4f": (287, 10, 24, 16),
-    "cortex-m7": (287, 10, 24, 16),
-    "riscv32": (300, 10, 230, 32),
-    "xtensa": (300, 20, 30, 48),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +64,6 @@ class OneVsOne(Op):
         pairs = self.classes * (self.classes - 1) // 2
         kind = f"{self.output} {'two' if self.classes == 2 else 'several'}"
         return loop(pairs, kinds=(kind,), more={f"classes {kind}": float(self.classes)}, array=5 * self.classes)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        found = estimate(COST, target, 0, self.classes * (self.classes - 1) // 2 + self.classes)
-        return Cost(found.flash, found.cycles, found.stack + 5 * self.classes, found.counted)
 
     def render(self) -> dict[str, Any]:
         return {"classes": self.classes, "output": self.output, "threshold": c_lit(np.float32(self.threshold))}

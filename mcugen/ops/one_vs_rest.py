@@ -10,20 +10,10 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op, Work
-from mcugen.rows import Measured, estimate, vector
+from mcugen.op import Op, Work
+from mcugen.rows import vector
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
-
-COST: Measured = {
-    "avr": (116, 10, 85, 17),
-    "cortex-m0plus": (38, 8, 45, 36),
-    "cortex-m3": (48, 8, 46, 48),
-    "cortex-m4f": (44, 5, 10, 8),
-    "cortex-m7": (44, 5, 10, 8),
-    "riscv32": (56, 10, 31, 20),
-    "xtensa": (56, 12, 12, 48),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +63,6 @@ class OneVsRest(Op):
     def work(self, target: Target, *inputs: TensorType) -> Work:
         kind = f"{self.output} {'one' if self.scores == 1 else 'several'}"
         return loop(self.scores, kinds=(kind,), each=f"scores {kind}")
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 0, self.scores * (3 if self.output == "proba" else 1))
 
     def render(self) -> dict[str, Any]:
         threshold = c_lit(np.float32(self.threshold))

@@ -11,20 +11,11 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, RowOp, estimate
+from mcugen.op import Work
+from mcugen.rows import RowOp
 from mcugen.work.loops import loop
 
 Run = tuple[int, int, int]  # a feature, the place of the first product that it is multiplied with, and how many
-COST: Measured = {
-    "avr": (290, 60, 150, 30),
-    "cortex-m0plus": (132, 10, 110, 88),
-    "cortex-m3": (120, 10, 40, 56),
-    "cortex-m4f": (118, 14, 8, 24),
-    "cortex-m7": (118, 14, 8, 24),
-    "riscv32": (150, 20, 100, 92),
-    "xtensa": (100, 20, 10, 48),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +82,6 @@ class Polynomial(RowOp):
         size, runs = self.features if self.degree else 0, len(self.runs)
         rest = {f"products {bits}": float(self.height - size - 1), f"runs {bits}": float(runs)}
         return loop(size, bits * bool(runs), tables=3 * runs * int(bits) // 8, more=rest)
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, len(self.runs) * (3 if self.height < 256 else 6), self.height)
 
     def render(self) -> dict[str, Any]:
         return {

@@ -10,20 +10,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost, Work
-from mcugen.rows import Measured, RowOp, estimate, single
+from mcugen.op import Work
+from mcugen.rows import RowOp, single
 from mcugen.templating import c_floats
 from mcugen.work.loops import loop
-
-COST: Measured = {
-    "avr": (170, 109, 291, 28),
-    "cortex-m0plus": (64, 10, 195, 64),
-    "cortex-m3": (64, 10, 90, 40),
-    "cortex-m4f": (64, 24, 5, 12),
-    "cortex-m7": (64, 24, 5, 12),
-    "riscv32": (80, 11, 188, 60),
-    "xtensa": (70, 20, 7, 48),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +51,6 @@ class Project(RowOp):
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(self.weights.size, tables=4 * self.weights.size, more={"rows": float(self.height)})
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return estimate(COST, target, 4 * self.weights.size, self.weights.size)
 
     def render(self) -> dict[str, Any]:
         return {"rows": self.height, "features": self.width, "weights": [*c_floats(single(self.weights).ravel())]}

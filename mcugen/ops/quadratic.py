@@ -13,7 +13,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Form, Op, Work
+from mcugen.op import Form, Op, Work
 from mcugen.quadratic import Forms
 from mcugen.quadratic import Quadratic as Integers
 from mcugen.tables import check_tables
@@ -93,9 +93,6 @@ class Quadratic(Op):
     def with_form(self, form: Form, target: Target) -> Self:
         check_tables([4 * self.integers.fixed.weights.size], target, self.smaller())
         return self
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        return Cost(self.integers.nbytes + 900, 200 * self.macc(), 4 * self.model.features + 80)
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         from mcugen.work import quadratic

@@ -11,21 +11,11 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op, Work
-from mcugen.rows import Measured, estimate
+from mcugen.op import Op, Work
 from mcugen.templating import c_floats
 from mcugen.work import joined
 from mcugen.work.loops import loop
 
-COST: Measured = {
-    "avr": (60, 60, 40, 14),
-    "cortex-m0plus": (40, 30, 12, 16),
-    "cortex-m3": (36, 30, 10, 16),
-    "cortex-m4f": (36, 30, 10, 16),
-    "cortex-m7": (36, 30, 10, 16),
-    "riscv32": (44, 30, 12, 16),
-    "xtensa": (44, 30, 12, 48),
-}
 INDEX = TensorType((), DType.I32)
 
 
@@ -75,11 +65,6 @@ class Vote(Op):
         size = sum(map(len, tables)) * (1 if self.classes < 256 else 2)
         more = {f"weights {len(set(self.weights.tolist())) > 1}": float(len(self.codes))} if not self.counted else {}
         return joined(found, Work(size, members | more, members, {f"members {kind}": float(len(self.codes))}))
-
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        found = estimate(COST, target, 14 * len(self.codes), len(self.codes) + self.classes)
-        each = 1 if self.counted else 4
-        return Cost(found.flash, found.cycles, found.stack + each * self.classes, found.counted)
 
     def render(self) -> dict[str, Any]:
         plain = (*range(self.classes),)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcugen.boards import Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import label_function
-from mcugen.ir import Module, Storage
+from mcugen.ir import Graph, Module, Storage
 from mcugen.memory.plan import MemoryPlan
-from mcugen.op import Cost, Form
+from mcugen.op import Cost, Form, same
 from mcugen.report.figure import Figure
 from mcugen.report.firmware import Firmware, empty_share, label_bytes, whole
+
+JOINT = (
+    24  # bytes of stack: what a function that calls several kernels keeps meanwhile, as measured on pipelines and votes
+)
 
 __all__ = ["Figure", "Firmware", "Layer", "Report", "report", "require_fit"]
 
@@ -94,13 +98,13 @@ class Report:
 def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
     """The report of a compiled module, everything estimated: nothing has been built."""
     graph, board = module.predict, target.board
-    costs = [node.op.cost(target, *graph.types(node.inputs)) for node in graph.nodes]
+    costs = _costs(graph, target)
     on_stack = memory.arena if module.arena == "stack" else 0
     static = memory.arena + memory.state - on_stack
     buffers = sum(
         v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
     )
-    stack = max((c.stack for c in costs), default=0) + on_stack
+    stack = max((c.stack for c in costs), default=0) + on_stack + (JOINT if len(costs) > 1 else 0)
     unit = _unit(board)
     labels = label_function(module)
     buffers += labels.size if labels else 0
@@ -145,6 +149,17 @@ def _has_room(program: Firmware, board: Board, stack: int) -> bool | None:
 def _unit(board: Board) -> str:
     """What the simulators of the board's architecture count."""
     return "cycles" if board.arch in ("avr", "xtensa", "host") else "instructions"
+
+
+def _costs(graph: Graph, target: Target) -> list[Cost]:
+    """What each node costs; nodes that share a kernel have its flash once, with the first."""
+    found: list[Cost] = []
+    for i, node in enumerate(graph.nodes):
+        types = graph.types(node.inputs)
+        shared = any(same(node.op, other.op) and graph.types(other.inputs) == types for other in graph.nodes[:i])
+        cost = node.op.cost(target, *types)
+        found.append(replace(cost, flash=0) if shared else cost)
+    return found
 
 
 def _cycles(costs: Iterable[Cost], unit: str) -> Figure:
@@ -201,10 +216,11 @@ def _memory(memory: MemoryPlan, module: Module) -> dict[str, Any]:
 
 def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:
     graph = module.predict
+    costs = _costs(graph, target)
     for step in memory.calls(graph):
         node = graph.nodes[step.node]
         types = graph.types(node.inputs)
-        cost, form = node.op.cost(target, *types), node.op.form
+        cost, form = costs[step.node], node.op.form
         yield Layer(
             name=node.name,
             op=node.op.name,

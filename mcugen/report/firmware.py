@@ -85,8 +85,8 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
 
 
 def _own(op: Op, does: Does) -> tuple[str, ...]:
-    """Of an op that says nothing of its arithmetic: that it is there, and what it gives."""
-    return op.name, f"{op.name} {does}"
+    """Of an op that says nothing of its arithmetic: that it is there, what it gives, and whether it needs math.h for that."""
+    return op.name, f"{op.name} {does}", *(f"{op.name} {header}" for header in op.includes if header == "math.h")
 
 
 def label_kind(labels: LabelFunction) -> str:

@@ -13,13 +13,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification, make_regression
-from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.ensemble import VotingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, SGDClassifier
+from sklearn.multiclass import OneVsOneClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, Normalizer, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from mcugen.boards import Board, Numeric, Target, load_board
@@ -68,11 +76,33 @@ def models() -> Iterator[tuple[Any, Array, tuple[str, ...]]]:
         yield SVC(kernel="poly", degree=2).fit(x[:120], y[:120]), x, ("label",)
         yield KNeighborsClassifier(3).fit(x[:90], y[:90]), x[90:], ("label", "proba")
         yield GaussianNB().fit(x, y), x, ("label", "proba")
+    yield from pipelines(x, y)
     x, y = make_regression(300, 9, random_state=104)
     yield Ridge().fit(x, y), x, ("value",)
     yield MLPRegressor(hidden_layer_sizes=(11,), max_iter=40, random_state=1).fit(x, y), x, ("value",)
     yield SVR(C=100).fit(x[:120], y[:120]), x, ("value",)
     yield KNeighborsRegressor(4).fit(x[:90], y[:90]), x[90:], ("value",)
+
+
+def pipelines(x: Array, y: Array) -> Iterator[tuple[Any, Array, tuple[str, ...]]]:
+    """Several ops in a row, and side by side."""
+    yield make_pipeline(Normalizer(), LogisticRegression()).fit(x, y), x, ("label", "proba")
+    yield (
+        make_pipeline(PolynomialFeatures(2, interaction_only=True), StandardScaler(), LogisticRegression()).fit(x, y),
+        x,
+        ("label",),
+    )
+    yield make_pipeline(SimpleImputer(), MinMaxScaler(), GaussianNB()).fit(x, y), x, ("label",)
+    yield make_pipeline(StandardScaler(), PCA(3), KNeighborsClassifier(3)).fit(x[:90], y[:90]), x[90:], ("label",)
+    yield QuadraticDiscriminantAnalysis(reg_param=0.1).fit(x, y), x, ("label", "decision")
+    yield KMeans(3, n_init=1, random_state=0).fit(x), x, ("transform",)
+    voters = [("a", LogisticRegression()), ("b", GaussianNB()), ("c", RidgeClassifier())]
+    yield VotingClassifier(voters).fit(x, y), x, ("label",)
+    yield VotingClassifier(voters[:2], voting="soft").fit(x, y), x, ("proba",)
+    yield OneVsOneClassifier(GaussianNB()).fit(x, y), x, ("label",)
+    columns = ColumnTransformer([("a", StandardScaler(), [0, 1]), ("b", Normalizer(), [4, 2, 3])])
+    yield make_pipeline(columns, LogisticRegression()).fit(x, y), x, ("label",)
+    yield clone(columns).fit(x), x, ("transform",)
 
 
 def compiled(board: Board) -> Iterator[tuple[str, Compiled, Array]]:
