@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ def port(model: Any, form: str, train: Any) -> Code:
         return neighbours(model, train)
     if hasattr(model, "tree_") or hasattr(model, "estimators_"):
         return trees(model, form, "float")
-    source = emlearn.convert(model, method=form if kind == "MLPClassifier" else None).save(name="model")
+    # its naive Bayes is compiled at once, in a folder `tmp` wherever one is
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        source = emlearn.convert(model, method=form if kind == "MLPClassifier" else None).save(name="model")
     return code(source, f"model_predict(x, {model.n_features_in_})")
 
 

@@ -77,7 +77,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
         return builder.add(linear, as_float(builder, x), loc=loc)
     if len(members.models) > MOST:
-        text = f"{len(members.models)} binary models; the generated C takes {MOST} at most, unless they are linear"
+        models = f"{len(members.models)} binary models"
+        text = f"{models}; the generated C takes {MOST} at most, as C promises a function 127 parameters, unless they are linear"
         raise error("E0303", text, help="use linear models, or OneVsRestClassifier for fewer of them", loc=loc)
     scores = _scores(members, members.score, builder, x, loc)
     if not rest:

@@ -129,7 +129,7 @@ def _members(state: Mapping[str, object], loc: Loc) -> tuple[Member, ...]:
         refuse([("estimators_", "must be a list of at least one fitted estimator")], loc)
     assert isinstance(fitted, list | tuple)
     if len(fitted) > MOST:
-        text = f"{len(fitted)} members; the generated C takes {MOST} at most"
+        text = f"{len(fitted)} members; the generated C takes {MOST} at most: C promises a function 127 parameters"
         raise error("E0303", text, help="fit fewer members; a forest counts as one", loc=loc)
     names = _names(named, len(fitted))
     return tuple(zip(names, fitted, strict=True))
