@@ -158,6 +158,11 @@ def test_many_vectors_and_many_classes():
     assert mcugen.compile(many, board="host", numeric="float32").verify(x[:20]).proven
 
 
+def test_libsvm_reads_two_counts_where_there_are_no_classes():
+    model = svm.SVR().fit(*DIABETES)
+    assert code_of(changed(model, _n_support=model._n_support[:1])) == "E0107"  # libsvm would read beyond it
+
+
 def test_no_vectors_leave_the_intercept():
     model = svm.SVR(epsilon=1e6).fit(*DIABETES)
     assert len(model.support_vectors_) == 0

@@ -212,10 +212,10 @@ def _array(
 
 def _counts(state: Mapping[str, object], classes: int, vectors: int, loc: Loc) -> Integers:
     """How many vectors each class has; libsvm keeps two numbers where there are no classes, and uses none."""
-    found = _array(state, "_n_support", np.int32, (classes or None,), loc).astype(np.int64)
+    found = _array(state, "_n_support", np.int32, (classes or 2,), loc).astype(np.int64)
     if classes and (found.min() < 0 or found.sum() != vectors):
         refuse([("_n_support", f"does not add up to the {vectors:,} support vectors")], loc)
-    if not classes and (not len(found) or found[0] != vectors):
+    if not classes and found[0] != vectors:
         refuse([("_n_support", f"does not begin with the {vectors:,} support vectors")], loc)
     return found if classes else np.zeros(0, np.int64)
 
