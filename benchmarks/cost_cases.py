@@ -8,6 +8,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
@@ -143,6 +144,9 @@ def knn() -> Iterator[Model]:
             outputs = ("label", "proba") if classes else ("value",)
             what, model, _, _ = fitted(f"{name} of {part} {kind}", made, rows[:part], y[:part], outputs)
             yield what, model, rows[part:], outputs
+        if number % 3:  # through a scaler
+            behind = make_pipeline(StandardScaler(), clone(made)).fit(x[:part], y[:part])
+            yield f"{name} of {part} scaled {kind}", behind, x[part:], outputs[:1]
 
 
 def gaussian_nb() -> Iterator[Model]:
