@@ -189,8 +189,8 @@ def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
         )
     if found.flash.value > found.flash_free:
         message = f"needs {found.flash.value:,} B of flash; {found.title} has {found.flash_free:,} B free"
-        notes = (f"number format {found.numeric_why}",) if found.numeric_why.startswith("auto") else ()
-        yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc, notes)
+        why: tuple[str, ...] = (f"number format {found.numeric_why}",) if found.numeric_why.startswith("auto") else ()
+        yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc, why)
 
 
 def _smaller(found: Report) -> Iterator[str]:
