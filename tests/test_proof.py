@@ -110,6 +110,14 @@ def test_numbers_that_rounding_decides() -> None:
     require(proof_of(Blurred(ties=0, blurred=ROWS // 2), off=off), Loc())
 
 
+def test_numbers_beyond_floats_are_infinite_in_c() -> None:
+    x = np.array([[-1.0], [1.0], [2.0]])
+    with np.errstate(over="ignore"):
+        assert proof_of(Model(1e60), rows=x).wrong == 0
+    found = proof_of(Model(1e60), off=[-np.inf, -np.inf, 0], rows=x)  # of which the second has the wrong sign
+    assert (found.wrong, found.worst[0].number) == (1, 1)
+
+
 def test_a_model_that_answers_no_row() -> None:
     said = refused(proof_of(Model(), rows=np.full((7, 1), np.nan), terms=MADE))
     assert said.message == "the model itself answers none of 7 rows of x.npy: nothing could be compared"
