@@ -23,7 +23,6 @@ from mcugen.ops.normalize import Normalize
 from mcugen.ops.one_vs_one import OneVsOne
 from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.polynomial import Polynomial
-from mcugen.ops.project import Project
 from mcugen.ops.relu import Relu
 from mcugen.ops.sigmoid import Sigmoid
 from mcugen.ops.tanh import Tanh
@@ -124,11 +123,6 @@ def concat() -> Iterator[Made]:
         yield Concat(), [rows(n + i) for i in range(pieces)]
 
 
-def project() -> Iterator[Made]:
-    for n, height in product((2, 3, 6, 13, 40), (1, 2, 5, 9)):
-        yield Project(np.random.default_rng(n).normal(size=(height, n))), [rows(n)]
-
-
 def impute() -> Iterator[Made]:
     for n, marked, same in product(LONG, (False, True), (False, True)):
         fill = np.full(n, 0.5) if same else np.random.default_rng(n).normal(size=n)
@@ -159,7 +153,6 @@ OPS: dict[str, Callable[[], Iterator[Made]]] = {
     "one_vs_one": ones,
     "one_vs_rest": rest,
     "polynomial": polynomial,
-    "project": project,
     "relu": plain(lambda n: Relu()),
     "sigmoid": plain(lambda n: Sigmoid()),
     "tanh": plain(lambda n: Tanh()),

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from mcugen.boards import Numeric
 
-Width = Literal[8, 16, 32]
+Width = Literal[8, 16, 32, 64]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -168,7 +168,7 @@ def fixed(weights: Floats, bias: Floats | None, width: Width, sizes: Integers | 
     """
     with_bias = bias is not None and bool(np.any(bias))
     columns = np.column_stack([weights, bias]) if bias is not None and with_bias else np.asarray(weights, np.float64)
-    lift = _lifts(np.abs(columns).max(axis=0), with_bias, None if sizes is None else sizes.max(axis=0))
+    lift = lifts_of(np.abs(columns).max(axis=0), with_bias, None if sizes is None else sizes.max(axis=0))
     known = sizes is not None and (with_bias or width < 32)  # else a row far smaller than usual would lose its digits
     top = _usual_top(sizes + lift[: sizes.shape[1]]) if known and sizes is not None else None
     lifted = np.ldexp(columns, -lift)
@@ -186,7 +186,7 @@ def fixed(weights: Floats, bias: Floats | None, width: Width, sizes: Integers | 
     return Fixed(width, integers, lift, x_bits, w_bits, with_bias, top)
 
 
-def _lifts(largest: Floats, with_bias: bool, sizes: Integers | None) -> Integers:
+def lifts_of(largest: Floats, with_bias: bool, sizes: Integers | None) -> Integers:
     """The exponent of each column's largest weight; one for all features where they are of one size.
 
     Where nothing is known of their sizes, features are taken to be as large as their weights are small. Columns of zeros are

@@ -33,6 +33,7 @@ SUM_BITS: dict[Width, float] = {
     16: 29.5,
     8: 29.5,
 }  # a sum of squares stays below 2 to this, and so do the constants
+UNCOUNTED = 127
 NEVER = -(2**31)
 
 
@@ -148,9 +149,11 @@ class _Model:
 
     @cached_property
     def range(self) -> Integers:
-        """The exponents (features,) of two that the means and what is around them stay below."""
+        """The exponents (features,) of two that the means and what is around them stay below; of features that do not count,
+        one that no number passes, so that none takes digits from the others.
+        """
         own = np.frexp((np.abs(self.centered) + self.around).max(axis=0))[1].astype(np.int64)
-        return np.where(self.counts, own, own[self.counts].max() if self.counts.any() else 0)
+        return np.where(self.counts, own, UNCOUNTED)
 
     @cached_property
     def gains(self) -> Floats:

@@ -302,7 +302,10 @@ def disagreement(proof: Proof, loc: Loc) -> McugenError:
     notes = [f"row {row.number}: the model says {row.expected}, the C {row.found}" for row in proof.worst]
     if proof.terms.numeric:
         return _too_many(proof, loc, notes)
-    help = "do not use this C; please report the model that led to it"
+    help = (
+        "do not use this C: scale the features, a StandardScaler first in the pipeline, so that no sums or products of large "
+        "numbers cancel; if they are scaled, please report the model that led to it"
+    )
     return error(
         "E0801", f"{proof.wrong:,} of {proof.rows:,} rows differ on the {proof.on}", loc=loc, notes=notes, help=help
     )

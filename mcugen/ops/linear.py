@@ -13,18 +13,27 @@ import numpy.typing as npt
 from mcugen import ovo
 from mcugen.boards import Target
 from mcugen.diagnostics import error
-from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed, sizes_of
+from mcugen.fixed import LIFTED, WIDTHS, Fixed, Floats, Integers, Width, fixed, sizes_of
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
 from mcugen.rows import single, sizes_of_features
+from mcugen.wide import Wide, wide
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
 TOGETHER = 16  # sums of floats that are worked out at once
 FLOATS = "floats"  # the form that decides by floats where these suffice
 AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger tables
-NONE = -745.13  # a sigmoid of less is 0 in float64, and scikit-learn then says that all classes are equally likely
+DECIDING = ("label", "decision", "proba")  # outputs that are or have a class
+SAFE = 4  # how much further other rows' sums may be off than those of the rows that are known
+TELLS = 1e-6  # of a score: what tells two classes apart
+PROMISED = 1e-5  # of a number: what it may be off
+SELDOM = 0.02  # of the rows, scores are so near to 0 that nothing would do
+FAR = 32.0  # intercepts larger than the weights by as much belong to features far from 0
+NEAR = 2.0**-8  # intercepts of two classes that are as near to each other are shared
+NONE = -709.78  # a sigmoid of less is 0 in scikit-learn, and where all are, it says that all classes are equally likely
+SMALL = -80.0  # where all scores are below, ratios of sigmoids are those of powers, and sigmoids no float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +59,7 @@ class Linear(Op):
     link: Link = "identity"
     form: str = ""
     sizes: Integers | None = None  # of rows, see fixed.sizes_of
+    delicate: bool | None = None  # whether 32 bits are too few for known rows; None where none are known
 
     @property
     def weighted(self) -> bool:
@@ -105,11 +115,19 @@ class Linear(Op):
         if self.first is not None:
             return (self._guarded(rows, self.first),)
         if self.form:
-            sums, exponents = self.fixed.sums(rows)
-            scores = self.fixed.values(sums, exponents).astype(np.float64)
-            return tuple(self._made(sums, scores, exponents))
+            return self._whole(rows)
         exact = rows.astype(np.float64) @ self.weights.T + self.bias
         return tuple(self._made(exact, exact, np.zeros(len(rows), np.int64)))
+
+    def _whole(self, rows: npt.NDArray[np.float32]) -> tuple[Array, ...]:
+        """The outputs by the sums of integers."""
+        f = self.fixed
+        if not isinstance(f, Wide):
+            sums, exponents = f.sums(rows)
+            return tuple(self._made(sums, f.values(sums, exponents).astype(np.float64), exponents))
+        sums, left, exponents = f.parted(rows)
+        made = tuple(self._made(sums, f.values(sums, exponents).astype(np.float64), exponents))
+        return (_index(sums, left), *made[1:]) if self.parted else made
 
     def _guarded(self, rows: npt.NDArray[np.float32], first: Fixed) -> Array:
         """The label by sums of 16 bits where these are far enough apart, else by those of 32."""
@@ -120,7 +138,7 @@ class Linear(Op):
         else:
             best = np.sort(sums, axis=1)
             sure = best[:, -1] - best[:, -2] > self._doubt() + np.abs(q).sum(axis=1)
-        return np.where(sure, _index(sums), _index(self.fixed.sums(rows)[0]))
+        return np.where(sure, _index(sums), self._whole(rows)[0])
 
     @property
     def _has_floats(self) -> bool:
@@ -166,6 +184,8 @@ class Linear(Op):
             yield _index(sums)
         if self.output == "proba" and self.link == "softmax":
             yield _softmax(self._behind(sums, exponents))
+        elif self.output == "proba" and self.link == "ovr":
+            yield _shares(_sigmoids(scores, self._behind(sums, exponents)))
         elif self.output == "proba":
             yield _probabilities(scores, self.link)
         elif self.output != "label":
@@ -191,7 +211,7 @@ class Linear(Op):
     @property
     def shift(self) -> int:
         """Bits that sums of 64 bits lose before they are added up, class by class."""
-        return (self.classes - 2).bit_length() if self.width == 32 else 0
+        return (self.classes - 2).bit_length() if self.width >= 32 else 0
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
@@ -209,7 +229,7 @@ class Linear(Op):
         """The weights as integers, in the form that was decided."""
         power = self._power if self.link == "ovo" and self.output == "label" else np.zeros(self.rows, np.int64)
         levelled = np.ldexp(self.weights, power[:, None]), np.ldexp(self.bias, power)
-        return fixed(*levelled, self.width, self.sizes)
+        return wide(*levelled) if self.width == 64 else fixed(*levelled, self.width, self.sizes)
 
     @property
     def _power(self) -> Integers:
@@ -221,18 +241,67 @@ class Linear(Op):
     @property
     def width(self) -> Width:
         """Bits of a weight in the form that was decided."""
-        return 32 if self.form in (GUARDED, FLOATS) else WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric otherwise
+        if self.form not in (GUARDED, FLOATS, "float32"):
+            return WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric otherwise
+        return 64 if self._delicate() else 32
+
+    @property
+    def parted(self) -> bool:
+        """Whether the class is told by what is left below the unit of sums, too."""
+        several = self.rows > 1 and not self.votes and self.output in ("label", "decision", "proba")
+        return several and isinstance(self.fixed, Wide) and self.fixed.bias
 
     @cached_property
     def first(self) -> Fixed | None:
         """The weights in 16 bits that decide first in the form `guarded`."""
         return fixed(self.weights, self.bias, 16, self.sizes) if self.form == GUARDED else None
 
+    def _delicate(self) -> bool:
+        """Whether sums of 32-bit integers may lose what is promised: known where rows are; else where the weights look like
+        those of features as they were measured, not scaled: of different sizes, or far from 0, as large intercepts show, or
+        far smaller than intercepts that some classes share.
+        """
+        if self.delicate is not None:
+            return self.delicate
+        columns, bias = np.abs(self.weights).max(axis=0), np.sort(self.bias)
+        used, largest = columns[columns > 0], np.abs(bias).max()
+        apart = bool(len(used)) and np.ptp(np.frexp(used)[1]) > LIFTED
+        far = bool(len(used)) and largest > FAR * np.abs(self.weights).sum(axis=1).max()
+        shared = self.rows > 1 and np.ptp(bias) > 0 and np.diff(bias).min() < NEAR * largest
+        return bool(apart or far or shared)
+
+    def _loses(self, rows: npt.NDArray[np.float32]) -> bool:
+        """Whether the sums of 32-bit integers of these rows are further off than a part of what is promised."""
+        sums, exponents = fixed(self.weights, self.bias, 32, self.sizes).sums(rows)
+        exact = rows.astype(np.float64) @ self.weights.T + self.bias
+        off = SAFE * np.abs(np.ldexp(sums.astype(np.float64), exponents[:, None]) - exact)
+        size = np.abs(exact)
+        best = np.abs(np.sort(exact, axis=1)[:, -2:]).max(axis=1)
+        if self.output in DECIDING and np.mean(off.max(axis=1) > TELLS * best) > SELDOM:
+            return True
+        if self.output == "label":
+            return False
+        allowed = 1.0 if self.output == "proba" else np.maximum(min(1.0, size.max(initial=0.0)), size)
+        return bool((off > PROMISED * allowed).any())
+
     def seen(self, *rows: Array) -> Self:
-        """This op knowing rows of its input: they say how large its features are."""
-        return replace(self, sizes=sizes_of(np.asarray(rows[0], np.float32)))
+        """This op knowing rows of its input: they say how large its features are, and what their sums lose."""
+        x = np.asarray(rows[0], np.float32)
+        known = replace(self, sizes=sizes_of(x))
+        made = known.probe(len(x), np.random.default_rng(0))[0]
+        return replace(
+            known, delicate=any(known._loses(single(some[np.isfinite(some).all(axis=1)])) for some in (x, made))
+        )
+
+    def _within(self, target: Target) -> Self:
+        """This op without weights of 64 bits where an AVR has no room for them."""
+        if self.delicate is False or not target.board.progmem or 8 * self.weights.size + 8 * self.rows <= AVR_OBJECT:
+            return self
+        return replace(self, delicate=False)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
+        if (within := self._within(target)) is not self:
+            return within.forms(target)
         names: list[str] = ["float32" if target.numeric == "auto" else target.numeric]
         if names == ["float32"] and self.output == "label" and not self.votes:
             names += [FLOATS] if target.board.fpu and self._has_floats else []
@@ -248,7 +317,7 @@ class Linear(Op):
         return tuple(Form(name, replace(self, form=name).cost(target)) for name in names)
 
     def with_form(self, form: Form, target: Target) -> Self:
-        return replace(self, form=form.name)
+        return replace(self._within(target), form=form.name)
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import linear
@@ -270,17 +339,22 @@ class Linear(Op):
             "rows": self.rows,
             "classes": self.classes,
             "added": self.added,
-            "none": NONE,
+            "none": np.float32(NONE),
+            "small": np.float32(SMALL),
             "shift": self.shift,
             "first": self.first,
+            "parted": self.parted,
             "doubt": self._doubt(),
             "floats": self._floats() if self.form == FLOATS else None,
         }
 
 
-def _index(scores: Array) -> npt.NDArray[np.int32]:
+def _index(scores: Array, left: Array | None = None) -> npt.NDArray[np.int32]:
+    """The class of scores; `left` decides between those that are equal."""
     if scores.shape[1] == 1:
         return np.asarray(scores[:, 0] > 0, np.int32)  # type: ignore[operator]  # an array of numbers
+    if left is not None:
+        return np.asarray(np.where(scores == scores.max(axis=1, keepdims=True), left, -1).argmax(axis=1), np.int32)
     return np.asarray(scores.argmax(axis=1), np.int32)
 
 
@@ -296,16 +370,19 @@ def _softmax(less: Floats) -> npt.NDArray[np.float32]:
 
 
 def _probabilities(scores: Floats, link: Link) -> npt.NDArray[np.float32]:
-    each = _each(scores, link)
-    if scores.shape[1] == 1:
-        return np.concatenate([1 - each, each], axis=1).astype(np.float32)
-    each[each.sum(axis=1) == 0] = 1
-    return np.asarray(each / each.sum(axis=1, keepdims=True), np.float32)
+    with np.errstate(over="ignore"):
+        each = (np.clip(scores, -1, 1) + 1) / 2 if link == "clip" else 1 / (1 + np.exp(-scores))
+    return _shares(each) if scores.shape[1] > 1 else np.concatenate([1 - each, each], axis=1).astype(np.float32)
 
 
-def _each(scores: Floats, link: Link) -> Floats:
-    """What a class's score alone makes of it."""
-    if link == "clip":
-        return np.asarray((np.clip(scores, -1, 1) + 1) / 2)
+def _sigmoids(scores: Floats, less: Floats) -> Floats:
+    """What the sigmoids of scores are in proportion to; less is how much less than the largest each is."""
     with np.errstate(over="ignore", under="ignore"):
-        return np.where(scores < -30, np.exp(scores), 1 / (1 + np.exp(-scores)))  # the latter would be 0 from -709 on
+        small = np.where(scores < NONE, 0.0, np.exp(-less))
+        return np.where(scores.max(axis=1, keepdims=True) < SMALL, small, 1 / (1 + np.exp(-scores)))
+
+
+def _shares(each: Floats) -> npt.NDArray[np.float32]:
+    """Each as a part of their sum; equal parts where all are 0."""
+    total = each.sum(axis=1, keepdims=True)
+    return np.where(total == 0, 1 / each.shape[1], each / np.where(total == 0, 1, total)).astype(np.float32)

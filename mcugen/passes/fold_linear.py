@@ -18,7 +18,6 @@ from mcugen.ops.affine import Affine
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.linear import Linear
-from mcugen.ops.project import Project
 from mcugen.passes.trace import Column, trace
 
 Floats = npt.NDArray[np.float64]
@@ -130,19 +129,15 @@ def _projected(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     step = graph.producer.get(node.inputs[0])
     before = graph.nodes[step] if step is not None else None
     inner = before.op if before is not None else None
-    if (
-        before is None
-        or not isinstance(inner, Linear | Project)
-        or (isinstance(inner, Linear) and inner.output != "transform")
-    ):
+    if before is None or not isinstance(inner, Linear) or inner.output != "transform":
         return graph
     if op.rows * inner.weights.shape[1] > inner.weights.size + op.weights.size:
         return graph
-    weights, bias = op.weights @ inner.weights, op.bias
-    bias = bias + op.weights @ inner.bias if isinstance(inner, Linear) else bias
+    weights, bias = op.weights @ inner.weights, op.weights @ inner.bias + op.bias
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()) or target.numeric in ("int8", "int16"):
         return graph
-    folded = replace(node, op=replace(op, weights=weights, bias=bias), inputs=before.inputs)
+    either = op.delicate or inner.delicate  # what the weights that are multiplied say is not seen in their products
+    folded = replace(node, op=replace(op, weights=weights, bias=bias, delicate=either), inputs=before.inputs)
     return replaced(graph, node, folded)
 
 

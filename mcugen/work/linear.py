@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.boards import Target
-from mcugen.fixed import Fixed
+from mcugen.fixed import Fixed, sizes_of
 from mcugen.op import Work
+from mcugen.wide import MOST_DOWN, Wide
 from mcugen.work import (
     MOST_ROWS,
     SELDOM,
@@ -58,6 +59,8 @@ def _open(op: Linear, rows: Rows) -> float:
 
 def _sums(op: Linear, f: Fixed, target: Target, rows: Rows, share: float, again: str) -> Work:
     """The sums of products; `share` is the part of rows for which they are worked out."""
+    if isinstance(f, Wide):
+        return _wide(op, f, target, rows, share, again)
     columns, alone = f.weights.shape[1], op.rows == 1
     kind = f"{f.width} {'one' if alone else 'several'}{again}"
     plain = kind.removesuffix(again)  # the deepest stack is that of the exact sums, which few rows need
@@ -79,6 +82,36 @@ def _sums(op: Linear, f: Fixed, target: Target, rows: Rows, share: float, again:
         sums,
         locals_(array + 8 * op.classes * (op.output not in ("label", "transform")), f"{kind} {_tail_of(op)}", target),
     )
+
+
+def _wide(op: Linear, f: Wide, target: Target, rows: Rows, share: float, again: str) -> Work:
+    """The sums of floats and weights of 62 bits: every product is shifted down by what its feature is below the top."""
+    sizes = sizes_of(rows)
+    exponents = np.where(sizes > 1, sizes + (f.lifts if len(f.lifts) else 0), f.begin)
+    down = exponents.max(axis=1, keepdims=True) - exponents
+    counts = (sizes > 1) & (down <= MOST_DOWN)
+    loads = float(counts.sum(axis=1).mean())
+    runs = {
+        "call wide": 1.0,
+        "tops wide": float(f.features),
+        "lifted wide": float(f.features * (1 + op.rows)) * (len(f.lifts) > 0),
+        "products wide": loads * op.rows,
+        "skips wide": (f.features - loads) * op.rows,
+        "shifts wide": float(np.where(counts, down, 0).sum(axis=1).mean()) * op.rows,
+        "intercepts wide": float(f.bias * op.rows),
+        "left wide": float(op.parted * op.rows),
+    }
+    code = {
+        f"sums wide{again}": 1.0,
+        f"lifts wide of {f.lift_bits}": float(len(f.lifts) > 0),
+        "intercepts wide": float(f.bias),
+        "left wide": float(op.parted),
+        "many features wide": float(f.features >= SMALL),
+    }
+    stack = {"sums wide": 1.0, "left wide": float(op.parted)} | ({SELDOM: 1.0} if again else {})
+    sums = Work(f.nbytes, code, {name: share * value for name, value in runs.items()}, stack)
+    array = 8 * op.classes * (op.output not in ("label", "transform"))
+    return joined(sums, locals_(array, f"wide {_tail_of(op)}", target))
 
 
 def _floats(op: Linear) -> Work:
@@ -110,7 +143,7 @@ def _powers(op: Linear, rows: Rows) -> float:
 
 def _tail(op: Linear, rows: Rows, twice: bool) -> Work:
     """What is made of the sums."""
-    width, count = ("wide" if op.width == 32 else "narrow"), ("one" if op.rows == 1 else "several")
+    width, count = ("wide" if op.width >= 32 else "narrow"), ("one" if op.rows == 1 else "several")
     kind = f"{_tail_of(op)} {width} {count}{' ' + op.form if twice else ''}"
     runs = {f"tail {kind}": 1.0}
     if op.rows > 1:
@@ -119,8 +152,8 @@ def _tail(op: Linear, rows: Rows, twice: bool) -> Work:
         runs[f"powers {op.link} {width}"] = _powers(op, rows)
     if op.votes:
         runs[f"classes {kind}"] = float(op.classes)
-    kept = op.output == "proba" and op.link == "softmax" and op.rows > 1
-    array = (op.width // 4 if op.width == 32 else 4) * op.rows if kept else op.classes if op.votes else 0
+    kept = op.output == "proba" and op.link in ("softmax", "ovr") and op.rows > 1
+    array = (8 if op.width >= 32 else 4) * op.rows if kept else op.classes if op.votes else 0
     array += 8 * op.classes if op.added else 0
     code = {f"tail {kind}": 1.0, f"many rows {count}": float(op.rows >= SMALL)}
     return Work(0, code, runs, {f"tail {kind.removesuffix(' ' + op.form)}": 1.0, "kept": float(array)})

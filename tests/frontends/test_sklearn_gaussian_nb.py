@@ -83,6 +83,13 @@ def test_far_means_and_far_rows():
     assert compiled.verify((x * 1e6).astype(np.float32)).proven
 
 
+def test_a_feature_that_tells_nothing_takes_no_digits():
+    """However large it is: all classes see it alike."""
+    x = np.column_stack([X, np.full(len(X), 1e4)]).astype(np.float32)
+    compiled = mcugen.compile(GaussianNB().fit(x.astype(np.float64), Y), board="uno", output="proba")
+    assert compiled.verify(x).proven
+
+
 def test_300_classes():
     rng = np.random.default_rng(0)
     y = np.arange(900) % 300

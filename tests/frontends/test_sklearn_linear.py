@@ -261,6 +261,9 @@ DAMAGED = [
     (NEAREST, {"centroids_": NEAREST.centroids_[:2]}, "E0107"),
     (NEAREST, {"class_prior_": np.array([1.0, 0, 0])}, "E0302"),
     (NEAREST, {"within_class_std_dev_": -np.ones(4)}, "E0107"),
+    (discriminant_analysis.LinearDiscriminantAnalysis().fit(*IRIS), {"solver": np.array([1, 2])}, "E0107"),
+    (linear_model.SGDClassifier().fit(*IRIS), {"loss": np.array([1, 2])}, "E0107"),
+    (linear_model.SGDClassifier().fit(*IRIS), {"loss": None}, "E0107"),
     (KMEANS, {"cluster_centers_": None}, "E0107"),
     (KMEANS, {"cluster_centers_": KMEANS.cluster_centers_.astype(int)}, "E0107"),
     (KMEANS, {"cluster_centers_": KMEANS.cluster_centers_ * np.nan}, "E0107"),
@@ -347,3 +350,66 @@ def test_random_small_models(drawn):
     cls, x, y = drawn
     model = fitted(cls, x, y)
     assert model is None or not wrong(model, x)
+
+
+WINE = datasets.load_wine(return_X_y=True)
+CANCER = datasets.load_breast_cancer(return_X_y=True)
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-6])
+def test_intercepts_do_not_cost_tiny_features_their_digits(scale, seen):
+    """Of intercepts 0, -1, -1, 0, -1 the ones hide what decides between the zeros if all have one unit."""
+    x, y = datasets.make_classification(400, 8, n_informative=6, n_classes=5, random_state=0)
+    x = (x * scale).astype(np.float32)
+    model = linear_model.Perceptron(random_state=0).fit(x, y)
+    assert 1 < len(set(model.intercept_)) < 5
+    for proof in exact(model, x, seen):
+        assert proof.proven
+        assert not proof.near_ties
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+@pytest.mark.parametrize("cls", [linear_model.Perceptron, linear_model.SGDClassifier])
+@pytest.mark.parametrize("data", [WINE, CANCER], ids=["wine", "breast_cancer"])
+def test_parts_that_cancel(data, cls, seen):
+    """Of raw features the parts of a sum are up to a million times larger than the sum."""
+    x = data[0].astype(np.float32)
+    for proof in exact(cls(random_state=0).fit(x, data[1]), x, seen):
+        assert proof.proven
+        assert not proof.near_ties
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+def test_features_far_from_zero(seen):
+    rng = np.random.default_rng(0)
+    x = (IRIS[0] + [0, 1e4, 0, 0]).astype(np.float32)
+    counts = rng.poisson(1e4 * (1 + 0.01 * rng.random((3, 20)))[IRIS[1]]).astype(np.float32)
+    for model, rows in (
+        (discriminant_analysis.LinearDiscriminantAnalysis(), x),
+        (naive_bayes.MultinomialNB(), counts),
+    ):
+        for proof in exact(model.fit(rows, IRIS[1]), rows, seen):
+            assert proof.proven
+
+
+def exact(model, rows, seen):
+    """The proof of every output; `seen` tells the op its rows."""
+    for output in head_of(model, LOC).outputs:
+        if output == "transform":
+            continue
+        module = read_estimator(model, "m", output, LOC)
+        (node,) = module.predict.nodes
+        op = replace(node.op.seen(rows) if seen else node.op, form="float32")
+        yield prove(module, reference_of(model), rows, lambda x, op=op: op.answers(x[0]), on="host", source="rows")
+
+
+@pytest.mark.parametrize("least", [-100, -705, -711, -800])
+def test_sigmoids_next_to_nothing(least):
+    """scikit-learn's are 0 below -709.78, and classes are then equally likely."""
+    model = copy.copy(linear_model.SGDClassifier(loss="log_loss", random_state=0).fit(*IRIS))
+    model.coef_ = model.coef_ / 50
+    scores = model.decision_function(IRIS[0])
+    model.intercept_ = model.intercept_ + least - scores.max()
+    proofs = dict(zip(head_of(model, LOC).outputs, exact(model, IRIS[0], False), strict=True))
+    assert proofs["proba"].proven

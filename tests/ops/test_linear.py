@@ -93,15 +93,16 @@ def made(shape: Shape, seed: int) -> Linear:
 
 def decided(op: Linear, form: str) -> Linear:
     """The op in this form."""
-    return Linear(op.weights, op.bias, op.output, op.link, form, op.sizes)
+    return Linear(op.weights, op.bias, op.output, op.link, form.split()[0], op.sizes, form.endswith("wide"))
 
 
 def forms_of(shape: Shape) -> tuple[str, ...]:
     """The forms that a shape has."""
+    forms = (*FORMS, "float32 wide")
     return (
-        (*FORMS, "guarded", *(["floats"] if 1e-20 < shape.size < 1e20 else []))
+        (*forms, "guarded", "guarded wide", *(["floats"] if 1e-20 < shape.size < 1e20 else []))
         if shape.output == "label" and shape.link in GUARDABLE
-        else FORMS
+        else forms
     )
 
 
@@ -151,7 +152,7 @@ def test_the_c_gives_numpys_answers(seed: int) -> None:
         if shape.rows < 999 or form == "int8"
     ]
     inputs = [rows_for(op, seed) if op.rows < 999 else op.probe(5, np.random.default_rng(0))[0] for op in ops]
-    ops[::2] = [op.seen(x[:60]) for op, x in zip(ops[::2], inputs[::2], strict=True)]
+    ops[::2] = [replace(op.seen(x[:60]), delicate=op.delicate) for op, x in zip(ops[::2], inputs[::2], strict=True)]
     results = run_sanitized([unit(op, f"m{i}") for i, op in enumerate(ops)], [[x] for x in inputs])
     for op, x, found in zip(ops, inputs, results, strict=True):
         assert_same(op, x, found, op.describe())
@@ -159,7 +160,7 @@ def test_the_c_gives_numpys_answers(seed: int) -> None:
 
 def test_the_c_is_cpp_and_avr_too() -> None:
     units = [
-        unit(decided(made(shape, i), form), f"m{i}{form}")
+        unit(decided(made(shape, i), form), f"m{i}{form.replace(' ', '_')}")
         for i, shape in enumerate(SHAPES)
         for form in forms_of(shape)
         if shape.rows < 999

@@ -25,7 +25,6 @@ from mcugen.ops.normalize import Normalize
 from mcugen.ops.one_vs_one import OneVsOne
 from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.polynomial import Polynomial
-from mcugen.ops.project import Project
 from mcugen.ops.vote import INDEX, Vote
 from mcugen.passes import run
 from mcugen.rows import vector
@@ -45,7 +44,6 @@ CASES: list[tuple[Op, tuple[TensorType, ...]]] = [
     (Normalize(9, "l1"), (vector(9),)),
     (Normalize(9, "max"), (vector(9),)),
     (Polynomial(4, 3), (vector(4),)),
-    (Project(RNG.normal(size=(3, 9))), (vector(9),)),
     (Vote(3, ((0, 1, 2), (0, 2)), np.array([1, 1.5], np.float32)), (INDEX,) * 2),
     (Average(np.full(2, 0.5, np.float32), "proba", 3), (vector(3),) * 2),
     (OneVsRest(4, "label"), (vector(4),)),

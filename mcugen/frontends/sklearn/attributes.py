@@ -115,6 +115,14 @@ def numbers_of(state: Mapping[str, object], name: str, shape: tuple[int, ...], l
     return np.array(numbers)
 
 
+def word(state: Mapping[str, object], name: str, loc: Loc, other: str = "") -> str:
+    """An option that is a word, `other` where there is none; E0107 where it is anything else."""
+    found = state.get(name, other)
+    if not isinstance(found, str):
+        refuse([(name, f"must be a word, not {shown(found)}")], loc)
+    return str(found)
+
+
 def flag(state: Mapping[str, object], name: str, loc: Loc) -> bool:
     """An option that is on or off, off where there is none; E0107 where it is anything but True, False, 1 or 0."""
     found = state.get(name, False)

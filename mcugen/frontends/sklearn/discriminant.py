@@ -11,7 +11,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output
-from mcugen.frontends.sklearn.attributes import labels_of, refuse
+from mcugen.frontends.sklearn.attributes import labels_of, refuse, word
 from mcugen.frontends.sklearn.coefficients import check_size, count_of, numbers_of, weights_of
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.ir import GraphBuilder
@@ -36,7 +36,7 @@ def head(estimator: object, loc: Loc) -> Head:
         refuse([("classes_", "has a single label; discriminant analysis tells at least two apart")], loc)
     check_sizes(0, len(labels), loc)
     outputs: tuple[Output, ...] = ("label", "proba", "decision")
-    if state.get("solver") in ("svd", "eigen"):
+    if word(state, "solver", loc) in ("svd", "eigen"):
         outputs = (*outputs, "transform")
     return Head(_known(), features_of(state, loc), outputs, labels)
 
@@ -54,7 +54,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 def _projection(state: Mapping[str, object], features: int, loc: Loc) -> Linear:
     components = count_of(state, "_max_components", loc)
     scalings = numbers_of(state, "scalings_", (features, None), loc)[:, :components]
-    centred = state.get("solver") == "svd"
+    centred = word(state, "solver", loc) == "svd"
     middle = numbers_of(state, "xbar_", (features,), loc) if centred else np.zeros(features)
     bias = -(middle @ scalings)
     check_size(float(np.abs(bias).max()), "xbar_ @ scalings_", loc)

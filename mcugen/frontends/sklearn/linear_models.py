@@ -10,17 +10,15 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown
-from mcugen.frontends.sklearn.coefficients import Floats, check_one_output, is_sparse, several_outputs, weights_of
+from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, word
+from mcugen.frontends.sklearn.coefficients import Floats, check_one_output, several_outputs, weights_of
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
-from mcugen.frontends.sklearn.reference import SklearnReference, close
+from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder, Label
 from mcugen.ops.linear import Linear, Link
-from mcugen.rows import single
 
 LOGISTIC = ("LogisticRegression", "LogisticRegressionCV")
 RIDGE = ("RidgeClassifier", "RidgeClassifierCV")
@@ -57,9 +55,8 @@ TRUSTED = (
 )
 # What is read, and so all that a prediction may depend on.
 _HOLDS = ("classes_", "coef_", "intercept_", "n_features_in_", "_decision_function", "_predict_proba_lr")
-ROUNDED = 2.0**-22  # of the largest part of a sum
 _LR: tuple[Output, ...] = ("label", "proba", "decision")
-_SGD_PROBA: dict[object, Link] = {"log_loss": "ovr", "modified_huber": "clip"}
+_SGD_PROBA: dict[str, Link] = {"log_loss": "ovr", "modified_huber": "clip"}
 
 
 def takes(estimator: object) -> bool:
@@ -74,7 +71,7 @@ def head(estimator: object, loc: Loc) -> Head:
         return Head(base, features_of(state, loc), ("value",))
     labels = _labels(base, state, loc)
     check_sizes(0, len(labels), loc)
-    proba = base.__name__ in LOGISTIC or (base.__name__ in SGD and state.get("loss") in _SGD_PROBA)
+    proba = base.__name__ in LOGISTIC or (base.__name__ in SGD and word(state, "loss", loc) in _SGD_PROBA)
     return Head(base, features_of(state, loc), _LR if proba else ("label", "decision"), labels)
 
 
@@ -87,7 +84,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         return builder.add(Linear(weights, bias, wanted), x, loc=loc)
     rows = 1 if len(head.labels) == 2 else len(head.labels)
     weights, bias = weights_of(state, head.n_features, rows, loc)
-    link = _link(head.base.__name__, state, len(head.labels)) if wanted == "proba" else "identity"
+    link = _link(head.base.__name__, state, len(head.labels), loc) if wanted == "proba" else "identity"
     if link == "softmax" and rows == 1:  # of -s and s: a sigmoid of 2 s
         return builder.add(Linear(2 * weights, 2 * bias, wanted, "sigmoid"), x, loc=loc)
     return builder.add(Linear(weights, bias, wanted, link), x, loc=loc)
@@ -99,36 +96,19 @@ def reference(estimator: object, head: Head) -> Reference:
 
 
 class LinearReference(SklearnReference):
-    """A linear model. Where the parts of a sum are many times larger than the sum, what is left of them hangs on how each is
-    rounded: 2^-22 of the largest is what four roundings to float32 take off it.
+    """A linear model. Where scikit-learn's probabilities of `modified_huber` are scores divided by a sum next to 0, they hang
+    on how each is rounded to float32.
     """
 
     def rounding(self, rows: Array) -> Floats:
-        lost = ROUNDED * self._largest_part(rows)
         if getattr(self._model, "loss", None) != "modified_huber" or len(self._head.labels or ()) < 3:
-            return lost
-        # (s + 1) / 2 divided by their sum: next to a sum of 0 it hangs on how s is rounded
+            return super().rounding(rows)
+        # (s + 1) / 2 divided by their sum
         scores = self.numbers("decision", rows)
-        least = np.maximum(2e-6 * np.abs(scores).max(axis=1), lost)
+        least = 2e-6 * np.abs(scores).max(axis=1)
         total = (np.clip(scores, -1, 1) + 1).sum(axis=1) / 2
         near = (np.abs(scores + 1) <= least[:, None]).any(axis=1)
-        return np.where(near | (total > 0), lost + np.minimum(least / np.maximum(total, 1e-30), 1.0), 0.0)
-
-    def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
-        if self._head.labels is None:
-            return super().near_ties(rows)
-        scores = self.numbers("decision", rows)
-        best = np.sort(scores, axis=1)[:, -2:]
-        gap = np.abs(scores[:, 0]) if scores.shape[1] == 1 else best[:, 1] - best[:, 0]
-        return np.asarray(close(scores) | (gap <= ROUNDED * self._largest_part(rows)))
-
-    def _largest_part(self, rows: Array) -> Floats:
-        """The largest product of a weight and a feature, (n,)."""
-        coef = self._model.coef_
-        weights = np.abs(coef.toarray() if is_sparse(coef) else coef, dtype=np.float64).reshape(-1, rows.shape[1])
-        x = np.abs(single(rows).astype(np.float64))
-        x[~self.accepts(rows)] = 0.0
-        return np.asarray((x * weights.max(axis=0)).max(axis=1))
+        return np.where(near | (total > 0), np.minimum(least / np.maximum(total, 1e-30), 1.0), 0.0)
 
 
 def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
@@ -147,7 +127,7 @@ def _labels(base: type, state: Mapping[str, object], loc: Loc) -> tuple[Label, .
         if type(binarizer) is not LabelBinarizer:
             refuse([("_label_binarizer", f"must be a LabelBinarizer, not {shown(binarizer)}")], loc)
         kind = vars(binarizer).get("y_type_")
-        if kind not in ("binary", "multiclass"):
+        if not isinstance(kind, str) or kind not in ("binary", "multiclass"):
             if isinstance(kind, str) and kind.startswith("multilabel"):
                 raise several_outputs(base.__name__, len(getattr(state["coef_"], "shape", "")) or 2, loc)
             refuse([("_label_binarizer.y_type_", f"must be 'binary' or 'multiclass', not {shown(kind)}")], loc)
@@ -157,16 +137,16 @@ def _labels(base: type, state: Mapping[str, object], loc: Loc) -> tuple[Label, .
     return labels
 
 
-def _link(name: str, state: Mapping[str, object], classes: int) -> Link:
+def _link(name: str, state: Mapping[str, object], classes: int, loc: Loc) -> Link:
     """How probabilities are made of the scores."""
     if name in SGD:
-        link = _SGD_PROBA[state.get("loss")]
+        link = _SGD_PROBA[word(state, "loss", loc)]
         return "sigmoid" if link == "ovr" and classes == 2 else link
     if not _has_multi_class():
         return "sigmoid" if classes == 2 else "softmax"
-    kind = state.get("multi_class", "auto")
+    kind = word(state, "multi_class", loc, "auto")
     apart = kind in ("ovr", "warn") or (
-        kind in ("auto", "deprecated") and (classes == 2 or state.get("solver") == "liblinear")
+        kind in ("auto", "deprecated") and (classes == 2 or word(state, "solver", loc) == "liblinear")
     )
     return "softmax" if not apart else "sigmoid" if classes == 2 else "ovr"
 
