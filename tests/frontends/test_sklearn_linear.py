@@ -318,7 +318,7 @@ def fitted(cls, x, y):
         warnings.simplefilter("ignore")
         try:
             return made(cls).fit(x.astype(np.float64), y)
-        except (ValueError, TypeError, np.linalg.LinAlgError, OverflowError):
+        except (ValueError, TypeError, np.linalg.LinAlgError, OverflowError, IndexError):
             return None
 
 
