@@ -187,6 +187,12 @@ def test_made_rows_are_of_sizes_in_use(known: bool) -> None:
         assert np.abs(probe(compiled.module, 500)).max() < 1e15
 
 
+def test_centres_of_tiny_features_are_compared() -> None:
+    x, _, classes = constant_features()
+    proof = mcugen.compile(NearestCentroid().fit(x[:, :2] * 1e-30, classes), board="host").proofs[-1]
+    assert proof.rows > 100
+
+
 def test_every_op_that_takes_the_row_makes_some() -> None:
     x, numbers, _ = constant_features()
     vote = VotingRegressor([("a", LinearRegression()), ("b", KNeighborsRegressor(3))]).fit(x, numbers)

@@ -325,9 +325,12 @@ class Linear(Op):
         return linear.work(self, target) if self.form else None
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        """Rows of features as large as their weights are small, or as those that were seen; some a hundred times as large."""
-        count = min(limit, 2_000)
-        far = np.where(np.arange(count) % 10 == 0, 100.0, 1.0)[:, np.newaxis]
+        """Rows of features as large as their weights are small, or as those that were seen; some a hundred times as large, and
+        of the others some whose products are as large as the intercepts.
+        """
+        count, turn = min(limit, 2_000), np.arange(min(limit, 2_000)) % 10
+        near = float(np.abs(self.bias).max(initial=0.0)) or 1.0
+        far = np.select([turn == 0, (turn < 4) & (self.sizes is None)], [100.0, near], 1.0)[:, np.newaxis]
         rows = rng.standard_normal((count, self.weights.shape[1])) * sizes_of_features(self.weights, self.sizes) * far
         return (single(rows),)
 
