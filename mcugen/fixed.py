@@ -94,6 +94,11 @@ class Fixed:
         """Whether a float of the least exponent is 0 anyway once it is brought to the top of a row."""
         return self.begin - (int(self.lifts.max()) if len(self.lifts) else 0) > 32
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether AVR's C brings rows to integers by hand: 16 bits of floats of plain exponents."""
+        return self.width < 32 and self.plain and self.zeros_vanish
+
     def load(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
         """Rows (n, features) as integers (n, columns) and their tops (n,), exactly as the C does it. Floats below 2**-125 are 0."""
         bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.int64)

@@ -49,13 +49,15 @@ def loading(f: Fixed, rows: Rows) -> Loading:
     again = exponents.max(axis=1) > f.begin if f.top is not None else np.ones(len(rows), bool)
     down = tops[:, np.newaxis] - exponents
     gone = down > (f.x_bits if f.x_bits < 24 else GONE)
-    twice = 1 + (again / 2 if f.top is not None else 0 * again)[:, np.newaxis]  # the first attempt ends half way
+    twice = 1 + (again if f.top is not None else 0 * again)[:, np.newaxis]
     return Loading(
-        float(again.mean() * f.features),
+        float(f.features) if f.top is None else 0.0,
         float((twice * ~gone).sum(axis=1).mean()),
         float((twice * gone).sum(axis=1).mean()),
-        float((np.where(gone, 0, down) * twice).sum(axis=1).mean()),
-        ("wide",) * (not f.plain) + ("lifted",) * (len(f.lifts) > 0),
+        0.0 if f.by_hand else float((np.where(gone, 0, down) * twice).sum(axis=1).mean()),
+        ("wide",) * (not f.plain)
+        + ("lifted",) * (len(f.lifts) > 0)
+        + ("bit by bit",) * (f.width < 32 and not f.by_hand),
     )
 
 
@@ -76,6 +78,7 @@ def options(f: Fixed, kind: str) -> dict[str, float]:
         "tried first": f.top is not None,
         "wide exponents": not f.plain,
         "zeros told apart": not f.zeros_vanish,
+        "bit by bit": f.width < 32 and not f.by_hand,
         "digits cut": f.x_bits < 15 and f.width < 32,
         "intercepts": f.bias,
         "many features": f.features >= SMALL,

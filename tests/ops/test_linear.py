@@ -305,3 +305,14 @@ def test_a_float32_sum_is_better_than_one_of_floats(spread: int) -> None:
     parts = np.abs(x.astype(np.float64)[:, None, :] * op.weights).max(axis=(1, 2))
     off = np.abs(op.answers(x)[1] - (x.astype(np.float64) @ op.weights.T + op.bias))
     assert (off.max(axis=1) <= 2.0**-26 * parts + 2.0**-24 * np.abs(op.answers(x)[1]).max(axis=1)).all()
+
+
+def test_rows_say_whether_32_bits_are_enough() -> None:
+    """Where numbers are large, some are next to 0 nevertheless, and are to be right to 1e-5."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 6)).astype(np.float32)
+    for size, output, wide in ((1.0, "value", False), (1e8, "value", True), (1e8, "label", False)):
+        op = replace(Linear(rng.normal(size=(1, 6)) * size, np.ones(1), output), form="float32")  # type: ignore[arg-type]
+        assert (op.seen(x).width == 64) == wide
+    far = Linear(np.array([[1.1, -0.7, -0.39]]), np.array([0.1]), "label", form="float32")  # parts of 1e7 cancel
+    assert far.seen((np.array([1, 1, 0.4 / 0.39]) * 1e7 + rng.normal(size=(50, 3))).astype(np.float32)).width == 64
