@@ -41,7 +41,7 @@ class Scaling:
         return np.stack([self.offsets >> 32 & 0xFFFFFFFF, self.offsets & 0xFFFFFFFF], axis=1).ravel()
 
     def steps(self, x: npt.NDArray[np.float32]) -> Integers:
-        """Rows (n, features) in sixteenths of steps, rounded down, exactly as the C does it."""
+        """Rows (n, features) in sixteenths of steps, exactly as the C does it."""
         bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.int64)
         exponent = bits >> 23 & 0xFF
         digits = np.where(exponent > 0, bits & 0x7FFFFF | 0x800000, 0)
@@ -49,8 +49,10 @@ class Scaling:
         size = np.where(up < 0, digits >> np.clip(-up, 0, GONE), digits << np.clip(up, 0, MOST_UP))
         size = np.where((up > MOST_UP) & (exponent > 0), np.int64(1) << LARGEST, size)
         off = np.where(bits >> 31 == 1, -size, size) - self.offsets
-        low = (off & 0xFFFFFFFF).astype(np.uint64) * self.factors.astype(np.uint64) >> np.uint64(32)
-        return np.asarray((off >> 32) * self.factors + low.astype(np.int64))
+        size = np.abs(off)
+        low = (size & 0xFFFFFFFF).astype(np.uint64) * self.factors.astype(np.uint64) >> np.uint64(32)
+        found = (size >> 32) * self.factors + low.astype(np.int64)
+        return np.asarray(np.where(off < 0, -found, found))
 
 
 def scaling_of(slope: Floats, origin: Floats, step: float) -> Scaling | None:
