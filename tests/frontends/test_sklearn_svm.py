@@ -182,7 +182,7 @@ def test_a_kernel_too_narrow_for_its_vectors():
         ({"support_vectors_": SVC.support_vectors_[:, :3]}, "E0107"),
         ({"support_vectors_": SVC.support_vectors_[:9]}, "E0107"),
         ({"support_vectors_": SVC.support_vectors_ * np.nan}, "E0107"),
-        ({"support_vectors_": SVC.support_vectors_ * 1e40}, "E0107"),
+        ({"support_vectors_": SVC.support_vectors_ * 1e40}, "E0302"),
         ({"support_vectors_": SVC.support_vectors_.astype(np.float32)}, "E0107"),
         ({"support_vectors_": sparse.csr_matrix(SVC.support_vectors_)}, "E0302"),
         ({"support_": SVC.support_[:3]}, "E0107"),
@@ -192,6 +192,7 @@ def test_a_kernel_too_narrow_for_its_vectors():
         ({"_n_support": SVC._n_support[:2]}, "E0107"),
         ({"_dual_coef_": SVC._dual_coef_[:1]}, "E0107"),
         ({"_dual_coef_": SVC._dual_coef_ * np.inf}, "E0107"),
+        ({"_intercept_": SVC._intercept_ * 1e40}, "E0302"),
         ({"_intercept_": SVC._intercept_[:2]}, "E0107"),
         ({"_probA": SVC._probA[:2]}, "E0107"),
         ({"_probB": SVC._probB * np.nan}, "E0107"),
@@ -214,7 +215,7 @@ def test_a_kernel_too_narrow_for_its_vectors():
         ({"_impl": "nu_svr"}, "E0301"),
         ({"predict": print}, "E0301"),
     ],
-    ids=range(35),
+    ids=range(36),
 )
 def test_every_rule(attributes, code):
     assert code_of(changed(SVC, **attributes)) == code

@@ -205,9 +205,13 @@ def _array(
     fits = given.ndim == len(shape) and all(s in (None, g) for s, g in zip(shape, given.shape, strict=True))
     if given.dtype != np.dtype(dtype) or not fits:
         refuse([(name, f"{wanted}, not of {given.dtype} and {given.shape}")], loc)
-    if not (np.abs(given.astype(np.float64)) < LARGEST).all():  # not NaN either
-        refuse([(name, "holds numbers that are not finite, or beyond 2^100")], loc)
-    return given.astype(np.float64)
+    numbers = given.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        refuse([(name, "holds numbers that are not finite")], loc)
+    if not (np.abs(numbers) < LARGEST).all():
+        help = "scale the features first, as with `make_pipeline(StandardScaler(), SVC())`"
+        raise error("E0302", f"{name} holds numbers beyond 2^100", help=help, loc=loc.within(name))
+    return numbers
 
 
 def _counts(state: Mapping[str, object], classes: int, vectors: int, loc: Loc) -> Integers:
