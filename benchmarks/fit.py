@@ -1,4 +1,4 @@
-"""What `mcugen fit` says of whole programs beside what is built: `python benchmarks/fit.py`, a few minutes.
+"""What `mcugen fit` says of whole programs beside what is built: `python benchmarks/fit.py [BOARD ...]`, a few minutes.
 
 Models that no weight was fitted to, on eight boards: flash and static RAM of the firmware, estimated and of the ELF that
 `mcugen build` makes with mcugen's own PlatformIO platform. Ends with exit code 1 unless flash is within 5 % and RAM within
@@ -17,9 +17,22 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_diabetes, load_digits, make_classification, make_regression
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, Normalizer, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mcugen.boards import Board, Target, load_board
@@ -114,6 +127,29 @@ def models() -> Iterator[Model]:
     yield Model("drift", RandomForestRegressor(7, max_depth=5, random_state=7).fit(x, y), "value")
 
 
+def others() -> Iterator[Model]:
+    """Machines, neighbours, networks, Bayes, and several ops in a row."""
+    x, y = blobs(107, 6, 3)
+    x, y = x[:80], y[:80]
+    yield Model("gate", SVC(gamma=0.2).fit(x, y), "label", True)
+    yield Model("gates", SVC(kernel="poly", degree=2).fit(x, y), "decision")
+    yield Model("nearest", KNeighborsClassifier(5).fit(x, y), "proba")
+    yield Model("neurons", MLPClassifier((10, 5), max_iter=30, random_state=7).fit(x, y), "label", True)
+    yield Model("odds", GaussianNB().fit(x, y * 300), "proba")
+    yield Model("ellipses", QuadraticDiscriminantAnalysis(reg_param=0.1).fit(x, y), "label", True)
+    yield Model(
+        "chain", make_pipeline(PolynomialFeatures(2), StandardScaler(), LogisticRegression()).fit(x, y), "proba"
+    )
+    yield Model("bends", make_pipeline(Normalizer(), SVC()).fit(x, y), "label")
+    yield Model(
+        "council", VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())]).fit(x, y), "label", True
+    )
+    yield Model("flat", PCA(2).fit(x), "transform")
+    yield Model("slope", SVR(C=10).fit(x, x[:, 0] + y), "value", True)
+    whole = np.round(20 * x)
+    yield Model("steps", LogisticRegression(max_iter=500).fit(whole, y), "decision", False, DType.I16)
+
+
 def compared(board: Board, chosen: Sequence[Model], folder: Path) -> Iterator[Found]:
     """Every model's program on a board, estimated and built in `folder`."""
     for model in chosen:
@@ -131,10 +167,11 @@ def compared(board: Board, chosen: Sequence[Model], folder: Path) -> Iterator[Fo
 
 def main() -> None:
     os.environ["MCUGEN_PLATFORMIO"] = "system"
-    chosen, every = [*models()], []
+    boards = sys.argv[1:] or BOARDS
+    chosen, every = [*models(), *others()], []
     print(f"{'board':17} {'model':14} {'flash':>7} {'ELF':>7}       {'RAM':>7} {'ELF':>7}")
     with tempfile.TemporaryDirectory() as folder:
-        for name in BOARDS:
+        for name in boards:
             for one in compared(load_board(name), chosen, Path(folder, name)):
                 every.append(one)
                 flash = f"{one.flash:7,} {one.built_flash:7,} {one.flash_percent:+5.1f}%"

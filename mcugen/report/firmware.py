@@ -69,18 +69,22 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
     said = label_kind(labels) if labels else "none"
     prints = f"labels {'text' if said == 'strings' else 'wide' if said == '64' else 'int'}"
     rows = sum(v.type.nbytes for v in taken)
+    # a sketch that reads no floats has none of the C library's data for that; one that prints none either, none of its code
+    whole_numbers = {"whole numbers": 1.0} if taken[0].type.dtype is not DType.F32 else {}
+    no_floats = {"no floats": 1.0} if whole_numbers and does == "label" else {}
     flash = {
         "base": 1.0,
         f"gives {does}": 1.0,
         prints if labels else "no labels": 1.0,
-        **({"whole numbers": 1.0} if taken[0].type.dtype is not DType.F32 else {}),
+        **whole_numbers,
+        **no_floats,
         "name": float(len(module.name)),
         **{f"sums {kind}": 1.0 for node in graph.nodes for kind in node.op.sums() or _own(node.op, does)},
     }
     if sample:
         flash |= {"sample": 1.0, "sample bytes": float(rows)}
     answers = sum(v.type.nbytes for v in given if v.type.shape)
-    ram = {"base": 1.0, f"gives {does}": 1.0, "bytes": float(rows + answers)}
+    ram = {"base": 1.0, f"gives {does}": 1.0, "bytes": float(rows + answers), **whole_numbers}
     return Facts(flash, ram)
 
 
