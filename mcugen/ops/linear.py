@@ -28,6 +28,8 @@ AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger tables
 DECIDING = ("label", "decision", "proba")  # outputs that are or have a class
 SAFE = 4  # how much further other rows' sums may be off than those of the rows that are known
 TELLS = 1e-6  # of a score: what tells two classes apart
+SIGN = 1e-4  # of a pair's score: beyond, its sign is not sure
+MADE = 2_000  # rows that are made up to find out
 PROMISED = 1e-5  # of a number: what it may be off
 SELDOM = 0.02  # of the rows, scores are so near to 0 that nothing would do
 FAR = 32.0  # intercepts larger than the weights by as much belong to features far from 0
@@ -227,9 +229,13 @@ class Linear(Op):
     @cached_property
     def fixed(self) -> Fixed:
         """The weights as integers, in the form that was decided."""
+        return wide(*self._levelled) if self.width == 64 else fixed(*self._levelled, self.width, self.sizes)
+
+    @property
+    def _levelled(self) -> tuple[Floats, Floats]:
+        """Weights and intercepts as they become integers."""
         power = self._power if self.link == "ovo" and self.output == "label" else np.zeros(self.rows, np.int64)
-        levelled = np.ldexp(self.weights, power[:, None]), np.ldexp(self.bias, power)
-        return wide(*levelled) if self.width == 64 else fixed(*levelled, self.width, self.sizes)
+        return np.ldexp(self.weights, power[:, None]), np.ldexp(self.bias, power)
 
     @property
     def _power(self) -> Integers:
@@ -243,7 +249,7 @@ class Linear(Op):
         """Bits of a weight in the form that was decided."""
         if self.form not in (GUARDED, FLOATS, "float32"):
             return WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric otherwise
-        return 64 if self._delicate() else 32
+        return 64 if self._is_delicate else 32
 
     @property
     def parted(self) -> bool:
@@ -256,7 +262,8 @@ class Linear(Op):
         """The weights in 16 bits that decide first in the form `guarded`."""
         return fixed(self.weights, self.bias, 16, self.sizes) if self.form == GUARDED else None
 
-    def _delicate(self) -> bool:
+    @cached_property
+    def _is_delicate(self) -> bool:
         """Whether sums of 32-bit integers may lose what is promised: known where rows are; else where the weights look like
         those of features as they were measured, not scaled: of different sizes, or far from 0, as large intercepts show, or
         far smaller than intercepts that some classes share.
@@ -268,15 +275,19 @@ class Linear(Op):
         apart = bool(len(used)) and np.ptp(np.frexp(used)[1]) > LIFTED
         far = bool(len(used)) and largest > FAR * np.abs(self.weights).sum(axis=1).max()
         shared = self.rows > 1 and np.ptp(bias) > 0 and np.diff(bias).min() < NEAR * largest
-        return bool(apart or far or shared)
+        return bool(apart or far or shared) or self._loses(self._rows_made())
 
     def _loses(self, rows: npt.NDArray[np.float32]) -> bool:
         """Whether the sums of 32-bit integers of these rows are further off than a part of what is promised."""
-        sums, exponents = fixed(self.weights, self.bias, 32, self.sizes).sums(rows)
-        exact = rows.astype(np.float64) @ self.weights.T + self.bias
+        if not len(rows):
+            return False
+        weights, bias = self._levelled
+        sums, exponents = fixed(weights, bias, 32, self.sizes).sums(rows)
+        exact = rows.astype(np.float64) @ weights.T + bias
         off = SAFE * np.abs(np.ldexp(sums.astype(np.float64), exponents[:, None]) - exact)
         best = np.abs(np.sort(exact, axis=1)[:, -2:]).max(axis=1)
-        if self.output in DECIDING and np.mean(off.max(axis=1) > TELLS * best) > SELDOM:
+        unsure = off > SIGN * np.abs(exact) if self.votes else off.max(axis=1) > TELLS * best
+        if self.output in DECIDING and np.mean(unsure) > SELDOM:
             return True
         # of large numbers, too, some are next to 0
         size = 1.0 if self.output == "proba" else min(1.0, float(np.abs(exact).max(initial=0.0)))
@@ -286,10 +297,13 @@ class Linear(Op):
         """This op knowing rows of its input: they say how large its features are, and what their sums lose."""
         x = np.asarray(rows[0], np.float32)
         known = replace(self, sizes=sizes_of(x))
-        made = known.probe(len(x), np.random.default_rng(0))[0]
-        return replace(
-            known, delicate=any(known._loses(single(some[np.isfinite(some).all(axis=1)])) for some in (x, made))
-        )
+        loses = known._loses(x[np.isfinite(x).all(axis=1)]) or known._loses(known._rows_made())
+        return replace(known, delicate=loses)
+
+    def _rows_made(self) -> npt.NDArray[np.float32]:
+        """The finite ones of the rows that `probe` makes."""
+        rows = single(self.probe(MADE, np.random.default_rng(0))[0])
+        return np.asarray(rows[np.isfinite(rows).all(axis=1)])
 
     def _within(self, target: Target) -> Self:
         """This op without weights of 64 bits where an AVR has no room for them."""
