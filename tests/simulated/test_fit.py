@@ -19,7 +19,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, Rando
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from mcugen.boards import Target, all_boards, load_board
@@ -59,7 +59,7 @@ def of_floats() -> Iterator[tuple[str, Any, str]]:
     yield "load", RandomForestRegressor(4, max_depth=5, random_state=3).fit(x, y), "value"
     x, y = make_classification(90, 7, n_informative=5, n_classes=3, random_state=205)
     yield "gate", SVC(gamma=0.1).fit(x, y), "decision"
-    yield "odds", make_pipeline(MinMaxScaler(), GaussianNB()).fit(x, y), "proba"
+    yield "odds", GaussianNB().fit(x, y), "proba"
     yield "turned", make_pipeline(StandardScaler(), PCA(3)).fit(x), "transform"
 
 
