@@ -31,7 +31,7 @@ def random_trees(
         leaf=np.where(is_leaf, np.cumsum(is_leaf) - 1, -1).astype(np.int32),
         values=_values(rng, int(is_leaf.sum()), outputs, leaves),
         roots=begins.astype(np.int32),
-        visits=np.ones(len(feature)),
+        visits=rng.random(len(feature)),  # what most rows do is tested first
     )
 
 

@@ -15,8 +15,11 @@ from mcugen.emit import emit
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.tree_ensemble import TreeEnsemble
+from mcugen.ops.tree_ensemble.combine import Combine
+from mcugen.ops.tree_ensemble.forms import AVR_OBJECT, available
 from mcugen.ops.tree_ensemble.leaves import encode
 from mcugen.ops.tree_ensemble.probe import probe_rows
+from mcugen.ops.tree_ensemble.ranks import searching
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.targets.driver import Unit
 
@@ -193,6 +196,49 @@ def test_select_sees_what_avr_cannot_hold() -> None:
     with pytest.raises(McugenError) as caught:
         TreeEnsemble(huge, "proba").forms(MEGA)
     assert caught.value.diagnostics[0].code == "E0303"
+
+
+def test_leaves_that_are_in_the_code_need_no_table_on_avr() -> None:
+    rng = np.random.default_rng(0)
+    trees = random_trees(rng, features=4, outputs=1, trees=100, splits=200, leaves="numbers")
+    added = TreeEnsemble(replace(trees, combine=Combine("sum", np.zeros(1))), "value")
+    assert added.encodings.leaves.nbytes > AVR_OBJECT
+    assert added.encodings.literals
+    assert {form.split("_")[0] for form in available(added, MEGA.board)} == {"branches", "branches16"}
+    with pytest.raises(McugenError, match="E0303"):
+        available(TreeEnsemble(trees, "value"), MEGA.board)
+
+
+def test_a_number_is_known_below_a_split_that_turns_nan_away() -> None:
+    """Split 0 sends NaN to the right: its left side need not ask again, its right side must. Split 2 is of another feature."""
+    trees = Trees(
+        n_features=2,
+        feature=np.array([0, 0, 0, -1, 1, -1, -1, -1, -1], np.int32),
+        threshold=np.array([1, 0, 2, 0, 0, 0, 0, 0, 0], np.float32),
+        left=np.array([1, 3, 5, 3, 7, 5, 6, 7, 8], np.int32),
+        right=np.array([2, 4, 6, 3, 8, 5, 6, 7, 8], np.int32),
+        missing_left=np.zeros(9, np.bool_),
+        leaf=np.array([-1, -1, -1, 0, -1, 1, 2, 3, 4], np.int32),
+        values=np.eye(5),
+        roots=np.zeros(1, np.int32),
+        visits=np.ones(9),
+    )
+    assert trees.numbers.nonzero()[0].tolist() == [1]
+    assert replace(trees, missing_left=np.ones(9, np.bool_)).numbers.nonzero()[0].tolist() == [2]
+    assert replace(trees, takes_nan=False).numbers.nonzero()[0].tolist() == [0, 1, 2, 4]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 254])
+def test_a_rank_is_found_in_as_few_steps_as_can_be(count: int) -> None:
+    thresholds = np.arange(count, dtype=np.float32)
+    trees = searching([thresholds])
+    rows = np.concatenate([thresholds - 0.5, thresholds, [np.float32(count)]])[:, np.newaxis]
+    (found,) = trees.apply(rows)
+    np.testing.assert_array_equal(found, np.searchsorted(thresholds, rows[:, 0], side="left"))
+    depth, level = 0, trees.roots
+    while (trees.feature[level] >= 0).any():
+        depth, level = depth + 1, np.unique(np.concatenate([trees.left[level], trees.right[level]]))
+    assert depth == count.bit_length()
 
 
 def test_types_are_checked() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -22,6 +22,7 @@ from mcugen.ops.tree_ensemble.layout import Line, Table, joined, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, Output, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
+from mcugen.ops.tree_ensemble.splits import Splits, windows
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.ops.tree_ensemble.votes import Packed, packed, words_of
 from mcugen.templating import c_floats
@@ -97,9 +98,7 @@ class TreeEnsemble(Op):
         return Encodings.of(self.trees, self.output, self.x)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        names = forms.available(self, target.board)
-        known = [name for name in names if costs.known(name, self.x, target.board.arch)]
-        return tuple(Form(name, self._cost(name, target)) for name in known)
+        return tuple(Form(name, self._cost(name, target)) for name in forms.available(self, target.board))
 
     def with_form(self, form: Form, target: Target) -> Self:
         decided = replace(self, form=form.name, cut=forms.cut(target.board.arch))
@@ -129,6 +128,8 @@ class TreeEnsemble(Op):
             "row": "x",
             "row_ctype": self.x.c,
             "ranks": None,
+            "searches": [],
+            "by_bits": None,
             "packed": None,
             "output": self.output,
             "leaves": leaves,
@@ -170,29 +171,39 @@ class TreeEnsemble(Op):
             "ranks": ranks,
             "rank_keys": ranks.keys >> np.int32(16) if ranks.halves else ranks.keys,
             "rank_feature_bits": _bits(max(ranks.features, default=0)),
+            "searches": self.encodings.searches(self.cut) if self._searches else [],
         }
+
+    @property
+    def _searches(self) -> bool:
+        """Whether ranks are found by branches: AVR's loop would take longer than all trees together."""
+        return self.form == "branches_ranks" and self.cut == CUT_ON_AVR
 
     def _render_branches(self) -> dict[str, Any]:
         trees = self.encodings.branches(self.cut, "ranks" in self.form)
         apart = forms.joins(self, self.cut) and not self.encodings.packed
-        named = {self._macro(line) for tree in trees for part in tree for line in part if line.feature >= 0}
+        splits = self._splits()
+        compared = self.encodings.searches(self.cut) if self._searches else trees
+        asked = [line for tree in compared for part in tree for line in part if line.feature >= 0]
         return {
             "trees": trees,
-            "by_bits": self.x == DType.F32 and self.form in ("branches", "branches16"),
-            "macros": sorted(named),
-            "macro": self._macro,
+            "by_bits": splits,
+            "macros": sorted({splits.macro(line) for line in asked}) if splits else [],
             "joined": joined(trees) if forms.joins(self, self.cut) else [],
             "words": words_of(self.encodings.leaves, self.trees.n_trees) if apart else 0,
             "literal": lambda line: next(c_floats([line.threshold])),
         }
 
-    def _macro(self, line: Line) -> str:
-        low = "0" if self.form == "branches16" and line.negative and line.bits & 0xFFFF == 0 else ""
-        sign = "N" if line.negative else ""
-        if self.trees.takes_nan:
-            return f"{sign}{line.missing}{low}"
-        near = "_NEAR" if self.form == "branches16" and self.trees.n_features <= NEAR else ""
-        return f"{sign}X{low}{near}"
+    def _splits(self) -> Splits | None:
+        """How floats are compared by their bits: in the trees, or where ranks are searched for."""
+        on_avr = self.cut == CUT_ON_AVR
+        if self.x != DType.F32:
+            return None
+        if self.form == "branches_ranks":
+            return Splits(True, 1) if on_avr else None
+        if self.form not in ("branches", "branches16"):
+            return None
+        return Splits(self.form == "branches16", windows(self.trees.n_features, self.trees.n_trees) if on_avr else 0)
 
     def _render_table(self) -> dict[str, Any]:
         table = self.encodings.ranked_table if "ranks" in self.form else self.encodings.table
@@ -212,8 +223,10 @@ class Encodings:
     trees: Trees
     leaves: Leaves
     x: DType = DType.F32
-    counted: dict[str, Counter[str]] = field(default_factory=dict)  # by form, what cost.py counts: many boards ask
-    written: dict[tuple[int, bool], Branches] = field(default_factory=dict)
+    counted: dict[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # by form, what cost.py counts: many boards ask
+    written: dict[tuple[int, bool | None], Branches] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trees: Trees, output: Output, x: DType = DType.F32) -> Self:
@@ -230,6 +243,15 @@ class Encodings:
             leaves = self.packed.leaves if self.packed else self.literals or self.leaves
             self.written[cut, ranked] = [parts(trees, leaves, int(root), cut) for root in trees.roots]
         return self.written[cut, ranked]
+
+    def searches(self, cut: int) -> Branches:
+        """The searches for ranks as lines of code, as `branches`."""
+        assert self.ranks is not None
+        if (cut, None) not in self.written:
+            trees = self.ranks.searches
+            leaves = Leaves("class", trees.leaf, len(trees.values))
+            self.written[cut, None] = [parts(trees, leaves, int(root), cut) for root in trees.roots]
+        return self.written[cut, None]
 
     @cached_property
     def packed(self) -> Packed | None:
@@ -260,7 +282,6 @@ class Encodings:
 Branches = list[list[list[Line]]]  # per tree its functions, as lines
 
 
-NEAR = 16  # features that an AVR reads from x with an offset
 INTEGERS = ("numbers", "sums")
 
 

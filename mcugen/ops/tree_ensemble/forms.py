@@ -30,11 +30,18 @@ def joins(op: TreeEnsemble, cut: int) -> bool:
 
 def available(op: TreeEnsemble, board: Board) -> list[str]:
     """The names of the forms; E0303 where a board can have none."""
-    found = [*_branches(op, board), *_tables(op, board)]
-    if board.arch == "avr" and op.encodings.leaves.nbytes > AVR_OBJECT:
+    found = [name for name in (*_branches(op, board), *_tables(op, board)) if _is_addressed(op, name, board.arch)]
+    if not found:
         help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
         raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
     return found
+
+
+def _is_addressed(op: TreeEnsemble, form: str, arch: Arch) -> bool:
+    """Whether what the leaves mean, where that is a table, is not too large for one object."""
+    leaves = op.encodings.leaves
+    inline = op.encodings.literals is not None and not form.startswith("table")
+    return arch != "avr" or inline or max(len(leaves.table) * leaves.width, 8 * len(leaves.units)) <= AVR_OBJECT
 
 
 def _branches(op: TreeEnsemble, board: Board) -> Iterator[str]:

@@ -24,16 +24,17 @@ SHORT: Mapping[Isa, int] = {
 SPLIT, LEAF = 7, 5  # bytes, about
 
 
-def part_features(part: list[Line], isa: Isa, width: int) -> Iterator[str]:
-    """The features of one function over integers of so many bytes: a word for each thing that takes bytes."""
+def part_features(part: list[Line], isa: Isa, width: int, wide: str) -> Iterator[str]:
+    """The features of one function over integers of so many bytes, its leaves of so many bits: a word for each thing that takes bytes."""
     yield "function"
     place, at = [], 0
     for line in part:
         place.append(at)
         at += SPLIT * width if line.feature >= 0 else LEAF
     leaves = [line.code for line in part if line.feature < 0 and line.part < 0]
-    yield from (f"leaf {_size(code, isa)}" for code in leaves)
-    yield from (f"codes {_size(code, isa)}" for code in {*leaves})
+    size = {code: "" if wide.startswith(" added") and isa == "avr" else f" {_size(code, isa)}" for code in leaves}
+    yield from (f"leaf{wide}{size[code]}" for code in leaves)
+    yield from (f"codes{wide}{size[code]}" for code in size)
     yield from ("jump" for line in part if line.feature < 0 and line.part >= 0)
     for here, line in zip(place, part, strict=True):
         if line.feature >= 0:

@@ -32,8 +32,9 @@ class Line:
     feature: int = -1
     bits: int = 0
     threshold: float = 0.0
-    missing: str = ""  # "L" or "R"
+    missing: str = ""  # where NaN goes: "L" or "R", or "X" where none comes
     negative: bool = False
+    likely: bool = True  # whether as many rows go on as jump
     target: int = 0
 
 
@@ -107,8 +108,9 @@ def _line(trees: Trees, leaves: Leaves, node: int, labels: dict[int, int], numbe
         feature=int(trees.feature[node]),
         bits=bits,
         threshold=float(trees.threshold[node]),
-        missing="L" if trees.missing_left[node] else "R",
+        missing="X" if trees.numbers[node] else "L" if trees.missing_left[node] else "R",
         negative=bool(bits >> 31),
+        likely=bool(trees.visits[trees.left[node]] >= trees.visits[trees.right[node]]),
         target=labels[int(trees.right[node])],
     )
 
@@ -118,7 +120,7 @@ class Table:
     """The trees as bytes in flash, preorder: a split is head, threshold, skip; a leaf is one head.
 
     head       1 or 2 bytes: 2·slot + missing_left at a split; at a leaf 2·slots + code, or 2·slots + direct and the code behind it;
-               for integers it is the slot itself, and `slots` wherever 2·slots is meant
+               where no NaN comes it is the slot itself, and `slots` wherever 2·slots is meant
     threshold  of floats the key (4 bytes), its upper half (2 bytes, where all lower halves follow from the sign), or a rank (1
                or 2 bytes) in `keys`, the model's own thresholds, sorted; an integer is what it is (1 or 2 bytes)
     skip       bytes from behind the skip to the right side; ESCAPE and two bytes where it is over 255
@@ -134,12 +136,17 @@ class Table:
     keys: npt.NDArray[np.int32]
     trees: tuple[bytes, ...]
     halves: bool
-    x: DType
+    ways: int  # heads of a slot
 
     @property
     def heads(self) -> int:
         """How many heads are those of splits."""
-        return ways(self.x) * self.slots
+        return self.ways * self.slots
+
+    @property
+    def escapes(self) -> bool:
+        """Whether a skip may need more than a byte: it is shorter than its tree."""
+        return max(map(len, self.trees)) > 255
 
     @cached_property
     def nbytes(self) -> int:
@@ -170,7 +177,7 @@ def pack(trees: Trees, leaves: Leaves, x: DType = DType.F32) -> Table | None:
         sizes.keys,
         tuple(packed),
         sizes.halves,
-        x,
+        ways(trees, x),
     )
 
 
@@ -214,7 +221,7 @@ def _variants(sizes: _Sizes) -> Iterator[_Writer]:
         slots = len(features) or plain
         for leaf in (0, 1, 2, 4):
             direct = leaves.codes if leaf == 0 else leaves.direct
-            heads = ways(sizes.x) * slots + direct + (leaf > 0)
+            heads = ways(trees, sizes.x) * slots + direct + (leaf > 0)
             if heads > 65536 or (leaf and leaves.codes - direct > 256**leaf):
                 continue
             head = 1 if heads <= 256 else 2
@@ -245,7 +252,7 @@ class _Writer:
 
     @property
     def heads(self) -> int:
-        return ways(self.sizes.x) * self.slots
+        return ways(self.trees, self.sizes.x) * self.slots
 
     @cached_property
     def slot(self) -> npt.NDArray[np.int64]:
@@ -284,7 +291,8 @@ class _Writer:
 
     def _split(self, node: int, done: dict[int, bytes]) -> bytes:
         left, right = done.pop(int(self.trees.left[node])), done.pop(int(self.trees.right[node]))
-        place = ways(self.sizes.x) * int(self.slot[node]) + int(self.trees.missing_left[node])
+        each = ways(self.trees, self.sizes.x)
+        place = each * int(self.slot[node]) + int(self.trees.missing_left[node] and each > 1)
         head = place.to_bytes(self.head, "little")
         size = len(left)
         skip = bytes([size]) if 0 < size < 256 else bytes([ESCAPE]) + size.to_bytes(2, "little")

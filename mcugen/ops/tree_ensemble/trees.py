@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,24 @@ class Trees:
     def n_classes(self) -> int:
         """Classes of a classifier: two where a single score decides by its sign."""
         return 2 if self.combine.how != "mean" and self.n_outputs == 1 else self.n_outputs
+
+    @cached_property
+    def numbers(self) -> npt.NDArray[np.bool_]:
+        """(nodes,) bool; the splits whose feature is known to be a number: no NaN may come, or one above has turned it away."""
+        if not self.takes_nan:
+            return self.feature >= 0
+        known = np.zeros(len(self.feature), np.bool_)
+        stack = [(int(root), frozenset[int]()) for root in self.roots]
+        while stack:
+            node, shown = stack.pop()
+            asked = int(self.feature[node])
+            if asked < 0:
+                continue
+            known[node] = asked in shown
+            with_it, left = shown | {asked}, bool(self.missing_left[node])
+            stack.append((int(self.right[node]), with_it if left else shown))
+            stack.append((int(self.left[node]), shown if left else with_it))
+        return known
 
     def apply(self, rows: npt.NDArray[np.generic]) -> Iterator[IntArray]:
         """Per tree, the row of `values` that each row of (rows, features) float32 reaches."""

@@ -15,26 +15,27 @@ CODES = {"thumb": (255, 510), "thumb2": (255,), "riscv": (31, 2_047), "xtensa": 
 SPLIT, LEAF = 18, 4  # bytes, about
 
 
-def part_features(part: list[Line], isa: Isa, takes_nan: bool) -> Iterator[str]:
-    """The features of one function: a word for each thing that takes bytes."""
+def part_features(part: list[Line], isa: Isa, wide: str) -> Iterator[str]:
+    """The features of one function whose leaves have codes of so many bits: a word for each thing that takes bytes."""
     yield "function"
     place = _places(part)
     leaves = [line.code for line in part if line.feature < 0 and line.part < 0]
-    yield from (f"leaf {_size(code, isa)}" for code in leaves)
+    yield from (f"leaf{wide} {_size(code, isa)}" for code in leaves)
     few = len({*leaves})
-    yield from (f"one of {few}" for _ in leaves if few <= FEW)
+    if not wide.startswith(" added"):
+        yield from (f"one of {few}" for _ in leaves if few <= FEW)
     ends = [line.feature < 0 for line in part]
     yield from ("pair" for i, line in enumerate(part) if not ends[i] and ends[i + 1] and ends[line.target])
-    yield from (f"codes {_size(code, isa)}" for code in {*leaves})
+    yield from (f"codes{wide} {_size(code, isa)}" for code in {*leaves})
     splits = [(here, line) for here, line in zip(place, part, strict=True) if line.feature >= 0]
     yield from ("jump" for line in part if line.feature < 0 and line.part >= 0)
     yield from ("literal" for _ in {line.bits for _, line in splits if not is_immediate(line.bits, isa)})
-    yield from (f"missing {kind}" for kind in {_kind(line, takes_nan) for _, line in splits})
+    yield from (f"missing {kind}" for kind in {_kind(line) for _, line in splits})
     above = _above(part)
     for i, line in enumerate(part):
         if line.feature < 0:
             continue
-        kind = _kind(line, takes_nan)
+        kind = _kind(line)
         yield f"split {kind}"
         if line.feature >= NEAR_FEATURE:
             yield "far"
@@ -42,10 +43,8 @@ def part_features(part: list[Line], isa: Isa, takes_nan: bool) -> Iterator[str]:
             yield "immediate"
         if place[line.target] - place[i] > REACH[isa]:
             yield "long"
-        if line.feature in above[i][0]:
+        if line.feature in above[i]:
             yield "again"
-        if line.feature in above[i][1]:
-            yield f"number {kind}"
 
 
 def is_immediate(bits: int, isa: Isa) -> bool:
@@ -62,8 +61,8 @@ def _size(code: int, isa: Isa) -> str:
     return f"to {next((most for most in CODES[isa] if code <= most), 'any')}"
 
 
-def _kind(line: Line, takes_nan: bool) -> str:
-    return ("N" if line.negative else "") + (line.missing if takes_nan else "X")
+def _kind(line: Line) -> str:
+    return ("N" if line.negative else "") + line.missing
 
 
 def _places(part: list[Line]) -> list[int]:
@@ -74,16 +73,12 @@ def _places(part: list[Line]) -> list[int]:
     return place
 
 
-def _above(part: list[Line]) -> list[tuple[frozenset[int], frozenset[int]]]:
-    """For every line the features that splits above it have loaded, and those that are known to be numbers since."""
-    nothing = frozenset[int]()
-    found = [(nothing, nothing)] * len(part)
+def _above(part: list[Line]) -> list[frozenset[int]]:
+    """For every line the features that splits above it have loaded."""
+    found = [frozenset[int]()] * len(part)
     for i, line in enumerate(part):
         if line.feature >= 0:
-            loaded, numbers = found[i]
-            loaded, known = loaded | {line.feature}, numbers | {line.feature}
-            found[i + 1] = (loaded, known if line.missing == "R" else numbers)
-            found[line.target] = (loaded, known if line.missing == "L" else numbers)
+            found[i + 1] = found[line.target] = found[i] | {line.feature}
     return found
 
 
