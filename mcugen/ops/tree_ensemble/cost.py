@@ -2,8 +2,8 @@
 
 The weights of an architecture are in cost_<arch>.json, fitted by `python benchmarks/cost_model.py`, which uses the same
 features. The tables' bytes are not estimated but counted. AVR's cycles are cycles; on Cortex-M and RISC-V they are
-instructions, which is what QEMU counts. Xtensa has no simulator here: its flash and stack are those of the LX106's compiler
-(the same base instructions with the call0 ABI), its cycles are not known.
+instructions, which is what QEMU counts. Xtensa has no simulator here: its cycles are not known, and its flash and
+stack are RISC-V's until they are fitted to the LX106's compiler (the same base instructions with the call0 ABI).
 """
 
 from __future__ import annotations

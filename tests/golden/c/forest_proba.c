@@ -15,10 +15,6 @@ static inline uint8_t forest_proba_u8(const forest_proba_flash *p)
 {
     return pgm_read_byte(p);
 }
-static inline uint16_t forest_proba_u16(const forest_proba_flash *p)
-{
-    return pgm_read_word(p);
-}
 static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
 {
     return pgm_read_dword(p);
@@ -28,10 +24,6 @@ static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
 static inline uint8_t forest_proba_u8(const forest_proba_flash *p)
 {
     return p->byte;
-}
-static inline uint16_t forest_proba_u16(const forest_proba_flash *p)
-{
-    return (uint16_t)(p[0].byte | (unsigned)p[1].byte << 8);
 }
 static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
 {
@@ -59,7 +51,7 @@ static const uint8_t *const forest_proba_op_tree_ensemble_trees[2] FOREST_PROBA_
  * Walks one tree. A split is
  *   - its feature times 2, plus 1 where NaN goes left (1 B),
  *   - its threshold (4 B),
- *   - how far the right side is from here (1 B; or 0, and then 2 B),
+ *   - how far the right side is from here (1 B),
  *   - the left side.
  * A leaf is its code plus 6 (1 B).
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
@@ -83,12 +75,8 @@ static uint8_t forest_proba_op_tree_ensemble_walk(const forest_proba_flash *at, 
         int32_t value = forest_proba_op_tree_ensemble_bits(x + (head >> 1));
         const int32_t threshold = (int32_t)forest_proba_u32(at);
         at += 4;
-        uint16_t skip = forest_proba_u8(at);
+        const uint8_t skip = forest_proba_u8(at);
         at++;
-        if (skip == 0) {
-            skip = forest_proba_u16(at);
-            at += 2;
-        }
         uint8_t left;
         if ((value & 0x7fffffff) > 0x7f800000) {
             left = head & 1u;

@@ -43,7 +43,7 @@ static const uint8_t tree_label_op_tree_ensemble_0[11] TREE_LABEL_FLASH = {
  * Walks one tree. A split is
  *   - its feature times 2, plus 1 where NaN goes left (1 B),
  *   - its threshold (2 B),
- *   - how far the right side is from here (1 B; or 0, and then 2 B),
+ *   - how far the right side is from here (1 B),
  *   - the left side.
  * A leaf is its code plus 4 (1 B).
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
@@ -70,12 +70,8 @@ static uint8_t tree_label_op_tree_ensemble_walk(const tree_label_flash *at, cons
             threshold |= 0xffff;
         }
         at += 2;
-        uint16_t skip = tree_label_u8(at);
+        const uint8_t skip = tree_label_u8(at);
         at++;
-        if (skip == 0) {
-            skip = tree_label_u16(at);
-            at += 2;
-        }
         uint8_t left;
         if ((value & 0x7fffffff) > 0x7f800000) {
             left = head & 1u;
