@@ -98,7 +98,9 @@ class TreeEnsemble(Op):
         return Encodings.of(self.trees, self.output, self.x)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        return tuple(Form(name, self._cost(name, target)) for name in forms.available(self, target.board))
+        names = forms.available(self, target.board)
+        known = [name for name in names if costs.known(name, self.x, target.board.arch)]
+        return tuple(Form(name, self._cost(name, target)) for name in known)
 
     def with_form(self, form: Form, target: Target) -> Self:
         decided = replace(self, form=form.name, cut=forms.cut(target.board.arch))

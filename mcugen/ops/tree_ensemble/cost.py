@@ -43,6 +43,16 @@ def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
     return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)), counted)
 
 
+def known(form: str, x: DType, arch: Arch) -> bool:
+    """Whether the form was measured there: Xtensa compares no floats as RISC-V has no unit for them."""
+    return kind_of(form, x) in _measured(arch)
+
+
+@cache
+def _measured(arch: Arch) -> frozenset[str]:
+    return frozenset(name[name.rindex("(") + 1 : -1] for name in weights(arch)["flash"] if name.endswith(")"))
+
+
 def kind_of(form: str, x: DType) -> str:
     """The name under which a form has weights of its own: rows of integers have their own, too, far tables those of near ones."""
     return f"{form.removesuffix('_far')} {x.short}"
