@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcugen.ops.tree_ensemble import TreeEnsemble
 
 Features = Mapping[str, float]
+LEAST_SPLIT, LEAST_LEAF = 6, 2  # bytes: a load, a comparison and a jump of two each, and the way from a leaf
 _ISA: Mapping[Arch, words.Isa] = {
     "cortex-m0plus": "thumb",
     "cortex-m3": "thumb2",
@@ -52,6 +53,16 @@ def table_bytes(op: TreeEnsemble, form: str, arch: Arch) -> int:
     ranks, table = ranks_of(op, form), table_of(op, form)
     lists = ranks.nbytes if ranks and not searched(form, arch) else 0
     return _leaf_bytes(op, form) + (table.nbytes if table else 0) + lists
+
+
+def least_code(op: TreeEnsemble, form: str) -> int:
+    """Bytes that code of branches has at least, whatever was measured: where several trees are one function, a compiler may
+    follow what one of them has shown into the next, and writes splits again.
+    """
+    if form.startswith("table"):
+        return 0
+    splits = int((op.encodings.trees.feature >= 0).sum())
+    return LEAST_SPLIT * splits + LEAST_LEAF * (splits + op.trees.n_trees)
 
 
 def _leaf_bytes(op: TreeEnsemble, form: str) -> int:

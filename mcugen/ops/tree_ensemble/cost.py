@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mcugen.boards import Arch, Board
 from mcugen.ir import DType
 from mcugen.op import Cost
-from mcugen.ops.tree_ensemble.code import Features, code_features, stack_features, table_bytes
+from mcugen.ops.tree_ensemble.code import Features, code_features, least_code, stack_features, table_bytes
 from mcugen.ops.tree_ensemble.cycles import cycle_features
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
     found = weights(board.arch)
     counted = "cycles" in found
     ran = found if counted else weights(FORMS_AS)
-    flash = dot(found["flash"], op, form, code_features(op, form, board.arch)) + table_bytes(op, form, board.arch)
+    code = max(dot(found["flash"], op, form, code_features(op, form, board.arch)), least_code(op, form))
+    flash = code + table_bytes(op, form, board.arch)
     cycles = dot(ran["cycles"], op, form, cycle_features(op, form, board.arch))
     stack = dot(found["stack"], op, form, stack_features(op, form, board.arch)) + _calls(board)
     return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)), counted)
