@@ -24,8 +24,10 @@ _NUMBERS = "biufO"  # kinds of NumPy's types; objects are numbers where each of 
 
 def rows_of(given: object, module: Module) -> Array:
     """Rows as float32 (n, features); E0110 for another shape or for what is not numbers."""
-    features = module.predict.of(Storage.INPUT)[0].type.size
+    features = module.features
     found = _numbers(given, np.float32)
+    if found.ndim > 2 and prod(found.shape[1:]) == features:  # of tensors, as the model takes them
+        found = found.reshape(len(found), features)
     if found.ndim == 1:
         help = f"give a 2-D array of shape (rows, {features}): `x.reshape(-1, {features})`"
         raise error("E0110", f"the data are one row of {len(found)} numbers", help=help)
@@ -39,7 +41,7 @@ def given_rows(given: object, source: Source) -> Array:
     from mcugen.datafile import read_rows
 
     loc = Loc(os.fsencode(given).decode("utf-8", "replace"))
-    rows = read_rows(given, source.module.predict.of(Storage.INPUT)[0].type.size)
+    rows = read_rows(given, source.module.features)
     return accepted_rows(checked_rows(rows, source.module, loc), source.reference, loc)
 
 

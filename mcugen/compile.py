@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -58,6 +58,7 @@ def compile(
     check_fit: bool = True,
     check_answers: bool = True,
     allow_pickle: bool = False,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     dump: Dump | None = None,
 ) -> Compiled:
     """Compile a fitted estimator, a path or bytes for a board.
@@ -72,12 +73,13 @@ def compile(
     input          "float32", "uint8" or "int16": what the caller's rows are made of
     data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
     max_disagreement  the part of the rows that a smaller number format may answer otherwise before E0802 is raised
+    shapes         of an ONNX graph's inputs that it leaves open: {"image": (1, 3, 96, 96)}
     check_fit      raise E0501 or E0502 where the board is too small
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
     target = Target(load_board(board), optimize, numeric)
-    source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle)
+    source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
     compiled = settle(source, target, rows, dump, name_of(data), allowed)
     if check_fit:
@@ -269,7 +271,7 @@ class Compiled:
         as_, sample, facts = form_of(as_), sample_of(sample), self.report.facts()
         files = emit(self.module, self.memory, self.target, header=True, facts=facts) if as_ == "header" else self.files
         vectors = None if as_ == "header" else self._vectors(rows)
-        nothing = np.full((1, self.module.predict.of(Storage.INPUT)[0].type.size), np.nan)
+        nothing = np.full((1, self.module.features), np.nan)
         missing = bool(self.source.reference.accepts(nothing)[0])
         said = facts | ({"number format": self.report.numeric_why} if self.report.numeric_why else {})
         return layout(self.module, files, self.target.board, as_, sample, said, vectors, missing)

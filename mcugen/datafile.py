@@ -75,6 +75,8 @@ def _checked(rows: Array, features: int, loc: Loc) -> Array:
     """The rows where they have the model's columns, else E0110."""
     if rows.dtype.kind not in "fiub":
         raise error("E0109", f"the file holds {rows.dtype}, not numbers", help=HELP, loc=loc)
+    if rows.ndim > 2 and math.prod(rows.shape[1:]) == features:  # of tensors, as the model takes them
+        rows = rows.reshape(len(rows), features)
     if rows.ndim != 2:
         help = f"it must be rows x {features}: save `X.reshape(-1, {features})`"
         raise other_shape(rows.shape, features, help, loc)

@@ -16,6 +16,7 @@ from mcugen.data import templates_dir
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.interface import Signature, interface_macros, label_function, local_names, signature, summary
 from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
+from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
 from mcugen.op import same
 from mcugen.symbols import remark, rests_of
@@ -123,7 +124,7 @@ class _Page:
             macros=interface_macros(module),
             constants=[self._static(v) for v in self._used(Storage.CONST)],
             states=[self._static(v) for v in self._used(Storage.STATE)],
-            arena=self.arena if module.arena == "static" and any(f.tensors for f in functions.values()) else None,
+            arena=self.arena if module.arena == "static" and any(f.placed for f in functions.values()) else None,
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),
@@ -140,7 +141,8 @@ class _Page:
         found: dict[tuple[str, str], _Kernel] = {}
         distinct: dict[str, list[_Kernel]] = {}
         for graph in self.module.functions:
-            for node in graph.nodes:
+            owner = views(graph)
+            for node in (one for one in graph.nodes if not is_free(one, owner)):
                 peers = distinct.setdefault(node.op.name, [])
                 kernel = next((k for k in peers if k.serves(graph, node)), None)
                 if kernel is None:
@@ -183,9 +185,10 @@ class _Page:
 
 def _elements(data: Array) -> Array | list[object]:
     """The data, with names in the places of what C has no literals for."""
-    if data.dtype.kind != "f" or bool(abs(data).max() < math.inf):
+    if data.dtype.kind != "f" or (data.itemsize == 4 and bool(abs(data).max() < math.inf)):
         return data
-    return [v if math.isfinite(v) else _NOT_FINITE.get(v, "NAN") for v in data.ravel().tolist()]
+    spell = repr if data.itemsize == 8 else float  # a float32 becomes a literal later
+    return [spell(v) if math.isfinite(v) else _NOT_FINITE.get(v, "NAN") for v in data.ravel().tolist()]
 
 
 _NOT_FINITE = {math.inf: "INFINITY", -math.inf: "-INFINITY"}  # of math.h
@@ -221,18 +224,31 @@ class _Function:
         """The values that some node takes."""
         return frozenset(n for node in self.graph.nodes for n in node.inputs)
 
+    @cached_property
+    def views(self) -> Mapping[str, str]:
+        """Which values are another one's bytes."""
+        return views(self.graph)
+
     @property
     def tensors(self) -> list[Value]:
-        """What it has in the arena; numbers are variables."""
-        return [v for v in self.graph.of(Storage.TEMP) if v.type.shape != ()]
+        """What it has in the arena, or under another type in the caller's buffers; numbers are variables."""
+        nodes = [node for node in self.graph.nodes if not is_free(node, self.views)]
+        named = {name for node in nodes for name in (*node.inputs, *node.outputs)}
+        return [v for v in self.graph.of(Storage.TEMP) if v.type.shape != () and v.name in named]
+
+    @property
+    def placed(self) -> list[Value]:
+        """Those that the plan gave a place."""
+        return [v for v in self.tensors if v.name in self.page.plan.places]
 
     def data(self) -> dict[str, Any]:
         """What its template needs."""
         nodes = [self.graph.nodes[step.node] for step in self.page.plan.calls(self.graph)]
+        nodes = [node for node in nodes if not is_free(node, self.views)]
         return {
             "interface": self.interface,
             "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
-            "arena": self.page.arena if self.tensors and self.page.module.arena == "stack" else None,
+            "arena": self.page.arena if self.placed and self.page.module.arena == "stack" else None,
             "tensors": [self._placed(v) for v in self.tensors],
             "steps": [self.node(node) | {"variables": [*self._variables(node)]} for node in nodes],
             "result": "0" if self.interface.result is None else self.names[self.interface.result],
@@ -249,7 +265,7 @@ class _Function:
             "progmem": self.page.target.board.progmem,
             "unroll": self.page.target.optimize != "size" and self.page.target.board.long_product,
             "template": template_of(node),
-            "op": SimpleNamespace(**node.op.render()),
+            "op": SimpleNamespace(**node.op.render(*(v.type for v in ins))),
             "in_types": [v.type for v in ins],
             "out_types": [v.type for v in outs],
             "in_flash": [v.storage is Storage.CONST for v in ins],
@@ -260,8 +276,12 @@ class _Function:
         }
 
     def _placed(self, value: Value) -> dict[str, Any]:
+        owner = self.views.get(value.name)
+        if owner is not None and owner not in self.page.plan.places:
+            const = "const " if self.graph.values[owner].storage is Storage.INPUT else ""
+            return {"c": self.names[value.name], "ctype": const + value.type.dtype.c, "same": self.names[owner]}
         offset = self.page.plan.places[value.name].offset
-        return {"c": self.names[value.name], "ctype": value.type.dtype.c, "offset": offset}
+        return {"c": self.names[value.name], "ctype": value.type.dtype.c, "offset": offset, "same": ""}
 
     def _variables(self, node: Node) -> Iterator[dict[str, Any]]:
         """The numbers that a node makes, but for those that the caller gives a place to."""

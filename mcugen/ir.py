@@ -33,6 +33,7 @@ class DType(Enum):
     """An element type: its short name, and the C type of the same size."""
 
     F32 = ("f32", "float")
+    F64 = ("f64", "double")
     I8 = ("i8", "int8_t")
     U8 = ("u8", "uint8_t")
     I16 = ("i16", "int16_t")
@@ -40,6 +41,7 @@ class DType(Enum):
     I32 = ("i32", "int32_t")
     U32 = ("u32", "uint32_t")
     I64 = ("i64", "int64_t")
+    U64 = ("u64", "uint64_t")
     BOOL = ("bool", "uint8_t")
 
     def __init__(self, short: str, c: str) -> None:
@@ -208,6 +210,20 @@ class Module:
         """Every node of every function."""
         return (node for graph in self.functions for node in graph.nodes)
 
+    @property
+    def features(self) -> int:
+        """How many numbers a row has: all elements of all inputs, one input after the other."""
+        return sum(v.type.size for v in self.predict.of(Storage.INPUT))
+
+    def split(self, rows: Array) -> list[Array]:
+        """Rows (n, features) as the inputs, each (n, *its shape) in its own dtype."""
+        found, at = [], 0
+        for value in self.predict.of(Storage.INPUT):
+            part = rows[:, at : at + value.type.size]
+            found.append(part.astype(value.type.dtype.numpy).reshape(len(rows), *value.type.shape))
+            at += value.type.size
+        return found
+
     def map(self, change: Callable[[Graph], Graph]) -> Module:
         """This module with every function changed: what most passes do."""
         return replace(self, functions=tuple(change(graph) for graph in self.functions))
@@ -265,6 +281,10 @@ class GraphBuilder:
         self._nodes.append(Node(op, inputs, outputs, loc))
         return outputs
 
+    def free(self, stem: str) -> str:
+        """The stem itself where no value has that name, else with a number."""
+        return stem if stem and stem not in self._values else self._fresh(stem, 1)[0]
+
     def update(self, old: str, new: str) -> None:
         """Say that `new` is what STATE value `old` becomes."""
         self._values[new] = replace(self._made(new), storage=Storage.STATE)
@@ -273,6 +293,10 @@ class GraphBuilder:
     def type_of(self, name: str) -> TensorType:
         """The type of a value."""
         return self._value(name).type
+
+    def storage_of(self, name: str) -> Storage:
+        """Where a value lives."""
+        return self._value(name).storage
 
     def output(self, value: str, labels: tuple[Label, ...] | None = None, name: str = "") -> None:
         """Make a value an output of the graph, called `name` from then on; `labels` where it is a class index. Outputs come

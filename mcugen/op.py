@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mcugen.boards import Target
 
 
+# Bytes of flash, cycles (unknown), bytes of stack of a kernel of loops over tensors, its call and its readers among them.
+ORDINARY, ORDINARY_ON_AVR = (150, 0, 72), (400, 0, 48)
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a node costs on a target. Bytes of flash (code and constants), cycles of one call, bytes of stack.
@@ -60,6 +64,8 @@ class Op:
     onnx: ClassVar[tuple[str, ...]] = ()
     in_place: ClassVar[int | None] = None  # which input's buffer the first output may take over
     includes: ClassVar[tuple[str, ...]] = ()
+    scratch: ClassVar[int] = 0  # how many of the last outputs are only room for the kernel to work in
+    view: ClassVar[bool] = False  # whether the output is the input's bytes under another type
 
     @property
     def form(self) -> str:
@@ -128,17 +134,21 @@ class Op:
         return None
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        """The estimated cost of the op as it is (decided, where it has forms)."""
+        """The estimated cost of the op as it is (decided, where it has forms). Of one that nobody has measured only the flash and
+        the stack of an ordinary kernel are known, rather too much than too little.
+        """
         from mcugen.cost import estimate
 
         work = self.work(target, *inputs)
-        return estimate(self.name, work, target.board) if work else Cost()
+        if work:
+            return estimate(self.name, work, target.board)
+        return Cost(*(ORDINARY_ON_AVR if target.board.arch == "avr" else ORDINARY), counted=False)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Inputs, each (rows, *its shape), at most `limit` rows, that try what is hard for the op; empty where it knows none."""
         return ()
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         """What the template needs beyond types and names."""
         return {}
 

@@ -31,7 +31,13 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # it is C, not HTML
     )
-    made.filters |= {"c_lit": c_lit, "c_id": c_id, "c_array": c_array, "c_str": c_str}
+    made.filters |= {
+        "c_lit": c_lit,
+        "c_id": c_id,
+        "c_array": c_array,
+        "c_str": c_str,
+        "floats": lambda numbers: [*c_floats(numbers)],
+    }
     return made
 
 

@@ -19,6 +19,9 @@ SMALL = float(np.finfo(np.float32).tiny)  # below, a float has fewer digits
 PART = 0.01  # of an output's range: what its numbers may be off in a smaller number format
 ENOUGH = 0.1  # of the user's rows: a proof that compares no more of them says nothing of rows in use
 MOST_VALUES = 50_000_000  # of made rows: 200 MB
+FEWEST = 8  # made rows of a large network
+MACC_BUDGET = 300_000_000  # multiply-accumulates of its made rows
+WHOLE = 1 << 20  # of integers that a row of float32 holds exactly
 Where = Literal["host", "simulator", "board"]
 Run = Callable[[Sequence[Array]], Sequence[Array]]
 
@@ -131,16 +134,36 @@ def probe(module: Module, limit: int) -> Array:
     at every call.
     """
     rng = np.random.default_rng(SEED)
-    x = module.predict.of(Storage.INPUT)[0]
-    limit = max(1, min(limit, MOST_VALUES // x.type.size))
+    limit = max(1, min(limit, MOST_VALUES // module.features))
+    inputs = module.predict.of(Storage.INPUT)
+    if len(inputs) > 1:
+        count = min(limit, _affordable(module))
+        return np.concatenate([_any(v, count, rng).astype(np.float64) for v in inputs], axis=1)
+    (x,) = inputs
     takers = [node for node in module.predict.nodes if x.name in node.inputs]
     each = max(1, limit // max(1, len(takers)))
     made = [(node.op.probe(each, rng), node.inputs.index(x.name)) for node in takers]
     rows = [_held(inputs[place], x.type.dtype) for inputs, place in made if inputs]
     if rows:
         return np.concatenate(rows)[:limit]
-    shape, limits = (min(limit, 256), x.type.size), x.type.dtype.limits
-    return rng.standard_normal(shape) if limits is None else rng.integers(*limits, shape, endpoint=True)
+    return _any(x, min(limit, _affordable(module)), rng)
+
+
+def _any(value: Value, count: int, rng: np.random.Generator) -> Array:
+    """Rows for an input of which nothing is known, (count, its elements)."""
+    shape, limits = (count, value.type.size), value.type.dtype.limits
+    if value.type.dtype is DType.BOOL:
+        return rng.integers(0, 2, shape)
+    if limits is None:
+        return rng.standard_normal(shape)
+    return rng.integers(max(limits[0], -WHOLE), min(limits[1], WHOLE), shape, endpoint=True)
+
+
+def _affordable(module: Module) -> int:
+    """Rows of which the model's own answers come in seconds."""
+    graph = module.predict
+    macc = sum(node.op.macc(*graph.types(node.inputs)) for node in graph.nodes)
+    return max(FEWEST, min(256, MACC_BUDGET // max(macc, 1)))
 
 
 def _held(rows: Array, dtype: DType) -> Array:
@@ -157,7 +180,7 @@ def made_text(module: Module) -> str:
 
 def checked_rows(rows: Array, module: Module, loc: Loc = Loc()) -> Array:
     """Rows as float32 (n, features); E0110 for another shape, or for what is not numbers that the model's input holds."""
-    features = module.predict.of(Storage.INPUT)[0].type.size
+    features = module.features
     try:
         with np.errstate(over="ignore"):
             data = np.asarray(rows).astype(np.float32)
@@ -166,7 +189,10 @@ def checked_rows(rows: Array, module: Module, loc: Loc = Loc()) -> Array:
         raise error("E0110", f"the data are not numbers: {problem}", help=help, loc=loc) from problem
     if data.ndim != 2 or data.shape[1] != features:
         raise other_shape(data.shape, features, f"give an array of shape (rows, {features})", loc)
-    _check_whole(data, module.predict.of(Storage.INPUT)[0].type.dtype, loc)
+    at = 0
+    for value in module.predict.of(Storage.INPUT):
+        _check_whole(data[:, at : at + value.type.size], value.type.dtype, loc)
+        at += value.type.size
     return data
 
 
@@ -382,7 +408,7 @@ def _found(module: Module, reference: Reference, rows: Array, run: Run, terms: T
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(rows, np.float32)
     outputs = module.predict.of(Storage.OUTPUT)
-    given = run([x.astype(module.predict.of(Storage.INPUT)[0].type.dtype.numpy)])
+    given = run(module.split(x))
     accepted = reference.accepts(x)
     classes = any(v.labels is not None for v in outputs)
     ties = reference.near_ties(x) & accepted if classes else np.zeros(len(x), np.bool_)

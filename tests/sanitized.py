@@ -42,7 +42,7 @@ def run_sanitized(
         sources = [*write_driver(here, units), Path(__file__).parent / "ops" / "run_rows.c"]
         program = here / "rows"
         _call([gcc, *STRICT, *flags, f"-I{driver_sources()}", *map(str, sources), "-o", str(program), "-lm"])
-        counts = [str(len(arrays[0])) for arrays in inputs]
+        counts = [str(len(arrays[0]) if arrays else 1) for arrays in inputs]
         rows = b"".join(pack_rows(unit.module, arrays) for unit, arrays in zip(units, inputs, strict=True))
         raw = _call([str(program), *counts], rows)
     return _results(units, [int(c) for c in counts], raw)

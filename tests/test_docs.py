@@ -14,7 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,10 @@ from mcugen.boards import Board, all_boards
 from mcugen.targets.cores import CORES
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from benchmarks.classical.results import RESULTS, Result, read  # noqa: E402
+from benchmarks.classical.tables import FAMILIES, METRICS, Metric, Ratio, mean, ratios, times  # noqa: E402
+
 RUN = ("README.md", "docs/tutorial.md")  # documents whose commands are run
 TEXTS = sorted(p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -188,14 +192,53 @@ def benchmark_table() -> str:
     return _rows(head, *rows, right="    rrrrrr")
 
 
+def classical_table() -> str:
+    """By family, what benchmarks/classical keeps: mcugen's figures as parts of the best exact peer's."""
+    head = ("family", *(metric.title for metric in METRICS))
+    results = read(RESULTS)
+    found = [ratios(results, metric) for metric in METRICS]
+    rows = [
+        (family, *(_in_short([r for r in some if r.ours.family == family]) for some in found)) for family in FAMILIES
+    ]
+    return _rows(head, *rows, ("all", *map(_in_short, found)), right=" rrrr")
+
+
+def _in_short(some: Sequence[Ratio]) -> str:
+    """The geometric mean of a family's cells, how many these are, and the worst of them."""
+    if not some:
+        return "no exact peer"
+    return f"{times(mean(some))} of {len(some)}, worst {times(max(r.ratio for r in some))}"
+
+
+def cells_table() -> str:
+    """Cell by cell, what benchmarks/classical keeps: mcugen's figure and the best exact peer's."""
+    head = ("model", "data", *(metric.title for metric in METRICS))
+    results = read(RESULTS)
+    found = [_cells(results, metric) for metric in METRICS]
+    keys = dict.fromkeys((r.model, r.data) for r in results if r.ours and r.input == "float")
+    return _rows(head, *((*key, *(some.get(key, "-") for some in found)) for key in keys), right="  rrrr")
+
+
+def _cells(results: Sequence[Result], metric: Metric) -> Mapping[tuple[str, str], str]:
+    own = [r for r in results if (r.core, r.input, r.tool) == (metric.core, metric.input, metric.form) and r.exact]
+    alone = {(r.model, r.data): f"{metric.of(r):,.0f}" for r in own}
+    beside = {
+        (r.ours.model, r.ours.data): f"{metric.of(r.ours):,.0f} / {metric.of(r.peer):,.0f} {r.peer.tool}"
+        for r in ratios(results, metric)
+    }
+    return alone | beside
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "boards": boards_table,
     "verification": verification_table,
     "benchmark": benchmark_table,
+    "classical": classical_table,
+    "cells": cells_table,
 }
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/boards/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/boards/README.md", "benchmarks/README.md"])
 def test_tables_match_their_sources(request, document):
     _compare(document, lambda text: TABLE.sub(lambda m: m["head"] + TABLES[m["name"]]() + m["tail"], text), request)
 

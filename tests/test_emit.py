@@ -307,7 +307,7 @@ def test_constants_and_state_that_are_not_finite() -> None:
     assert_same_floats(found[1], values, "from state")
 
 
-@pytest.mark.parametrize("dtype", [d for d in DType if d is not DType.F32])
+@pytest.mark.parametrize("dtype", [d for d in DType if d not in (DType.F32, DType.F64)])
 def test_tables_hold_the_ends_of_every_type(dtype: DType) -> None:
     info = np.iinfo(dtype.numpy) if dtype is not DType.BOOL else None
     ends = np.array([info.min, info.max] if info else [False, True], dtype.numpy)

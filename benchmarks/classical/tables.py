@@ -128,18 +128,23 @@ def compared(results: Sequence[Result], metric: Metric) -> Iterator[str]:
     yield ""
     families = FAMILIES if metric.what == "cycles" and metric.core == "avr" else dict.fromkeys(FAMILIES)
     for family, promised in families.items():
-        if some := [one.ratio for one in found if one.ours.family == family]:
+        if some := [one for one in found if one.ours.family == family]:
             yield mean_line(family, some, promised)
-    yield mean_line("all", [one.ratio for one in found], metric.promised)
+    yield mean_line("all", found, metric.promised)
 
 
-def mean_line(name: str, some: Sequence[float], promised: float | None) -> str:
+def mean(some: Sequence[Ratio]) -> float:
+    """The geometric mean."""
+    return math.exp(sum(math.log(one.ratio) for one in some) / len(some))
+
+
+def mean_line(name: str, some: Sequence[Ratio], promised: float | None) -> str:
     """A geometric mean, and what was promised."""
-    mean = math.exp(sum(map(math.log, some)) / len(some))
+    found = mean(some)
     if promised is None:
-        return f"  {name:<27}{times(mean):>8}  of {len(some)} cells"
-    verdict = "met" if mean <= promised else "MISSED"
-    return f"  {name:<27}{times(mean):>8}  of {len(some)} cells, target {times(promised)}: {verdict}"
+        return f"  {name:<27}{times(found):>8}  of {len(some)} cells"
+    verdict = "met" if found <= promised else "MISSED"
+    return f"  {name:<27}{times(found):>8}  of {len(some)} cells, target {times(promised)}: {verdict}"
 
 
 def times(ratio: float) -> str:

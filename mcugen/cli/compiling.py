@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.debug
 @options.json
 @options.allow_pickle
+@options.shapes
 @options.input
 @options.output
 @options.numeric
@@ -42,6 +43,7 @@ def fit(
     output: str | None,
     input: Input,
     allow_pickle: bool,
+    shapes: dict[str, tuple[int, ...]],
 ) -> None:
     """Say which boards MODEL fits, before anything is built.
 
@@ -59,7 +61,7 @@ def fit(
     from mcugen.report.show import verdicts
 
     with session.working(f"reading {model}"):
-        source = read(model, output=output, input=element_of(input), allow_pickle=allow_pickle)
+        source = read(model, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     found = judge(source, optimize, numeric)
     session.show(verdicts(found))
     session.put(model=source.module.name, boards=[of_verdict(one) for one in found])

@@ -64,6 +64,22 @@ allow_pickle = click.option(
     is_flag=True,
     help="Open a pickle or joblib file. It can run any code: only from people you trust.",
 )
+
+
+def _shapes(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    from mcugen.frontends.onnx_file import parsed_shapes
+
+    return parsed_shapes(given) if given else {}
+
+
+shapes = click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    callback=_shapes,
+    metavar="INPUT=1,3,96,96",
+    help="The shape of an ONNX graph's input that the file leaves open. May be repeated.",
+)
 port = click.option("--port", "-p", metavar="PORT", help="The serial port. Default: the only one that is there.")
 folder = click.option(
     "-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Keep the PlatformIO project in this folder."
@@ -97,6 +113,19 @@ json = click.option(
 
 def reading(command: F) -> F:
     """The options of every command that reads a model."""
-    for option in (debug, json, allow_pickle, data, max_disagreement, input, output, numeric, optimize, name, model):
+    for option in (
+        debug,
+        json,
+        allow_pickle,
+        shapes,
+        data,
+        max_disagreement,
+        input,
+        output,
+        numeric,
+        optimize,
+        name,
+        model,
+    ):
         command = option(command)
     return command

@@ -36,6 +36,8 @@ def compiled_model(
 def options_of(asked: Mapping[str, Any]) -> str:
     """The model, the board and every option that decides the C, as one types them: for a command to go on with."""
     words = [str(asked["model"]), "--board", str(asked["board"])]
+    for name, shape in asked.get("shapes", {}).items():
+        words += ["--shape", f"{name}={','.join(map(str, shape))}"]
     for name, usual in _DECISIVE.items():
         if asked.get(name, usual) != usual:
             words += [f"--{name.replace('_', '-')}", *([] if usual is False else [str(asked[name])])]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.diagnostics import Loc
+from mcugen.diagnostics import Loc, error
 from mcugen.ir import Array, DType, Module
+
+if TYPE_CHECKING:
+    from mcugen.frontends.files import LoadedModel
 
 Output = Literal["label", "proba", "decision", "value", "transform"]
 
@@ -67,21 +71,41 @@ def read(
     output: str | None = None,
     input: DType = DType.F32,
     allow_pickle: bool = False,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Source:
     """Read a fitted estimator, a path or bytes. Raises E01xx and E03xx with the place and the way out.
 
     `name` becomes the prefix of every C symbol (E0111); by default it is made from the file's name. `input` is the element
-    type of the rows that the C takes.
+    type of the rows that the C takes; `shapes` those of an ONNX graph's inputs that it leaves open.
     """
     from mcugen.frontends.files import read_model
     from mcugen.frontends.sklearn import read_estimator, reference_of
     from mcugen.names import check_name, suggest_name
 
     chosen = check_name(name) if name is not None else None
+    if type(model).__name__ == "ModelProto":
+        model = model.SerializeToString()  # type: ignore[attr-defined]  # read as a file is, checks and all
     if not isinstance(model, str | os.PathLike | bytes | bytearray | memoryview):
         loc = Loc("", type(model).__name__)
         return Source(read_estimator(model, chosen or "model", output, loc, input), reference_of(model, loc), loc)
     stem = Path(os.fsdecode(model)).stem if isinstance(model, str | os.PathLike) else "model"
     loaded = read_model(model, allow_pickle=allow_pickle)
+    if type(loaded.estimator).__name__ == "ModelProto":
+        return _network(loaded, chosen or suggest_name(stem), output, shapes or {})
+    if shapes:
+        raise error("E0112", "shapes are for ONNX graphs", help="leave --shape out", loc=loaded.loc)
     module = read_estimator(loaded.estimator, chosen or suggest_name(stem), output, loaded.loc, input)
     return Source(module, reference_of(loaded.estimator, loaded.loc), loaded.loc, loaded.notes)
+
+
+def _network(loaded: LoadedModel, name: str, output: str | None, shapes: Mapping[str, Sequence[int]]) -> Source:
+    """An ONNX graph. E0304 for an output by a classical model's name: a graph gives all of its own."""
+    from mcugen.frontends.onnx import read_graph
+    from mcugen.frontends.onnx_file import with_shapes
+    from mcugen.frontends.onnx_reference import OnnxReference
+
+    if output is not None:
+        raise error("E0304", f"an ONNX graph has no output {output!r}", help="leave --output out", loc=loaded.loc)
+    model = with_shapes(loaded.estimator, shapes, loaded.loc)
+    module = read_graph(model, name, loaded.loc)
+    return Source(module, OnnxReference(model, module, loaded.loc), loaded.loc, loaded.notes)

@@ -31,8 +31,7 @@ def read_model(source: ModelFile, *, allow_pickle: bool = False) -> LoadedModel:
     """The model in a file (path) or in bytes; skops, or pickle and joblib with `allow_pickle`.
 
     Nothing in a skops file is run. Raises E0101 (cannot be read), E0102 (no model file), E0103 (pickle without the flag),
-    E0104 (damaged), E0105 (untrusted types), E0108 (pickle does not load), E0301 (ONNX, or another estimator), E0303
-    (too large).
+    E0104 (damaged), E0105 (untrusted types), E0108 (pickle does not load), E0301 (another estimator), E0303 (too large).
     """
     loc = Loc(_name(source))
     data = _content(source, loc)
@@ -100,12 +99,9 @@ def _pickle(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
 
 
 def _onnx(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
-    raise error(
-        "E0301",
-        "ONNX graphs are not supported yet",
-        help=f"for a scikit-learn tree or forest, {SAVE_HELP}",
-        loc=loc,
-    )
+    from mcugen.frontends.onnx_file import load
+
+    return LoadedModel(load(data, Path(loc.file).parent if loc.file else None, loc), loc)
 
 
 def looks_like_onnx(data: bytes) -> bool:

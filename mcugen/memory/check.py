@@ -5,7 +5,7 @@ It knows nothing of live ranges, buffers or how the plan was made; it sees place
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.ir import Array, Graph, Module, Node, Storage, Value
+from mcugen.memory.live import is_free, views
 
 if TYPE_CHECKING:
     from mcugen.memory.plan import MemoryPlan, Place
@@ -37,12 +38,18 @@ def _function(graph: Graph, module: Module, plan: MemoryPlan) -> list[str]:
 
 def _place_problems(graph: Graph, plan: MemoryPlan) -> Iterator[str]:
     sizes = {m.name: m.nbytes for m in plan.memories}
+    owner = views(graph)
     for value in graph.values.values():
-        if value.storage in PLACED:
+        if value.storage in PLACED and not _is_the_callers(graph, owner, value.name):
             yield from _misplaced(value, plan.places.get(value.name), sizes)
     for old, new in graph.state:
         if plan.places.get(old) != plan.places.get(new):
             yield f"state %{old} and its next value %{new} lie apart"
+
+
+def _is_the_callers(graph: Graph, owner: Mapping[str, str], name: str) -> bool:
+    """Whether a value is a view of the caller's buffer."""
+    return name in owner and graph.values[owner[name]].storage not in PLACED
 
 
 def _misplaced(value: Value, place: Place | None, sizes: dict[str, int]) -> Iterator[str]:
@@ -77,9 +84,13 @@ class _Replay:
     def __init__(self, graph: Graph, module: Module, plan: MemoryPlan) -> None:
         self.graph, self.plan = graph, plan
         self.lasting = [*dict.fromkeys(n for g in module.functions for n in _lasting(g))]
-        mine = (v.name for v in graph.values.values() if v.storage in PLACED)
+        self.views = owner = views(graph)
+        placed = [v.name for v in graph.values.values() if v.storage in PLACED]
+        mine = (name for name in placed if not _is_the_callers(graph, owner, name))
         self.names = [*dict.fromkeys([*self.lasting, *mine])]
         self.number = {name: i for i, name in enumerate(self.names)}
+        # The same bytes have one number, whatever they are called.
+        self.number |= {view: self.number[root] for view, root in owner.items() if root in self.number}
         self.tags = {m.name: np.full(m.nbytes, -1, np.int32) for m in plan.memories}
 
     def run(self) -> Iterator[str]:
@@ -96,6 +107,8 @@ class _Replay:
         outputs = [(i, n) for i, n in enumerate(node.outputs) if n in self.number]
         for _, name in inputs:
             yield from self._read(name, node.op.name)
+        if is_free(node, self.views):
+            return  # nothing is written
         yield from self._overlaps([n for _, n in outputs])
         for out, target in outputs:
             for into, source in inputs:

@@ -5,6 +5,7 @@ INPUT and OUTPUT are the caller's buffers and CONST is flash, so none of them ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcugen.ir import Graph, Node, Storage
@@ -22,19 +23,52 @@ class Range:
         return self.first <= other.last and other.first <= self.last
 
 
+def views(graph: Graph) -> dict[str, str]:
+    """Which values are another one's bytes: the name of each to that of the value whose buffer it is.
+
+    A node that is a view (`Op.view`) costs nothing where one of both can be the other's buffer: a TEMP is what it was made of,
+    and what an OUTPUT is made of is made in the caller's buffer, once. Numbers are variables in C, and no buffers.
+    """
+    owner: dict[str, str] = {}
+    for node in graph.nodes:
+        if not node.op.view:
+            continue
+        source, target = graph.values[node.inputs[0]], graph.values[node.outputs[0]]
+        root = owner.get(source.name, source.name)
+        if () in (source.type.shape, target.type.shape) or graph.values[root].storage is Storage.CONST:
+            continue
+        if target.storage is Storage.TEMP and graph.values[root].storage in (
+            Storage.TEMP,
+            Storage.INPUT,
+            Storage.OUTPUT,
+        ):
+            owner[target.name] = root
+        elif target.storage is Storage.OUTPUT and graph.values[root].storage is Storage.TEMP:
+            moved = [name for name, one in owner.items() if one == root]
+            owner |= dict.fromkeys([root, *moved], target.name)
+    return owner
+
+
+def is_free(node: Node, owner: Mapping[str, str]) -> bool:
+    """Whether a node is a view whose input and output are one buffer: nothing is left to do."""
+    return node.op.view and len({owner.get(name, name) for name in (node.inputs[0], node.outputs[0])}) == 1
+
+
 def live_ranges(graph: Graph) -> dict[str, Range]:
-    """The live range of each TEMP and STATE value, by name, in the order they were declared.
+    """The live range of each TEMP and STATE value that has a buffer of its own, by name, in the order they were declared. A view
+    is part of the value whose bytes it is.
 
     A TEMP lives from the node that makes it to the last that takes it (a result nobody takes is still written, so it lives
     for that one step). STATE outlives the call: it lives from the first step, or the node that makes it, to the last step,
     or for a value that is replaced to its last use.
     """
-    taken = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    owner = views(graph)
+    taken = {owner.get(name, name): i for i, node in enumerate(graph.nodes) for name in node.inputs}
     replaced = {old for old, _ in graph.state}
     end = len(graph.nodes) - 1
     ranges = {}
     for value in graph.values.values():
-        if value.storage not in (Storage.TEMP, Storage.STATE):
+        if value.storage not in (Storage.TEMP, Storage.STATE) or value.name in owner:
             continue
         first = graph.producer.get(value.name, 0)
         stays = value.storage is Storage.STATE and value.name not in replaced
@@ -48,11 +82,11 @@ def taken_over(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
     That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of one
     size. Each input is in one pair at most, since it dies in one node.
     """
-    pairs = {}
+    pairs, owner = {}, views(graph)
     for step, node in enumerate(graph.nodes):
-        source = _dying_input(node, step, ranges)
+        source = _dying_input(node, step, ranges, owner)
         target = node.outputs[0]
-        if source is None or graph.values[target].storage is not Storage.TEMP:
+        if source is None or target not in ranges or graph.values[target].storage is not Storage.TEMP:
             continue
         if graph.values[source].storage is Storage.TEMP and _nbytes(graph, source) == _nbytes(graph, target):
             pairs[target] = source
@@ -63,7 +97,7 @@ def live_bytes(graph: Graph) -> tuple[int, ...]:
     """For each node the bytes of TEMP that any legal plan holds while it runs: an input that is taken over counts once."""
     ranges = live_ranges(graph)
     live = [0] * len(graph.nodes)
-    for value in graph.of(Storage.TEMP):
+    for value in (v for v in graph.of(Storage.TEMP) if v.name in ranges):
         span = ranges[value.name]
         for step in range(span.first, span.last + 1):
             live[step] += value.type.nbytes
@@ -72,12 +106,13 @@ def live_bytes(graph: Graph) -> tuple[int, ...]:
     return tuple(live)
 
 
-def _dying_input(node: Node, step: int, ranges: dict[str, Range]) -> str | None:
+def _dying_input(node: Node, step: int, ranges: dict[str, Range], owner: Mapping[str, str]) -> str | None:
     if node.op.in_place is None or node.op.in_place >= len(node.inputs):
         return None
-    name = node.inputs[node.op.in_place]
+    taken = [owner.get(name, name) for name in node.inputs]
+    name = taken[node.op.in_place]
     dies = name in ranges and ranges[name].last == step
-    return name if dies and node.inputs.count(name) == 1 else None
+    return name if dies and taken.count(name) == 1 else None
 
 
 def _nbytes(graph: Graph, name: str) -> int:

@@ -27,7 +27,7 @@ def buffers(graph: Graph) -> tuple[Buffer, ...]:
     ranges = live_ranges(graph)
     pairs = taken_over(graph, ranges)
     after = {source: target for target, source in pairs.items()}
-    heads = [v.name for v in graph.of(Storage.TEMP) if v.name not in pairs]
+    heads = [v.name for v in graph.of(Storage.TEMP) if v.name in ranges and v.name not in pairs]
     return tuple(_buffer(graph, tuple(_chain(head, after)), ranges) for head in heads)
 
 

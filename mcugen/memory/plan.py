@@ -9,7 +9,7 @@ from types import MappingProxyType
 from mcugen.boards import Target
 from mcugen.ir import Graph, Module, Storage
 from mcugen.memory.check import check
-from mcugen.memory.live import live_bytes
+from mcugen.memory.live import live_bytes, views
 from mcugen.memory.pack import buffers, pack
 
 ARENA, STATE = "arena", "state"
@@ -44,7 +44,9 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class MemoryPlan:
-    """The memories, the place of each TEMP and STATE value by name, and the steps of all functions, one after the other."""
+    """The memories, the place of each TEMP and STATE value by name, and the steps of all functions, one after the other. What is
+    a view of an INPUT or OUTPUT lies in the caller's buffer and has no place (`views` of memory/live.py).
+    """
 
     memories: tuple[Memory, ...]
     places: Mapping[str, Place]
@@ -102,6 +104,7 @@ def _arena(module: Module) -> tuple[Memory, dict[str, Place]]:
         for buffer, offset in zip(wanted, pack(wanted), strict=True):
             places |= dict.fromkeys(buffer.values, Place(ARENA, offset, buffer.nbytes))
             size, align = max(size, offset + buffer.nbytes), max(align, buffer.align)
+        places |= {view: places[owner] for view, owner in views(graph).items() if owner in places}
     return Memory(ARENA, size, align), places
 
 

@@ -104,7 +104,7 @@ class Affine(RowOp):
         rows = rng.standard_normal((min(limit, 2_000), self.width)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
         return (single(self.origin + rows / self.slope),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         scale = single(self.slope)
         return {
             "size": self.width,

@@ -65,5 +65,5 @@ class Average(Op):
         runs = {f"products {self.output}": members * self.classes}
         return joined(found, Work(0, {f"members {self.output}": members}, runs, {f"members {self.output}": members}))
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"weights": [*c_floats(self.weights)], "output": self.output, "classes": self.classes}

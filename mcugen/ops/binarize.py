@@ -61,5 +61,5 @@ class Binarize(RowOp):
         )
         return (np.concatenate([around[near + 1], near.astype(np.float32) + threshold])[:limit],)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"size": self.features, "threshold": c_lit(self._threshold)}

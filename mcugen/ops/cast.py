@@ -41,7 +41,7 @@ class Cast(Op):
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(inputs[0].size, inputs[0].dtype.short)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {}
 
 

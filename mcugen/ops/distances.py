@@ -93,7 +93,7 @@ class Distances(RowOp):
         rows = (low + high) / 2 + rng.standard_normal((min(limit, 1_000), self.width)) * spread
         return (single(np.concatenate([self.points, rows])[:limit]),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         scale = Numbers(self._scale)
         return {
             "points": self._points,

@@ -64,6 +64,6 @@ class Gather(RowOp):
         kind = f"indices {bits}" if not self._piece else "piece" if first else ""
         return loop(self.height, kind, tables=0 if self._piece else self.height * bits // 8)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         first = int(self.indices[0]) if self._piece else None
         return {"size": self.height, "first": first, "indices": self.indices.tolist()}

@@ -120,7 +120,7 @@ class GaussianNB(Op):
             rows = np.asarray(middle + deviation[k] * rng.standard_normal(middle.shape) * far, np.float32)
         return (np.nan_to_num(rows),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"g": self.fixed, "f": self.fixed.fixed, "output": self.output}
 
 

@@ -57,7 +57,7 @@ class Impute(RowOp):
         rows = around + rng.standard_normal((min(limit, 2_000), self.width)) * (1 + np.abs(around))
         return (np.where(rng.random(rows.shape) < 0.2, np.float32(self.missing), single(rows)),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         marker = "" if isnan(self.missing) else c_lit(np.float32(self.missing))
         return {"size": self.width, "fill": Numbers(single(self.fill)), "missing": marker}
 

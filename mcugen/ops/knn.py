@@ -166,7 +166,7 @@ class Knn(Op):
         rows = np.concatenate([first, first + (second - first) * share, beyond])
         return (self.rows_of(rng.permutation(rows)[:limit]),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         value = self.output == "value"
         return {
             "p": self.grid,

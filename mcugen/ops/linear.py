@@ -346,7 +346,7 @@ class Linear(Op):
         rows = rng.standard_normal((count, self.weights.shape[1])) * sizes_of_features(self.weights, self.sizes) * far
         return (single(rows),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {
             "f": self.fixed,
             "output": self.output,

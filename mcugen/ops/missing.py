@@ -45,5 +45,5 @@ class Missing(RowOp):
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(self.width)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"size": self.features}

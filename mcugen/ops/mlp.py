@@ -138,7 +138,7 @@ class Mlp(Op):
         rows = rng.standard_normal((count, self.features)) * sizes_of_features(self.layers.weights[0], self.sizes) * far
         return (single(rows),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"layers": self.fixed.layers, "output": self.output, "rows": self.rows}
 
 

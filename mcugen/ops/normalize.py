@@ -67,5 +67,5 @@ class Normalize(RowOp):
         rows *= rng.choice([1e-30, 1e-14, 1e-3, 1, 1e3, 1e30], (len(rows), 1))
         return (np.where(rng.random(rows.shape) < 0.1, 0, rows).astype(np.float32),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"size": self.features, "norm": self.norm, "smallest": c_lit(np.float32(SMALLEST))}

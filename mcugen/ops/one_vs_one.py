@@ -65,5 +65,5 @@ class OneVsOne(Op):
         kind = f"{self.output} {'two' if self.classes == 2 else 'several'}"
         return loop(pairs, kinds=(kind,), more={f"classes {kind}": float(self.classes)}, array=5 * self.classes)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {"classes": self.classes, "output": self.output, "threshold": c_lit(np.float32(self.threshold))}

@@ -64,6 +64,6 @@ class OneVsRest(Op):
         kind = f"{self.output} {'one' if self.scores == 1 else 'several'}"
         return loop(self.scores, kinds=(kind,), each=f"scores {kind}")
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         threshold = c_lit(np.float32(self.threshold))
         return {"scores": self.scores, "output": self.output, "threshold": threshold}

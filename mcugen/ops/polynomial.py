@@ -83,7 +83,7 @@ class Polynomial(RowOp):
         rest = {f"products {bits}": float(self.height - size - 1), f"runs {bits}": float(runs)}
         return loop(size, bits * bool(runs), tables=3 * runs * int(bits) // 8, more=rest)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {
             "size": self.features if self.degree else 0,
             "height": self.height,

@@ -112,7 +112,7 @@ class Quadratic(Op):
         with np.errstate(over="ignore"):
             return (np.nan_to_num((rows * far).astype(np.float32)),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         m = self.integers
         largest = float(np.float32(m.largest))
         return {"m": m, "f": m.fixed, "output": self.output, "classes": self.classes, "largest": largest}

@@ -66,7 +66,7 @@ class Vote(Op):
         more = {f"weights {len(set(self.weights.tolist())) > 1}": float(len(self.codes))} if not self.counted else {}
         return joined(found, Work(size, members | more, members, {f"members {kind}": float(len(self.codes))}))
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         plain = (*range(self.classes),)
         tables = [*dict.fromkeys(codes for codes in self.codes if codes != plain)]
         return {

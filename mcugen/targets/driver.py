@@ -51,7 +51,7 @@ def pack_rows(module: Module, inputs: Sequence[Array]) -> bytes:
     values = module.predict.of(Storage.INPUT)
     parts = [_bytes_per_row(a, v) for a, v in zip(inputs, values, strict=True)]
     offsets, size = _row(values)
-    rows = np.zeros((len(parts[0]), size), np.uint8)
+    rows = np.zeros((len(parts[0]) if parts else 1, size), np.uint8)
     for part, offset in zip(parts, offsets, strict=True):
         rows[:, offset : offset + part.shape[1]] = part
     return rows.tobytes()

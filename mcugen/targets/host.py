@@ -34,10 +34,10 @@ class HostLibrary:
     _folder: tempfile.TemporaryDirectory[str] = field(repr=False)
 
     def run(self, inputs: Sequence[Array], model: int = 0) -> list[Array]:
-        """The outputs of one model for rows: each input and output has shape (rows, *its own)."""
+        """The outputs of one model for rows: each input and output has shape (rows, *its own). Without inputs, of one row."""
         module = self.units[model].module
         rows = pack_rows(module, inputs)
-        count = len(inputs[0])
+        count = len(inputs[0]) if inputs else 1
         out = np.zeros((count, row_sizes(module)[1]), np.uint8)
         self.library.mcugen_rows(
             ctypes.c_uint(model), ctypes.c_size_t(count), rows, out.ctypes.data_as(ctypes.c_void_p)

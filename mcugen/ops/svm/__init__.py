@@ -224,7 +224,7 @@ class Svm(Op):
         rows = np.concatenate([first, first + (second - first) * share, beyond])
         return (rng.permutation(rows)[:limit].astype(np.float32),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         rbf = self.kernel.name == "rbf"
         return {
             "p": self.grid if rbf else _Rows(self.products, self._beside),

@@ -116,7 +116,7 @@ class TreeEnsemble(Op):
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         return (probe_rows(self.trees, limit, rng, self.x),)
 
-    def render(self) -> dict[str, Any]:
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
         leaves, outputs = self.encodings.leaves, self.trees.n_outputs
         signed = self.output == "value"
         common = {

@@ -1,0 +1,116 @@
+"""Floats as integers of a scale, and back: QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, and what the others share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcugen.frontends.onnx.call import Call, Operand
+from mcugen.frontends.onnx.shape import reshaped
+from mcugen.ir import DType
+from mcugen.ops.elementwise import Elementwise
+from mcugen.ops.quantize import Quantize
+from mcugen.ops.reduce import Reduce
+
+if TYPE_CHECKING:
+    from mcugen.frontends.onnx import Converter
+
+
+def along(call: Call, x: Operand, axis: int, rank: int) -> Operand:
+    """A number for every slice along an axis, in a shape that is repeated over the others; one number as it is."""
+    shape = call.tensors.type_of(x).shape
+    if shape in ((), (1,)):
+        return reshaped(call, x, ())
+    if len(shape) > 1:
+        return x
+    wanted = [1] * rank
+    wanted[axis] = shape[0]
+    return reshaped(call, x, wanted)
+
+
+def _blocks(call: Call) -> tuple[Operand, int, int]:
+    """The input, and the axis and rank that its scales go along: cut into blocks where they are of blocks."""
+    x, shape, scales = call.operand(0), call.type(0).shape, call.type(1).shape
+    if scales in ((), (1,)):
+        return x, 0, len(shape)
+    axis = call.axis(call.attribute("axis", 1), len(shape))
+    if len(scales) == 1:
+        return x, axis, len(shape)
+    size = call.attribute("block_size", 0) or -(-shape[axis] // scales[axis])
+    if len(scales) != len(shape) or shape[axis] != scales[axis] * size:
+        raise call.refused(f"scales {scales} do not cut {shape} into whole blocks", "use blocks of one size")
+    return reshaped(call, x, (*shape[:axis], scales[axis], size, *shape[axis + 1 :])), axis, len(shape) + 1
+
+
+def _spread(call: Call, x: Operand, axis: int, rank: int) -> Operand:
+    """Scales or zero points as `_blocks` cut the input."""
+    shape = call.tensors.type_of(x).shape
+    blocks = len(shape) > 1
+    return reshaped(call, x, (*shape[: axis + 1], 1, *shape[axis + 1 :])) if blocks else along(call, x, axis, rank)
+
+
+def whole_number(call: Call, i: int, zero: int, axis: int = 0) -> Operand:
+    """Operand i as int32 without its zero point, operand number `zero`."""
+    found = call.add(Elementwise("Cast", DType.I32), call.operand(i))
+    if not call.has(zero):
+        return found
+    rank = len(call.type(i).shape)
+    less = along(call, call.add(Elementwise("Cast", DType.I32), call.operand(zero)), axis % max(rank, 1), rank)
+    if isinstance(less, np.ndarray) and not less.any():
+        return found
+    return call.add(Elementwise("Sub"), found, less)
+
+
+def dequantised_sum(call: Call, x: Operand, scales: tuple[int, int], scale: int, zero: int, axis: int = -1) -> Operand:
+    """Integer sums times two scales, quantised with a third."""
+    rank = len(call.tensors.type_of(x).shape)
+    first, second, third = (along(call, call.operand(i), axis % rank, rank) for i in (*scales, scale))
+    factor = call.add(Elementwise("Div"), call.add(Elementwise("Mul"), first, second), third)
+    steps = call.add(Elementwise("Mul"), call.add(Elementwise("Cast", DType.F32), x), factor)
+    return call.add(Quantize(), steps, np.ones((), np.float32), reshaped(call, call.operand(zero), ()))
+
+
+def _quantize(call: Call) -> None:
+    x, axis, rank = _blocks(call)
+    if call.has(2):
+        zero = _spread(call, call.operand(2), axis, rank)
+    else:
+        from onnx import helper
+
+        kind = call.attribute("output_dtype", 0)
+        zero = np.zeros((), helper.tensor_dtype_to_np_dtype(kind) if kind else np.uint8)
+    found = call.add(Quantize(), x, _spread(call, call.operand(1), axis, rank), zero)
+    call.gives(reshaped(call, found, call.type(0).shape))
+
+
+def _dequantize(call: Call) -> None:
+    x, axis, rank = _blocks(call)
+    wide = call.add(Elementwise("Cast", DType.I32), x)
+    if call.has(2):
+        zero = call.add(Elementwise("Cast", DType.I32), call.operand(2))
+        wide = call.add(Elementwise("Sub"), wide, _spread(call, zero, axis, rank))
+    found = call.add(Elementwise("Cast", DType.F32), wide)
+    found = call.add(Elementwise("Mul"), found, _spread(call, call.operand(1), axis, rank))
+    call.gives(reshaped(call, found, call.type(0).shape))
+
+
+def _dynamic(call: Call) -> None:
+    """Scale and zero point from the range of the row at hand, 0 in it."""
+    x, axes = call.operand(0), tuple(range(len(call.type(0).shape)))
+    zero, whole = np.zeros((), np.float32), np.full((), 255, np.float32)
+    low = call.add(Elementwise("Min"), reshaped(call, call.add(Reduce("Min", axes), x), ()), zero)
+    high = call.add(Elementwise("Max"), reshaped(call, call.add(Reduce("Max", axes), x), ()), zero)
+    scale = call.add(Elementwise("Div"), call.add(Elementwise("Sub"), high, low), whole)
+    least = call.add(Elementwise("Div"), call.add(Elementwise("Sub"), zero, low), scale)
+    bounded = call.add(Elementwise("Min"), call.add(Elementwise("Max"), least, zero), whole)
+    rounded = call.add(Elementwise("Cast", DType.U8), call.add(Elementwise("Round"), bounded))
+    call.gives(call.add(Quantize(), x, scale, rounded), scale, rounded)
+
+
+CONVERTERS: Mapping[str, Converter] = {
+    "DequantizeLinear": _dequantize,
+    "DynamicQuantizeLinear": _dynamic,
+    "QuantizeLinear": _quantize,
+}

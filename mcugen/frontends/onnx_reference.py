@@ -1,0 +1,90 @@
+"""An ONNX model asked itself: by onnxruntime where it is installed, else by onnx's own reference evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.diagnostics import Loc, error
+from mcugen.frontends.pickle_file import one_line
+from mcugen.ir import Array, Module, Storage
+
+if TYPE_CHECKING:
+    import onnx
+
+    from mcugen.frontends import Output
+
+ROUNDED = 2e-6  # of an output's largest number: what a network's own float32 sums leave open
+
+
+class OnnxReference:
+    """The model's own answers. A row is all elements of all inputs, one after the other; so is an answer of an output."""
+
+    tolerance = 1e-5
+    relative = False
+
+    def __init__(self, model: onnx.ModelProto, module: Module, loc: Loc) -> None:
+        self.model, self.module, self.loc = model, module, loc
+        self._last: tuple[bytes, list[npt.NDArray[np.float64]]] | None = None
+
+    def labels(self, rows: Array) -> npt.NDArray[np.int64]:
+        raise NotImplementedError("a graph of tensors has no labels")
+
+    def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:
+        """The output of this name, (rows, its elements)."""
+        names = [v.name for v in self.module.predict.of(Storage.OUTPUT)]
+        return self._answers(rows)[names.index(what)]
+
+    def rounding(self, rows: Array) -> npt.NDArray[np.float64]:
+        """How far numbers may be off by the network's own float32 sums, (rows,)."""
+        every = [np.abs(one[np.isfinite(one)]).max(initial=0.0) for one in self._answers(rows)]
+        return np.full(len(rows), ROUNDED * max(every, default=0.0))
+
+    def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
+        return np.zeros(len(rows), np.bool_)
+
+    def accepts(self, rows: Array) -> npt.NDArray[np.bool_]:
+        return np.ones(len(rows), np.bool_)
+
+    def _answers(self, rows: Array) -> list[npt.NDArray[np.float64]]:
+        """Every output for every row. The last rows' answers are kept: each output is asked for alone."""
+        key = rows.tobytes()
+        if self._last is None or self._last[0] != key:
+            found = [self._run([one[i] for one in self.module.split(rows)]) for i in range(len(rows))]
+            outputs = [
+                np.stack([np.ravel(np.asarray(row[k], np.float64)) for row in found]) for k in range(len(found[0]))
+            ]
+            self._last = key, outputs
+        return self._last[1]
+
+    def _run(self, inputs: Sequence[Array]) -> Sequence[Any]:
+        names = [v.name for v in self.model.graph.input if v.name not in self._constants]
+        try:
+            return self._ask(dict(zip(names, inputs, strict=True)))
+        except Exception as problem:  # whatever an evaluator stumbles over
+            text = f"the model itself cannot be run to prove the C against: {one_line(problem)}"
+            raise error("E0301", text, help="install onnxruntime, or use --no-check", loc=self.loc) from None
+
+    @cached_property
+    def _constants(self) -> set[str]:
+        return {one.name for one in self.model.graph.initializer}
+
+    def _ask(self, inputs: dict[str, Array]) -> Sequence[Any]:
+        return self._session.run(None, inputs)  # type: ignore[no-any-return]
+
+    @cached_property
+    def _session(self) -> Any:
+        try:
+            import onnxruntime  # type: ignore[import-untyped]
+        except ImportError:
+            from onnx.reference import ReferenceEvaluator
+
+            return ReferenceEvaluator(self.model)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return onnxruntime.InferenceSession(self.model.SerializeToString(), options, providers=["CPUExecutionProvider"])

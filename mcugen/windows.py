@@ -1,0 +1,67 @@
+"""Windows that slide over the spatial axes of a tensor N x C x D1 x D2 ...: convolutions and pools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Window:
+    """One spatial axis: the input's size, the window's, its step, the distance of its taps, and what is padded on both sides.
+
+    `ceil` lets a last window begin that the padding does not fill; it has at least one element of the input or its padding
+    before it, ONNX's rule.
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    ceil: bool = False
+
+    @property
+    def reach(self) -> int:
+        """From a window's first tap to its last, both counted."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def out(self) -> int:
+        """How many windows there are."""
+        room = self.size + self.before + self.after - self.reach
+        if room < 0:
+            return 0
+        count = -(-room // self.stride) + 1 if self.ceil else room // self.stride + 1
+        if self.ceil and (count - 1) * self.stride >= self.size + self.before:
+            count -= 1
+        return count
+
+    @property
+    def inside(self) -> bool:
+        """Whether no tap of any window leaves the input."""
+        return self.before == 0 and (self.out - 1) * self.stride + self.reach <= self.size
+
+
+def windows(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    auto: str = "NOTSET",
+    ceil: bool = False,
+) -> tuple[Window, ...]:
+    """The windows of every axis from ONNX's attributes; `auto` is its auto_pad."""
+    rank = len(sizes)
+    strides, dilations = strides or [1] * rank, dilations or [1] * rank
+    pads = pads or [0] * (2 * rank)
+    found = []
+    for i, (size, k, stride, dilation) in enumerate(zip(sizes, kernel, strides, dilations, strict=True)):
+        before, after = (pads[i], pads[i + rank]) if auto == "NOTSET" else (0, 0)
+        if auto.startswith("SAME"):
+            more = max((-(-size // stride) - 1) * stride + (k - 1) * dilation + 1 - size, 0)
+            before, after = (more // 2, more - more // 2) if auto == "SAME_UPPER" else (more - more // 2, more // 2)
+        found.append(Window(size, k, stride, dilation, before, after, ceil))
+    return tuple(found)
