@@ -116,9 +116,21 @@ def settle(
 
 def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
+    _refuse_doubles(source, target)
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)
     return Compiled(source, module, memory, target, report(module, memory, target))
+
+
+def _refuse_doubles(source: Source, target: Target) -> None:
+    """E0302 for numbers of 64 bits where the compiler has none: avr-gcc's double is a float."""
+    every = (value for graph in source.module.functions for value in graph.values.values())
+    wide = next((value for value in every if value.type.dtype is DType.F64), None)
+    if wide is not None and target.board.arch == "avr":
+        text = f"%{wide.name} is of float64, which {target.board.title} does not have"
+        raise error(
+            "E0302", text, help="export the model in float32, or use a board with a 32-bit processor", loc=source.loc
+        )
 
 
 @dataclass(frozen=True, eq=False)

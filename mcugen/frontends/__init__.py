@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
-from mcugen.ir import Array, DType, Module
+from mcugen.ir import Array, DType, Module, Storage
 
 if TYPE_CHECKING:
     from mcugen.frontends.files import LoadedModel
@@ -108,4 +108,7 @@ def _network(loaded: LoadedModel, name: str, output: str | None, shapes: Mapping
         raise error("E0304", f"an ONNX graph has no output {output!r}", help="leave --output out", loc=loaded.loc)
     model = with_shapes(loaded.estimator, shapes, loaded.loc)
     module = read_graph(model, name, loaded.loc)
+    if not module.predict.of(Storage.INPUT):
+        text = "the graph has no inputs: its answers are constants"
+        raise error("E0302", text, help="export the model with what changes as an input", loc=loaded.loc)
     return Source(module, OnnxReference(model, module, loaded.loc), loaded.loc, loaded.notes)

@@ -188,6 +188,22 @@ def test_tensors_that_would_fill_the_memory():
     )
 
 
+def test_a_graph_without_inputs():
+    nodes = [helper.make_node("Identity", ["w"], ["y"])]
+    found = model(nodes, outputs=[info("y", [4, 3])])
+    del found.graph.input[:]
+    assert code_of(found) == ("E0302", "the graph has no inputs: its answers are constants")
+
+
+def test_doubles_are_refused_where_there_are_none():
+    nodes = [helper.make_node("Cast", ["x"], ["d"], to=TensorProto.DOUBLE), helper.make_node("Exp", ["d"], ["y"])]
+    data = model(nodes, outputs=[info("y", [1, 4], TensorProto.DOUBLE)], constants=[]).SerializeToString()
+    assert mcugen.compile(data, board="nano33ble").proof.proven
+    with pytest.raises(McugenError, match="is of float64, which Arduino Uno R3 does not have") as caught:
+        mcugen.compile(data, board="uno")
+    assert caught.value.diagnostics[0].code == "E0302"
+
+
 # ---- data in other files --------------------------------------------------------------------------------------------
 
 
