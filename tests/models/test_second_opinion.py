@@ -175,6 +175,7 @@ APART = {
     "SVR": "the same",
     "SVR, polynomial": "the same",
     "NuSVR": "the same",
+    "mean of votes": "of its members' probabilities, of which onnxruntime's are float32",
     "multinomial Bayes": "log probabilities of hundreds, summed in float32",
     "complement Bayes": "the same",
     "Bernoulli Bayes": "the same",
