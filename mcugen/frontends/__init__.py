@@ -91,6 +91,9 @@ def read(
     stem = Path(os.fsdecode(model)).stem if isinstance(model, str | os.PathLike) else "model"
     loaded = read_model(model, allow_pickle=allow_pickle)
     if type(loaded.estimator).__name__ == "ModelProto":
+        if input is not DType.F32:
+            help = "leave --input out; a quantised graph has integer inputs of its own"
+            raise error("E0112", "an ONNX graph says itself what its inputs are made of", help=help, loc=loaded.loc)
         return _network(loaded, chosen or suggest_name(stem), output, shapes or {})
     if shapes:
         raise error("E0112", "shapes are for ONNX graphs", help="leave --shape out", loc=loaded.loc)

@@ -35,7 +35,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.pipeline import make_pipeline
 
 from mcugen.boards import Target, load_board
-from mcugen.compile import Compiled, lower
+from mcugen.compile import Compiled, compile, lower
 from mcugen.diagnostics import Loc
 from mcugen.frontends import read
 from mcugen.frontends.sklearn import head_of, supported
@@ -53,7 +53,7 @@ DIGITS = 800  # rows: enough for covariances of each of ten classes
 SEED = {"random_state": 0}
 VOTERS = [
     ("logistic", linear_model.LogisticRegression(max_iter=200)),
-    ("bayes", naive_bayes.GaussianNB(var_smoothing=1e-3)),  # as below: without, digits gives 1.7e-5
+    ("bayes", naive_bayes.GaussianNB(var_smoothing=1e-3)),  # as below: what is missed without has a test of its own
     ("tree", tree.DecisionTreeClassifier(**SEED)),
 ]
 CLASSIFIERS: dict[str, Any] = {
@@ -284,3 +284,14 @@ def test_every_converter_is_asked() -> None:
     asked = {type(step).__name__ for model in models for _, step in getattr(model, "steps", [("", model)])}
     converted = {kind.__name__ for kind in sklearn_operator_name_map}
     assert sorted((converted & set(supported())) - asked - set(NOT_CONVERTED)) == []
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="30 bits of a feature's range are too few beside the smallest deviations"
+)
+def test_probabilities_of_bayes_with_the_usual_smoothing():
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.float32)
+    model = naive_bayes.GaussianNB().fit(x[:1000], y[:1000])
+    found = compile(model, board="host", output="proba").predict_proba(x)
+    np.testing.assert_allclose(found, model.predict_proba(x.astype(np.float64)), atol=TOLERANCE)

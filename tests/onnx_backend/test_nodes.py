@@ -25,7 +25,8 @@ from mcugen.targets.driver import Unit
 
 LIST = Path(__file__).resolve().parents[3] / "shared" / "nodetests-818.txt"
 TOGETHER = 60  # models in a library
-PASSING = 0.97
+PASSING = 0.97  # of the list
+LEAST = 785  # that pass of all single nodes of the package
 PARAMETERS = {  # inputs that say how a node works, by operator
     "ConstantOfShape": [0], "ConvInteger": [2, 3], "CumProd": [1], "CumSum": [1], "DequantizeLinear": [1, 2], "Dropout": [1, 2],
     "Expand": [1], "GRU": [4], "LSTM": [4], "MatMulInteger": [2, 3], "OneHot": [1], "Pad": [1, 2, 3],
@@ -134,6 +135,10 @@ def test_every_node_test_is_right_or_refused(freeze: bool) -> None:
     found = outcomes(every)
     print(table(every, found))
     assert not [f"{name}: {text}" for name, text in found.items() if text.startswith("WRONG")]
+    passing = [*found.values()].count("passes")
+    print(f"{passing} of {len(every)} pass")
     if LIST.is_file():
         assert len(every) == 818
-        assert [*found.values()].count("passes") >= PASSING * len(every)
+        assert passing >= PASSING * len(every)
+    else:
+        assert passing >= LEAST
