@@ -65,6 +65,34 @@ def _per_channel(call: Call, x: Operand, i: int) -> Operand:
     return reshaped(call, call.operand(i), (call.type(i).size, *(1,) * (rank - 2)))
 
 
+def _batch(call: Call) -> None:
+    """A factor and a term for every channel; both known here where the parameters are. In training mode mean and variance are
+    the row's own, and the running ones are outputs.
+    """
+    x, rank = call.operand(0), len(call.type(0).shape)
+    scale, bias, mean, variance = (call.operand(i) for i in range(1, 5))
+    running: list[Operand] = []
+    if call.attribute("training_mode", 0):
+        _, own_mean, own_variance = _centred(call, x, tuple(i for i in range(rank) if i != 1))
+        shape = (call.tensors.type_of(mean).size,)
+        found = [reshaped(call, one, shape) for one in (own_mean, own_variance)]
+        momentum = call.attribute("momentum", 0.9)
+        running = [_mixed(call, old, new, momentum) for old, new in zip((mean, variance), found, strict=True)]
+        mean, variance = found
+    deviation = _one(call, "Sqrt", _two(call, "Add", variance, _number(call.attribute("epsilon", 1e-5), call)))
+    factor = _two(call, "Div", scale, deviation)
+    term = _two(call, "Sub", bias, _two(call, "Mul", mean, factor))
+    channels = (call.tensors.type_of(factor).size, *(1,) * (rank - 2))
+    scaled = _two(call, "Mul", x, reshaped(call, factor, channels))
+    call.gives(_two(call, "Add", scaled, reshaped(call, term, channels)), *running)
+
+
+def _mixed(call: Call, old: Operand, new: Operand, momentum: float) -> Operand:
+    """The old one with the new one mixed in."""
+    kept = _two(call, "Mul", old, _number(momentum, call))
+    return _two(call, "Add", kept, _two(call, "Mul", new, _number(1 - momentum, call)))
+
+
 def _instance(call: Call) -> None:
     rank = len(call.type(0).shape)
     found, _, _ = _normalised(call, call.operand(0), tuple(range(2, rank)), call.attribute("epsilon", 1e-5))
@@ -119,6 +147,7 @@ def _lrn(call: Call) -> None:
 
 
 CONVERTERS: Mapping[str, Converter] = {
+    "BatchNormalization": _batch,
     "GroupNormalization": _group,
     "InstanceNormalization": _instance,
     "LRN": _lrn,

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mcugen.frontends.onnx.call import Call
 from mcugen.frontends.onnx.quantize import dequantised_sum, whole_number
 from mcugen.ops.conv import Conv
 from mcugen.ops.conv_transpose import ConvTranspose
-from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.pool import Pool
 from mcugen.windows import Window, windows
 
@@ -97,28 +94,7 @@ def _pool(call: Call) -> None:
     call.gives(*call.add_all(op, call.operand(0)))
 
 
-def _batch_norm(call: Call) -> None:
-    """A factor and a term for every channel; both known here where the parameters are."""
-    kind = call.type(0)
-    dtype = kind.dtype.numpy
-    if call.attribute("training_mode", 0):
-        raise call.refused("it is in training mode", "export the model for inference: model.eval(), training=False")
-    epsilon = np.asarray(call.attribute("epsilon", 1e-5), dtype)
-    scale, bias, mean, variance = (call.operand(i) for i in range(1, 5))
-    deviation = call.add(Elementwise("Sqrt"), call.add(Elementwise("Add"), variance, epsilon))
-    factor = call.add(Elementwise("Div"), scale, deviation)
-    term = call.add(Elementwise("Sub"), bias, call.add(Elementwise("Mul"), mean, factor))
-    from mcugen.frontends.onnx.shape import reshaped
-
-    channels = (-1,) + (1,) * (len(kind.shape) - 2)
-    count = call.tensors.type_of(factor).size
-    shape = tuple(count if n == -1 else n for n in channels)
-    scaled = call.add(Elementwise("Mul"), call.operand(0), reshaped(call, factor, shape))
-    call.gives(call.add(Elementwise("Add"), scaled, reshaped(call, term, shape)))
-
-
 CONVERTERS: Mapping[str, Converter] = {
-    "BatchNormalization": _batch_norm,
     "Conv": _conv,
     "ConvInteger": _conv_integer,
     "ConvTranspose": _conv_transpose,
