@@ -73,7 +73,7 @@ def _case(one: object, freeze: bool) -> Case:
     given, wanted = ([_array(v) for v in side] for side in one.data_sets[0])
     data = dict(zip([v.name for v in graph.input], given, strict=False))
     reduces = [1] if node.op_type.startswith("Reduce") else []
-    places = range(1, len(node.input)) if freeze else PARAMETERS.get(node.op_type, reduces)
+    places = {*PARAMETERS.get(node.op_type, reduces), *(range(1, len(node.input)) if freeze else ())}
     frozen = {node.input[i] for i in places if i < len(node.input) and node.input[i] in data}
     kept = [v for v in graph.input if v.name not in frozen]
     graph.initializer.extend(numpy_helper.from_array(data[name], name) for name in sorted(frozen))
