@@ -11,11 +11,24 @@ from typing import Any
 import numpy as np
 
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, error
-from mcugen.ir import Array, DType, GraphBuilder, TensorType
+from mcugen.ir import Array, DType, GraphBuilder, Label, TensorType
 from mcugen.op import Op
 
 MOST_ELEMENTS = 1 << 26  # of a tensor that is worked out here: a board's flash is a hundred times smaller
 Operand = str | Array  # a value that the C works out, by name, or one that is known here
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Labels that a value holds: the value with their indices, and the labels by index."""
+
+    index: str
+    labels: tuple[Label, ...]
+
+    @property
+    def text(self) -> bool:
+        """Whether they are text, which the C knows by its index alone."""
+        return any(isinstance(label, str) for label in self.labels)
 
 
 @dataclass
@@ -24,6 +37,7 @@ class Tensors:
 
     builder: GraphBuilder
     known: dict[str, Operand] = field(default_factory=dict)
+    classes: dict[str, Classes] = field(default_factory=dict)
     _constants: dict[int, str] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
     _kept: list[Array] = field(default_factory=list)
@@ -33,6 +47,11 @@ class Tensors:
         self.known[name] = data
         self._names[id(data)] = name
         self._kept.append(data)  # so that no other array gets its id
+
+    def is_class(self, value: Operand, index: Operand, labels: tuple[Label, ...]) -> None:
+        """Say that a value holds labels."""
+        if isinstance(value, str) and isinstance(index, str):
+            self.classes[value] = Classes(index, labels)
 
     def type_of(self, operand: Operand) -> TensorType:
         """The type of an operand."""

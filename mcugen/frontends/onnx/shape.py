@@ -11,7 +11,7 @@ import numpy as np
 from mcugen.frontends.onnx.call import Call, Operand
 from mcugen.loops import broadcast, strides_of
 from mcugen.ops.elementwise import Elementwise
-from mcugen.ops.join import Join
+from mcugen.ops.join import MOST, Join
 from mcugen.ops.pick import Pick
 from mcugen.ops.reshape import Reshape
 from mcugen.ops.strided import Strided
@@ -128,10 +128,16 @@ def _split(call: Call) -> None:
     call.gives(*found)
 
 
+def joined(call: Call, parts: Sequence[Operand], axis: int) -> Operand:
+    """Tensors one after the other along an axis; in groups where they are more than one function takes."""
+    groups = [parts[i : i + MOST] for i in range(0, len(parts), MOST)]
+    made = [group[0] if len(group) == 1 else call.add(Join(axis), *group) for group in groups]
+    return made[0] if len(made) == 1 else joined(call, made, axis)
+
+
 def _concat(call: Call) -> None:
-    operands = [call.operand(i) for i in range(len(call.operands))]
     axis = call.axis(call.attribute("axis", 1), len(call.type(0).shape))
-    call.gives(operands[0] if len(operands) == 1 else call.add(Join(axis), *operands))
+    call.gives(joined(call, [call.operand(i) for i in range(len(call.operands))], axis))
 
 
 def _pad(call: Call) -> None:
