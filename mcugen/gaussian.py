@@ -25,7 +25,7 @@ AROUND = 6.0  # deviations around a mean that a feature's integers have room for
 CENTERED = 8.0  # means so many times further from 0 than the room they need are taken off first; exact in float32
 COARSE = 8  # bits
 FINE = 2.0**11  # deviations, all features together, up to which one unit serves all
-MOST = 2.0**26  # beyond, the integers have no room for such unequal deviations
+MOST = 2.0**26  # beyond, integers of 32 bits have no room for such unequal deviations
 HIGH: dict[Width, int] = {32: 32, 16: 16, 8: 8}  # bits that z is shifted down by
 BITS: dict[Width, int] = {32: 31, 16: 15, 8: 7}  # of a scale
 SUM_BITS: dict[Width, float] = {
@@ -35,6 +35,8 @@ SUM_BITS: dict[Width, float] = {
 }  # a sum of squares stays below 2 to this, and so do the constants
 UNCOUNTED = 127
 NEVER = -(2**31)
+FOUR = 4.0  # deviations: where the class of a row may be open
+PROMISED = 1e-5  # of a probability: what it may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,11 @@ class Gaussian:
         """Bytes of the tables in flash."""
         return self.fixed.nbytes + self.means.size * self.width // 8 + 4 * len(self.constants) + self.centers.nbytes
 
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest one."""
+        return self.means.size * self.width // 8
+
     def sums(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
         """constant - sum of squares, (n, classes), as the C has it, and how far each row was shifted down, (n,)."""
         with np.errstate(over="ignore"):
@@ -116,7 +123,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True, eq=False)
-class _Model:
+class Model:
     """Means and deviations, and what follows from them for the integers."""
 
     mean: Floats
@@ -167,31 +174,24 @@ class _Model:
 
 
 def spread_of(mean: Floats, variance: Floats) -> float:
-    """How many deviations the features' ranges are, all together: above MOST there are no integers for them."""
-    return _Model(mean, 1 / np.sqrt(2 * variance)).spread
+    """How many deviations the features' ranges are, all together: above MOST 32 bits have no room for them."""
+    return Model(mean, 1 / np.sqrt(2 * variance)).spread
 
 
-def rounding_of(mean: Floats, variance: Floats, rows: Floats) -> Floats:
-    """How far the sums of rows (n, features) may be off in 32 bits, (n, classes): by 1.5 units of a feature's integers each,
-    and by the last bits of distances and squares, which seldom add up."""
-    model = _Model(mean, 1 / np.sqrt(2 * variance))
-    made = gaussian(mean, variance, np.zeros(len(mean)), 32)
-    step = np.sqrt(made.unit) / (2**COARSE if made.coarse else 1)
-    units = 1.5 * np.ldexp(model.gains, -MOST_X[32])
-    found = np.empty((len(rows), len(mean)))
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        beyond = np.log2(np.abs(rows - (model.centers if len(model.centers) else 0.0))) - model.range
-        above = np.ceil(np.maximum(np.where(model.counts, beyond, 0.0).max(axis=1), 0.0))
-        for k in range(len(mean)):
-            off, z = 2.0 ** above[:, None] * units[k], np.abs(rows - mean[k]) * model.scale[k]
-            last = 2 * step * np.sqrt((z * z).sum(axis=1)) + made.unit * np.sqrt(mean.shape[1])
-            found[:, k] = ((2 * z + off) * off).sum(axis=1) + 4.0**above * last
-    return found
+def loses(mean: Floats, variance: Floats) -> bool:
+    """Whether 32 bits may leave a probability further off than is promised, of rows that are FOUR deviations off in every feature.
+
+    A distance in deviations is off by 3 units of 2**-30 of its feature's range at most: half of one each for the row, the mean
+    and the scale, one where digits are cut, and one for its own last bit. A sum of squares is then off by twice the product of
+    the lengths of these and of the distances (Cauchy-Schwarz), and a probability by half of what two sums are.
+    """
+    length = FOUR / np.sqrt(2) * np.sqrt(mean.shape[1])
+    return bool(2 * length * 3 * np.ldexp(spread_of(mean, variance), -MOST_X[32]) / 2 > PROMISED)
 
 
 def gaussian(mean: Floats, variance: Floats, constant: Floats, width: Width) -> Gaussian:
     """The integers for means and variances (classes, features) and constants (classes,), of which minus infinity is never."""
-    model = _Model(mean, 1 / np.sqrt(2 * variance))
+    model = Model(mean, 1 / np.sqrt(2 * variance))
     known = np.isfinite(constant)
     ahead = np.where(known, constant - constant[known].max(), 0.0)
     coarse = width == 32 and 2 * model.spread > FINE
@@ -207,7 +207,7 @@ def gaussian(mean: Floats, variance: Floats, constant: Floats, width: Width) -> 
     return Gaussian(fixed, np.clip(means, -limit, limit), constants, constant_shift, model.centers, unit, coarse)
 
 
-def _factor(model: _Model, constant: float, width: Width) -> float:
+def _factor(model: Model, constant: float, width: Width) -> float:
     """What gains are multiplied by to be scales: as large as scales, sums and constants have room for."""
     room = 2.0 ** (MOST_X[width] + 1 - HIGH[width])  # of a z for a scale
     limits = [

@@ -13,12 +13,15 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.fixed import WIDTHS
 from mcugen.frontends import Output
-from mcugen.gaussian import Gaussian, gaussian
+from mcugen.gaussian import MOST, PROMISED, Gaussian, gaussian, loses, spread_of
+from mcugen.gaussian_wide import WideGaussian, wide_gaussian
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
+SAFE = 4  # how much further other rows' probabilities may be off than those of the rows that are known
+MADE = 2_000  # rows that are made up to find out
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class GaussianNB(Op):
     infinity is a class that is never answered. Outputs: label → the class's index (`i32` scalar); proba → the index and the
     softmax of s as `f32` (classes,). A row's numbers become integers of one exponent a feature, which has room for the means
     and six deviations around them; a row beyond that is shifted down, whole. Features that all classes see alike do not count.
+    Integers of 32 bits are those of mcugen/gaussian.py; where they lose digits that a probability needs, mcugen/gaussian_wide.py
+    has 64.
     """
 
     name: ClassVar[str] = "gaussian_nb"
@@ -38,6 +43,7 @@ class GaussianNB(Op):
     constant: Floats
     output: Output
     form: str = ""
+    lost: bool | None = None  # whether 32 bits are too few for known rows; None where none are known
 
     @property
     def weighted(self) -> bool:
@@ -86,9 +92,34 @@ class GaussianNB(Op):
         return () if self.form == "int8" else ("use `--numeric int16` or `int8`",)
 
     @cached_property
-    def fixed(self) -> Gaussian:
+    def fixed(self) -> Gaussian | WideGaussian:
         """The model as integers, in the form that was decided."""
+        if self.form == "float32" and self._is_wide:
+            return wide_gaussian(self.mean, self.variance, self.constant)
         return gaussian(self.mean, self.variance, self.constant, WIDTHS[self.form])  # type: ignore[index]  # a Numeric
+
+    @cached_property
+    def _is_wide(self) -> bool:
+        """Whether integers of 32 bits have no room for the deviations, or lose what a probability needs."""
+        if spread_of(self.mean, self.variance) > MOST:
+            return True
+        if self.output == "label":  # that of a row that is no near tie is far from what 32 bits lose
+            return False
+        lost = self._loses(self.probe(MADE, np.random.default_rng(0))[0]) if self.lost is None else self.lost
+        return lost or loses(self.mean, self.variance)
+
+    def _loses(self, rows: npt.NDArray[np.float32]) -> bool:
+        """Whether integers of 32 bits leave probabilities of these rows further off than a part of what is promised."""
+        off = _softmax(gaussian(self.mean, self.variance, self.constant, 32).scores(rows)) - _softmax(self.scores(rows))
+        return bool(len(rows)) and bool((SAFE * np.abs(off) > PROMISED).any())
+
+    def seen(self, *inputs: Array) -> Self:
+        """This op knowing rows of its input, and whether 32 bits lose what their probabilities need."""
+        if self.output == "label":
+            return self
+        rows = np.asarray(inputs[0], np.float32)
+        made = self.probe(MADE, np.random.default_rng(0))[0]
+        return replace(self, lost=self._loses(rows[np.isfinite(rows).all(axis=1)]) or self._loses(made))
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric
@@ -102,7 +133,7 @@ class GaussianNB(Op):
     @property
     def tables(self) -> list[int]:
         """Bytes of its largest tables in flash."""
-        return [self.fixed.means.size * self.fixed.width // 8]
+        return [self.fixed.largest]
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import gaussian_nb
@@ -111,7 +142,7 @@ class GaussianNB(Op):
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Rows around the classes' means, rows between two classes, and rows far out."""
-        count, deviation = min(limit, 2_000), np.sqrt(self.variance)
+        count, deviation = min(limit, MADE), np.sqrt(self.variance)
         k, other = rng.integers(len(self.mean), size=(2, count))
         share = np.where(rng.random((count, 1)) < 0.5, 0.5, 0.0)
         middle = self.mean[k] * (1 - share) + self.mean[other] * share
@@ -121,7 +152,8 @@ class GaussianNB(Op):
         return (np.nan_to_num(rows),)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"g": self.fixed, "f": self.fixed.fixed, "output": self.output}
+        g = self.fixed
+        return {"g": g, "f": g.fixed if isinstance(g, Gaussian) else None, "output": self.output}
 
 
 def _softmax(scores: Floats) -> npt.NDArray[np.float32]:

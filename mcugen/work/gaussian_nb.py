@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.boards import Target
+from mcugen.gaussian_wide import WideGaussian
 from mcugen.op import Work
 from mcugen.work import Rows, joined, loading, locals_, options, width_of
 
@@ -27,12 +28,15 @@ def _powers(op: GaussianNB, rows: Rows) -> float:
 
 def work(op: GaussianNB, target: Target) -> Work:
     """The row, each class's squares, and what is made of them."""
-    g, f = op.fixed, op.fixed.fixed
+    g = op.fixed
     rng = np.random.default_rng(0)
     classes = rng.integers(len(op.mean), size=ROWS)
     rows = (op.mean[classes] + np.sqrt(op.variance[classes]) * rng.standard_normal((ROWS, op.mean.shape[1]))).astype(
         np.float32
     )
+    if isinstance(g, WideGaussian):
+        return _wide(op, g, rows)
+    f = g.fixed
     centred, kind = len(g.centers) > 0, f"{f.width}{' coarse' if g.coarse else ''}"
     load = loading(f, rows - g.centers if centred else rows)
     odd = float((f.weights & 1).sum()) if g.coarse else 0.0
@@ -67,3 +71,12 @@ def work(op: GaussianNB, target: Target) -> Work:
         {f"tail {tail}": 1.0, "kept": float(kept)},
     )
     return joined(start, end, locals_(row + kept, f"{kind} {op.output}", target))
+
+
+def _wide(op: GaussianNB, g: WideGaussian, rows: Rows) -> Work:
+    """The same in integers of 64 bits, all of whose products are as long."""
+    classes, columns = g.means.shape
+    each = {"columns 64": float(columns), "squares 64": float(g.means.size), f"classes {op.output} 64": float(classes)}
+    size = 8 * columns + (16 * classes if op.output == "proba" else 0)
+    called = {f"call {op.output} 64": 1.0}
+    return Work(g.nbytes, called, each | called | {"powers": _powers(op, rows)}, called | {"arrays": float(size)})

@@ -17,12 +17,14 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse
 from mcugen.frontends.sklearn.coefficients import Floats, numbers_of
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
-from mcugen.gaussian import MOST, rounding_of, spread_of
+from mcugen.gaussian import spread_of
+from mcugen.gaussian_wide import MOST_WIDE
 from mcugen.ir import GraphBuilder
 from mcugen.ops.gaussian_nb import GaussianNB
 
 SUPPORTED = ("GaussianNB",)
 TRUSTED = ("sklearn.naive_bayes.GaussianNB",)
+ROUNDINGS = 8  # of float64, of a score that is worked out: differences, squares, quotients, sums
 HOLDS = ("theta_", "var_", "class_prior_", "_joint_log_likelihood", "predict_joint_log_proba")
 
 
@@ -56,14 +58,15 @@ def reference(estimator: object, head: Head) -> Reference:
             return np.asarray(self._asked(self._model.predict_joint_log_proba, rows), np.float64)
 
         def rounding(self, rows: Any) -> Numbers:
-            """What a probability may change by where 30 bits of a feature's range are coarse beside a class's deviation."""
-            off = rounding_of(self._model.theta_, self._model.var_, np.asarray(rows, np.float32).astype(np.float64))
-            with np.errstate(invalid="ignore"):
-                return np.asarray(np.nan_to_num((self.numbers("proba", rows) * off).sum(axis=1)))
+            """What float64 rounds of scores, each term of which is of its square's size, changes of the probabilities."""
+            scores = self.scores(rows)
+            sizes = np.where(np.isfinite(scores), np.abs(scores), 0.0) + np.abs(offset).max()
+            return np.asarray(2 * ROUNDINGS * np.finfo(np.float64).eps * (self.numbers("proba", rows) * sizes).sum(axis=1))
 
     exact = copy.copy(estimator)
     for name in ("theta_", "var_", "class_prior_"):
         setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
+    offset = np.log(2 * np.pi * exact.var_).sum(axis=1)
     return JointReference(exact, head)
 
 
@@ -92,7 +95,7 @@ def _check(mean: Floats, variance: Floats, prior: Floats, loc: Loc) -> None:
             loc=loc,
         )
     spread = spread_of(mean, variance)
-    if spread > MOST:
+    if spread > MOST_WIDE:
         raise error(
             "E0302",
             f"the deviations of a feature are too far apart: its values are up to {spread:.1g} of the smallest away",
