@@ -105,7 +105,7 @@ class GaussianNB(Op):
             return True
         if self.output == "label":  # that of a row that is no near tie is far from what 32 bits lose
             return False
-        lost = self._loses(self.probe(MADE, np.random.default_rng(0))[0]) if self.lost is None else self.lost
+        lost = self._loses(self._rows_made()) if self.lost is None else self.lost
         return lost or loses(self.mean, self.variance)
 
     def _loses(self, rows: npt.NDArray[np.float32]) -> bool:
@@ -118,8 +118,11 @@ class GaussianNB(Op):
         if self.output == "label":
             return self
         rows = np.asarray(inputs[0], np.float32)
-        made = self.probe(MADE, np.random.default_rng(0))[0]
-        return replace(self, lost=self._loses(rows[np.isfinite(rows).all(axis=1)]) or self._loses(made))
+        lost = self._loses(rows[np.isfinite(rows).all(axis=1)]) or self._loses(self._rows_made())
+        return replace(self, lost=lost)
+
+    def _rows_made(self) -> npt.NDArray[np.float32]:
+        return np.asarray(self.probe(MADE, np.random.default_rng(0))[0], np.float32)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric

@@ -61,12 +61,14 @@ def reference(estimator: object, head: Head) -> Reference:
             """What float64 rounds of scores, each term of which is of its square's size, changes of the probabilities."""
             scores = self.scores(rows)
             sizes = np.where(np.isfinite(scores), np.abs(scores), 0.0) + np.abs(offset).max()
-            return np.asarray(2 * ROUNDINGS * np.finfo(np.float64).eps * (self.numbers("proba", rows) * sizes).sum(axis=1))
+            return np.asarray(
+                2 * ROUNDINGS * np.finfo(np.float64).eps * (self.numbers("proba", rows) * sizes).sum(axis=1)
+            )
 
     exact = copy.copy(estimator)
     for name in ("theta_", "var_", "class_prior_"):
         setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
-    offset = np.log(2 * np.pi * exact.var_).sum(axis=1)
+    offset = np.log(2 * np.pi * vars(exact)["var_"]).sum(axis=1)
     return JointReference(exact, head)
 
 
