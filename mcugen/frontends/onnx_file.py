@@ -40,7 +40,30 @@ def load(data: bytes, folder: Path | None, loc: Loc) -> onnx.ModelProto:
     _check_versions(model, loc)
     for tensor in _external(model):
         _load_external(tensor, folder, loc)
-    return _inlined(_checked(model, loc), loc)
+    return _without_python(_inlined(_checked(model, loc), loc))
+
+
+def _without_python(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without what makes Python's objects of answers: a ZipMap gives the probabilities that it takes, and what is no
+    category has no one-hot column set, where a runtime would raise an error.
+    """
+    from onnx import TensorProto
+
+    zipped = set()
+    for node in model.graph.node:
+        if (node.domain, node.op_type) == ("ai.onnx.ml", "ZipMap"):
+            node.op_type, node.domain = "Identity", ""
+            del node.attribute[:]
+            zipped.update(node.output)
+        if (node.domain, node.op_type) == ("ai.onnx.ml", "OneHotEncoder"):
+            kept = [one for one in node.attribute if one.name != "zeros"]
+            del node.attribute[:]
+            node.attribute.extend(kept)  # zeros is 1 where it is not said
+    for value in model.graph.output:
+        if value.name in zipped:
+            value.type.Clear()
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    return model
 
 
 def _check_versions(model: onnx.ModelProto, loc: Loc) -> None:

@@ -1,4 +1,4 @@
-"""normalize: scikit-learn's Normalizer."""
+"""normalize: scikit-learn's Normalizer, and ONNX's."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from mcugen.templating import c_lit
 from mcugen.work.loops import loop
 
 Norm = Literal["l1", "l2", "max"]
-SMALLEST = float(10 * np.finfo(np.float64).eps)  # a row of a smaller norm stays as it is, as in scikit-learn
+SMALLEST = float(10 * np.finfo(np.float64).eps)  # what scikit-learn takes for no norm at all
 
 
 @dataclass(frozen=True, eq=False)
 class Normalize(RowOp):
     """y = x / norm(x): the sum of sizes (l1), the root of the sum of squares (l2), or the largest size (max).
 
-    Input and output `f32` (features,). A row whose norm is under 2.2e-15 stays as it is. Everything is worked out of x
+    Input and output `f32` (features,). A row whose norm is under `smallest` stays as it is. Everything is worked out of x
     divided by its largest size, so that neither squares nor sums leave a float's range.
     """
 
     name: ClassVar[str] = "normalize"
+    onnx: ClassVar[tuple[str, ...]] = ("ai.onnx.ml.Normalizer",)
 
     features: int
     norm: Norm = "l2"
+    smallest: float = SMALLEST
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this norm needs
@@ -51,7 +53,7 @@ class Normalize(RowOp):
                 parts = np.abs(y) if self.norm == "l1" else y * y
                 total = np.add.accumulate(parts, dtype=np.float32)[-1]  # one after the other, as the C adds
             total = np.sqrt(total) if self.norm == "l2" else total
-            return (x.copy() if largest * total < np.float32(SMALLEST) else y / total,)
+            return (x.copy() if largest * total < np.float32(self.smallest) else y / total,)
 
     def describe(self) -> str:
         return f"features={self.features} norm={self.norm}"
@@ -68,4 +70,8 @@ class Normalize(RowOp):
         return (np.where(rng.random(rows.shape) < 0.1, 0, rows).astype(np.float32),)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"size": self.features, "norm": self.norm, "smallest": c_lit(np.float32(SMALLEST))}
+        return {
+            "size": self.features,
+            "norm": self.norm,
+            "smallest": c_lit(np.float32(self.smallest)) if self.smallest else "",
+        }

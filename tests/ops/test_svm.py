@@ -79,6 +79,7 @@ SHAPES = [
     Shape(SIGMOID, 60, 4, 4, "decision"),
     Shape(SIGMOID, 30, 4, 1, "label"),
     Shape(Kernel("sigmoid", 3.0, 0.0), 30, 4, 3, "proba", size=10),
+    Shape(Kernel("sigmoid", 0.5, 0.25), 30, 4, 3, "proba"),  # an intercept in the products beside probabilities
 ]
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
-from mcugen.frontends.onnx.call import Call, Operand, Tensors
+from mcugen.frontends.onnx.call import Call, Tensors
+from mcugen.frontends.onnx.outputs import give_outputs
 from mcugen.frontends.pickle_file import one_line
-from mcugen.ir import DType, GraphBuilder, Module, Storage, TensorType
-from mcugen.ops.elementwise import Elementwise
+from mcugen.ir import DType, GraphBuilder, Module, TensorType
 
 if TYPE_CHECKING:
     import onnx
@@ -35,8 +35,12 @@ def converters() -> Mapping[str, Converter]:
     return found
 
 
-def read_graph(model: onnx.ModelProto, name: str, loc: Loc) -> Module:
-    """The module of a checked model with static shapes. E0301 and E0302 list every node that cannot be compiled."""
+def read_graph(model: onnx.ModelProto, name: str, loc: Loc, output: str | None = None) -> Module:
+    """The module of a checked model with static shapes. E0301 and E0302 list every node that cannot be compiled.
+
+    `output` is what a model that tells classes apart, or gives one number, is asked for (see outputs.py); None for all outputs
+    of the graph.
+    """
     graph = model.graph
     versions = {one.domain or "": one.version for one in model.opset_import}
     tensors = Tensors(GraphBuilder("predict"))
@@ -52,7 +56,7 @@ def read_graph(model: onnx.ModelProto, name: str, loc: Loc) -> Module:
             problems.extend(problem.diagnostics)
     if problems:
         raise McugenError(problems)
-    _outputs(model, tensors)
+    give_outputs([value.name for value in model.graph.output], tensors, output, loc)
     return Module(name, (tensors.builder.build(),), loc)
 
 
@@ -114,20 +118,26 @@ def _convert(node: onnx.NodeProto, versions: Mapping[str, int], tensors: Tensors
     if convert is None:
         help = did_you_mean(node.op_type, converters()) + "`mcugen ops` lists what is supported"
         raise error("E0301", f"the operator {op} is not supported", help=help, loc=loc)
-    if any(one.type in _GRAPHS for one in node.attribute):
+    if op != "Scan" and any(one.type in _GRAPHS for one in node.attribute):
         text = f"{op} holds a graph of its own"
         raise error("E0301", text, help="export the model without control flow: trace it, or unroll its loops", loc=loc)
     attributes = {one.name: _attribute(one) for one in node.attribute}
     operands = [tensors.known[name] if name else None for name in node.input]
+    if op not in KEEP and any(tensors.is_text(one) for one in operands):
+        text = f"{op} takes labels that are text, which no board has"
+        raise error("E0301", text, help="train the model on whole numbers as labels", loc=loc)
     call = Call(node.op_type, node.name, versions.get(domain, 1), operands, attributes, [*node.output], tensors, loc)
     try:
         convert(call)
+        if op in KEEP and operands:
+            tensors.same_classes(call.operand(0), tensors.known.get(node.output[0], ""))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         # onnx's check lets attributes through that contradict each other or the shapes
         text = f"{op}: its attributes do not go with its inputs: {one_line(problem)}"
         raise error("E0104", text, help="export the model again", loc=loc) from problem
 
 
+KEEP = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # what labels stay labels through
 _GRAPHS = (5, 10)  # AttributeProto.GRAPH and GRAPHS
 
 
@@ -144,18 +154,3 @@ def _attribute(one: onnx.AttributeProto) -> Any:
         if isinstance(value, list)
         else value
     )
-
-
-def _outputs(model: onnx.ModelProto, tensors: Tensors) -> None:
-    """The graph's outputs, in their order; what no node makes, or is given twice, is copied."""
-    given: set[str] = set()
-    for value in model.graph.output:
-        found: Operand = tensors.known[value.name]
-        made = tensors.value(found)
-        if made in given or tensors.builder.storage_of(made) is not Storage.TEMP:
-            same = Elementwise("Cast", tensors.builder.type_of(made).dtype)
-            (made,) = tensors.builder.add(same, made)
-        called = value.name if tensors.builder.free(value.name) == value.name else made
-        tensors.builder.output(made, name=called)
-        given.add(called)
-        tensors.known = {k: (called if isinstance(v, str) and v == made else v) for k, v in tensors.known.items()}

@@ -53,6 +53,15 @@ class Tensors:
         if isinstance(value, str) and isinstance(index, str):
             self.classes[value] = Classes(index, labels)
 
+    def same_classes(self, old: Operand, new: Operand) -> None:
+        """Say that a value holds the labels that another does, under another shape or type."""
+        if isinstance(old, str) and isinstance(new, str) and old in self.classes:
+            self.classes[new] = self.classes[old]
+
+    def is_text(self, operand: Operand | None) -> bool:
+        """Whether ONNX has text where the C has the indices of labels."""
+        return isinstance(operand, str) and operand in self.classes and self.classes[operand].text
+
     def type_of(self, operand: Operand) -> TensorType:
         """The type of an operand."""
         if isinstance(operand, str):

@@ -62,10 +62,14 @@ def _dropout(call: Call) -> None:
 
 
 def _cast(call: Call) -> None:
-    from onnx import helper
+    from onnx import TensorProto, helper
 
+    if call.attribute("to") == TensorProto.STRING and call.tensors.is_text(call.operand(0)):
+        call.gives(call.operand(0))
+        return
     to = DType.of(helper.tensor_dtype_to_np_dtype(call.attribute("to")))
-    call.gives(call.add(Elementwise("Cast", to), call.operand(0)))
+    same = call.type(0).dtype is to
+    call.gives(call.operand(0) if same else call.add(Elementwise("Cast", to), call.operand(0)))
 
 
 def _cast_like(call: Call) -> None:

@@ -39,7 +39,10 @@ def _arg(call: Call) -> None:
     axis = call.axis(call.attribute("axis", 0), len(shape))
     found = call.add(ArgReduce(call.op, axis, bool(call.attribute("select_last_index", 0))), call.operand(0))
     keep = bool(call.attribute("keepdims", 1))
-    call.gives(found if keep else reshaped(call, found, shape[:axis] + shape[axis + 1 :]))
+    made = found if keep else reshaped(call, found, shape[:axis] + shape[axis + 1 :])
+    if call.tensors.type_of(made).size == 1:  # the class, where the network is a classifier
+        call.tensors.is_class(made, made, tuple(range(shape[axis])))
+    call.gives(made)
 
 
 def _softmax(call: Call) -> None:
