@@ -66,6 +66,7 @@ class Op:
     includes: ClassVar[tuple[str, ...]] = ()
     scratch: ClassVar[int] = 0  # how many of the last outputs are only room for the kernel to work in
     view: ClassVar[bool] = False  # whether the output is the input's bytes under another type
+    packs: ClassVar[bool] = False  # whether its constants are CONST inputs that a form packs
 
     @property
     def form(self) -> str:
@@ -128,6 +129,14 @@ class Op:
     def smaller(self) -> tuple[str, ...]:
         """What a user can do for a model that takes less flash, each as an order: `train fewer trees`."""
         return ()
+
+    def packed(
+        self, target: Target, types: tuple[TensorType, ...], tables: tuple[Array, ...]
+    ) -> tuple[Self, tuple[Array, ...]]:
+        """Where `packs`: this op decided for a target, and the constants that it takes from then on instead of `tables`, which are
+        its last inputs; types are those of the inputs before them.
+        """
+        raise NotImplementedError
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         """What its C is made of on a target, decided where it has forms; None where nobody has counted it."""

@@ -73,7 +73,7 @@ class Pool(Op):
         kept = np.where(there, values, 0.0)
         if self.function == "lp":
             return (((np.abs(kept) ** self.p).sum(axis=0) ** (1 / self.p)).astype(inputs[0].dtype),)
-        return ((kept.sum(axis=0) / self._counts()).astype(inputs[0].dtype),)
+        return ((kept.sum(axis=0) / self.counts).astype(inputs[0].dtype),)
 
     def _under(
         self, x: npt.NDArray[np.float64], tap: tuple[int, ...]
@@ -90,7 +90,8 @@ class Pool(Op):
         under: Any = (slice(None), slice(None), *np.ix_(*clipped))
         return x[under], np.asarray(ok)
 
-    def _counts(self) -> npt.NDArray[np.float64]:
+    @property
+    def counts(self) -> npt.NDArray[np.float64]:
         """By how much each window's sum is divided."""
         found = np.ones(())
         for w in self.windows:
@@ -115,7 +116,7 @@ class Pool(Op):
         return f"{self.function} kernel={'x'.join(str(w.kernel) for w in self.windows)}"
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        counts = self._counts()
+        counts = self.counts
         order = [*range(len(self.windows))][:: -1 if self.column_major else 1]
         return {
             "function": self.function,

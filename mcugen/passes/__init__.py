@@ -18,12 +18,25 @@ from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_linear import fold_linear
 from mcugen.passes.fold_points import fold_points
 from mcugen.passes.fold_scaling import fold_scaling
+from mcugen.passes.layers import layers
+from mcugen.passes.pack_tables import pack_tables
 from mcugen.passes.select import select
 
 Pass = Callable[[Module, Target], Module]
 Dump = Callable[[str, str], None]
 
-PIPELINE: tuple[Pass, ...] = (fold_constants, fold_scaling, fold_linear, fold_points, dead_code, calibrate, select)
+PIPELINE: tuple[Pass, ...] = (
+    layers,
+    fold_constants,
+    fold_scaling,
+    fold_linear,
+    fold_points,
+    dead_code,
+    calibrate,
+    select,
+    pack_tables,
+    dead_code,
+)
 
 
 def run(module: Module, target: Target, dump: Dump | None = None, pipeline: tuple[Pass, ...] = PIPELINE) -> Module:

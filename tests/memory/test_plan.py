@@ -65,7 +65,7 @@ def tiny_graph(sizes: list[int], picks: list[int], in_place: list[bool]) -> Modu
     return Module("m", (builder.build(),))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.booleans()), min_size=2, max_size=4))
 def test_no_legal_plan_at_all_is_below_the_lower_bound(nodes: list[tuple[int, int, bool]]) -> None:
     """All placements of up to four values below the bound: the checker refuses every one."""
@@ -79,7 +79,7 @@ def test_no_legal_plan_at_all_is_below_the_lower_bound(nodes: list[tuple[int, in
             check(module, MemoryPlan(memories, MappingProxyType(places), made.steps))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(modules(), st.data())
 def test_what_the_checker_lets_through_is_right(module: Module, data: st.DataObject) -> None:
     """Move values of a plan about: either the checker refuses, or the results over real bytes are still the right ones."""

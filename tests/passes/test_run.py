@@ -45,7 +45,10 @@ class Forget:
         return replace(graph, values={n: v for n, v in graph.values.items() if n != self.name})
 
 
-ORDER = ["fold_constants", "fold_scaling", "fold_linear", "fold_points", "dead_code", "calibrate", "select"]
+ORDER = [
+    *("layers", "fold_constants", "fold_scaling", "fold_linear", "fold_points", "dead_code", "calibrate", "select"),
+    *("pack_tables", "dead_code"),
+]
 
 
 def test_the_pipeline_in_its_order() -> None:

@@ -158,8 +158,16 @@ class Call:
                 raise McugenError(_at(d, self.loc) for d in problem.diagnostics) from problem
             self.bounded(*(kind.size for kind in types))
             return [np.asarray(one) for one in op.evaluate(*(np.asarray(one) for one in operands))]
+        return [*self._added(op, *operands)]
+
+    def add_here(self, op: Op, *operands: Operand) -> Operand:
+        """The only result of an op as a node of the graph, even where every operand is known."""
+        (found,) = self._added(op, *operands)
+        return found
+
+    def _added(self, op: Op, *operands: Operand) -> tuple[str, ...]:
         names = [self.tensors.value(one) for one in operands]
-        return [*self.tensors.builder.add(op, *names, loc=self.loc)]
+        return self.tensors.builder.add(op, *names, loc=self.loc)
 
     def gives(self, *results: Operand) -> None:
         """What the node's outputs are, in their order; those that nobody has named are dropped."""

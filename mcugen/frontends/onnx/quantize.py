@@ -10,6 +10,7 @@ import numpy as np
 from mcugen.frontends.onnx.call import Call, Operand
 from mcugen.frontends.onnx.shape import reshaped
 from mcugen.ir import DType
+from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.quantize import Quantize
 from mcugen.ops.reduce import Reduce
@@ -86,14 +87,14 @@ def _quantize(call: Call) -> None:
 
 
 def _dequantize(call: Call) -> None:
+    """Constants too are dequantised in the graph, so that the pass `layers` finds the integers."""
     x, axis, rank = _blocks(call)
-    wide = call.add(Elementwise("Cast", DType.I32), x)
-    if call.has(2):
-        zero = call.add(Elementwise("Cast", DType.I32), call.operand(2))
-        wide = call.add(Elementwise("Sub"), wide, _spread(call, zero, axis, rank))
-    found = call.add(Elementwise("Cast", DType.F32), wide)
-    found = call.add(Elementwise("Mul"), found, _spread(call, call.operand(1), axis, rank))
-    call.gives(reshaped(call, found, call.type(0).shape))
+    kind = call.tensors.type_of(x).dtype
+    zero = _spread(call, call.operand(2), axis, rank) if call.has(2) else np.zeros((), kind.numpy)
+    operands = x, _spread(call, call.operand(1), axis, rank), zero
+    known = all(not isinstance(one, str) for one in operands)
+    add = call.add_here if known else call.add
+    call.gives(reshaped(call, add(Dequantize(), *operands), call.type(0).shape))
 
 
 def _dynamic(call: Call) -> None:

@@ -1,0 +1,46 @@
+"""add_scaled: the sum of two quantised tensors, quantised: QLinearAdd, or ONNX Add between DequantizeLinear and QuantizeLinear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Op
+
+
+@dataclass(frozen=True, eq=False)
+class AddScaled(Op):
+    """y = (a * first + b * second + term) >> shift, kept between `low` and `high`.
+
+    Inputs `i8` of one shape, output alike. Factors and term are such that the sum stays in 32 bits. E0201 for others.
+    """
+
+    name: ClassVar[str] = "add_scaled"
+    in_place: ClassVar[int | None] = 0
+    includes: ClassVar[tuple[str, ...]] = ("string.h",)
+
+    first: int
+    second: int
+    term: int
+    shift: int
+    low: int = -128
+    high: int = 127
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if len(inputs) != 2 or inputs[0] != inputs[1] or inputs[0].dtype is not DType.I8:
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"add_scaled takes two int8 tensors of one shape, not {found}", help="repeat neither")
+        return (inputs[0],)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        a, b = (np.asarray(one, np.int64) for one in inputs)
+        found = (a * self.first + b * self.second + self.term) >> self.shift
+        return (np.clip(found, self.low, self.high).astype(np.int8),)
+
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
+        limits = {"low": self.low, "high": self.high, "size": inputs[0].size}
+        return {"first": self.first, "second": self.second, "term": self.term, "shift": self.shift, **limits}

@@ -1,0 +1,83 @@
+"""pool_rows: pools on pixel-major tensors: ONNX MaxPool, AveragePool, QLinearAveragePool and the global ones,
+https://onnx.ai/onnx/operators/onnx__AveragePool.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcugen.diagnostics import error
+from mcugen.ir import Array, DType, TensorType
+from mcugen.op import Op
+from mcugen.windows import Window
+
+
+@dataclass(frozen=True, eq=False)
+class PoolRows(Op):
+    """The largest number of a window (`max`), or its sum times `factor` (`average`), of each channel.
+
+    Input (H, W, C) of `f32` or `i8`, output (windows, windows, C) of its type. What lies outside counts for nothing. The sum of
+    an `i8` is one of (x - zero); it becomes a float, and with `factor` the nearest whole number, halves to the even one, to which
+    `to` is added. E0201 for another type or shape.
+    """
+
+    name: ClassVar[str] = "pool_rows"
+    includes: ClassVar[tuple[str, ...]] = ("string.h",)
+
+    function: str
+    rows: Window
+    columns: Window
+    factor: float = 1.0
+    zero: int = 0
+    to: int = 0
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        good = (
+            len(inputs) == 1
+            and inputs[0].dtype in (DType.F32, DType.I8)
+            and len(inputs[0].shape) == 3
+            and inputs[0].shape[:2] == (self.rows.size, self.columns.size)
+            and min(self.rows.out, self.columns.out) > 0
+        )
+        if not good:
+            found = ", ".join(map(str, inputs)) or "nothing"
+            raise error("E0201", f"{self.function} pool does not go with {found}", help="check kernel, pads and dtype")
+        return (TensorType((self.rows.out, self.columns.out, inputs[0].shape[2]), inputs[0].dtype),)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        x = np.asarray(inputs[0], np.float64)
+        fill = -np.inf if self.function == "max" else float(self.zero)
+        pads = [
+            (a.before, max(0, (a.out - 1) * a.stride + a.reach - a.size - a.before)) for a in (self.rows, self.columns)
+        ]
+        whole = np.pad(x, [*pads, (0, 0)], constant_values=fill)
+        u, v = (
+            np.arange(a.out)[:, None] * a.stride + np.arange(a.kernel)[None, :] * a.dilation
+            for a in (self.rows, self.columns)
+        )
+        windows = whole[u[:, None, :, None], v[None, :, None, :]]
+        if self.function == "max":
+            return (np.asarray(windows.max(axis=(2, 3)).astype(inputs[0].dtype)),)
+        sums = (windows - self.zero).sum(axis=(2, 3))
+        if inputs[0].dtype.kind == "f":
+            return (np.asarray(sums * self.factor, np.float32),)
+        steps = np.rint(sums.astype(np.float32) * np.float32(self.factor)).astype(np.int64)
+        return (np.clip(steps + self.to, -128, 127).astype(np.int8),)
+
+    def describe(self) -> str:
+        return f"{self.function} kernel={self.rows.kernel}x{self.columns.kernel}"
+
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
+        return {
+            "function": self.function,
+            "rows": self.rows,
+            "columns": self.columns,
+            "ins": inputs[0].shape[2],
+            "factor": self.factor,
+            "zero": self.zero,
+            "to": self.to,
+            "total": inputs[0].size,
+        }

@@ -1,0 +1,43 @@
+"""Sums of products of integers brought to another scale by whole numbers alone.
+
+A real factor below 1/2 is a whole number of 2^-32; the product of a sum and that has 64 bits, of which the upper 32 are the
+answer, rounded, halves upwards. Cortex-M4 has one instruction for it. The method is that of fixed-point arithmetic in general,
+here with the shift fixed (B. Jacob and others, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018, section 2.2).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.ir import Array
+
+Integers = npt.NDArray[np.int64]
+LARGEST = 0.5  # of a factor, not included
+SMALLEST = 2.0**-22  # so that at least 10 bits of it are left
+STEADY = 14  # bits below the point of a constant
+MOST = 400.0  # of a constant: beyond that every 8 bits are at their end
+
+
+def rescaled(sums: Integers, factors: Array) -> Integers:
+    """sums * factors / 2^32, rounded, halves upwards."""
+    return (sums * np.asarray(factors, np.int64) + (1 << 31)) >> 32
+
+
+def factors_of(scales: npt.NDArray[np.float64], bias: Integers, weights: Integers) -> tuple[Array, Array] | None:
+    """Factors `i32` (rows,) for real scales (rows,), and the bias (rows,) that goes with them; None where 32 bits hold no such
+    factor. weights (rows, columns) tell which rows are constant: those have a scale that says nothing, and get another.
+    """
+    steady = ~weights.any(axis=1)
+    values = bias * scales
+    if not np.isfinite(scales).all():
+        return None
+    kept = scales[~steady]
+    if len(kept) and not (kept.min() >= SMALLEST and kept.max() < LARGEST):
+        return None
+    factors = np.where(steady, 1 << (32 - STEADY), np.rint(np.where(steady, 0, scales) * 2.0**32)).astype(np.int64)
+    given = np.where(steady, np.rint(np.clip(values, -MOST, MOST) * 2.0**STEADY), bias).astype(np.int64)
+    if factors.max(initial=0) >= 1 << 31 or np.abs(given).max(initial=0) >= 1 << 31:
+        return None
+    return factors.astype(np.int32), given.astype(np.int32)
