@@ -116,6 +116,9 @@ def svm() -> Iterator[Model]:
                 yield fitted(
                     f"{name} {kernel} proba", SVC(kernel=kernel, probability=True, random_state=0), x, y, ("proba",)
                 )
+        few = np.round(3 * x) / 3  # levels
+        made = SVC(gamma=0.5 / x.shape[1]) if classes else SVR(C=np.ptp(y))
+        yield fitted(f"{name} few levels", made, few, y, ("decision" if classes else "value",))
         if classes and x.shape[1] < 25:  # most vectors are too far away to count
             yield fitted(f"{name} near", SVC(gamma=8 / x.shape[1]), x, y, ("label",))
         if x.shape[1] < 12:
@@ -144,6 +147,9 @@ def knn() -> Iterator[Model]:
             outputs = ("label", "proba") if classes else ("value",)
             what, model, _, _ = fitted(f"{name} of {part} {kind}", made, rows[:part], y[:part], outputs)
             yield what, model, rows[part:], outputs
+        few = np.round((x - x.mean(axis=0)) / x.std(axis=0).clip(1e-9) * 2).astype(np.float32)  # levels
+        what, model, _, _ = fitted(f"{name} of {part} few levels {kind}", clone(made), few[:part], y[:part], outputs)
+        yield what, model, few[part:], outputs[:1]
         if number % 3:  # through a scaler
             behind = make_pipeline(StandardScaler(), clone(made)).fit(x[:part], y[:part])
             yield f"{name} of {part} scaled {kind}", behind, x[part:], outputs[:1]

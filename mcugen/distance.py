@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.coding import Codes, Coding, codes_of
 from mcugen.fixed import Fixed, Floats, Integers, Width
 from mcugen.scaling import FINER, Scaling, scaling_of
 
@@ -57,6 +58,7 @@ class Points:
     most_down  by how many powers of two points are brought down at most. A row that lies further out is taken for one in the
             same direction, nearer by: of so far away, the neighbours hang on the direction
     scaling a scaler that rows are brought to the grid through, which then takes the middle off, too
+    coding  how points are kept in flash; see coding.py
     """
 
     fixed: Fixed
@@ -67,6 +69,7 @@ class Points:
     reach: int = 0
     most_down: int = MOST_DOWN
     scaling: Scaling | None = None
+    coding: Coding = "plain"
 
     @property
     def row_bits(self) -> int:
@@ -76,13 +79,40 @@ class Points:
     @property
     def nbytes(self) -> int:
         """Bytes of the tables in flash."""
-        return self.fixed.nbytes + self.middle.nbytes + (self.scaling.nbytes if self.scaling else 0)
+        points = self.codes.nbytes(self.fixed.width) if self.codes else self.table.size * self.fixed.width // 8
+        return points + self.middle.nbytes + (self.scaling.nbytes if self.scaling else 0)
+
+    @cached_property
+    def codes(self) -> Codes | None:
+        """The points as bytes, where they are kept so."""
+        return codes_of(self.fixed.weights) if self.coding in ("levels", "terms") else None
+
+    @cached_property
+    def table(self) -> Integers:
+        """What flash has of each point, (points, entries): with `products` its square comes last, the lower half first."""
+        points = self.fixed.weights
+        if self.codes:
+            return self.codes.places
+        if self.coding != "products":
+            return points
+        squares = np.square(points).sum(axis=1)
+        lower = (squares & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+        return np.column_stack([points, lower, squares >> 32])
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits of an entry of the table."""
+        return 8 if self.codes else self.fixed.width
+
+    @property
+    def terms(self) -> int:
+        """How many terms a row has, worked out before distances are."""
+        return self.codes.levels.size if self.codes and self.coding == "terms" else 0
 
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The points in tables that avr-gcc takes."""
-        row = self.fixed.weights.shape[1] * self.fixed.width // 8
-        return blocks_of(self.fixed.weights, AVR_OBJECT // max(row, self.beside))
+        return blocks_of(self.table, AVR_OBJECT // max(self.table.shape[1] * self.entry_bits // 8, self.beside))
 
     @property
     def end(self) -> int:

@@ -81,7 +81,7 @@ class Op:
     @property
     def quantised(self) -> bool:
         """Whether it is decided for such a format."""
-        return self.weighted and self.form in ("int8", "int16")
+        return self.weighted and self.form.startswith("int")
 
     def seen(self, *inputs: Array) -> Self:
         """This op knowing inputs that it will get, each (rows, *its shape); it may make use of their sizes, not of more."""

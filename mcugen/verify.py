@@ -431,8 +431,10 @@ def _compared(
     expected = reference.numbers(what, x)
     if terms.numeric:
         return _numbers(what, expected, found, accepted, np.zeros(len(x)), PART)
-    least = least_size(what, reference, expected)
-    return _numbers(what, expected, found, accepted, reference.rounding(x), reference.tolerance, least)
+    rounding = reference.rounding(x)
+    noise = bool((np.abs(expected.reshape(len(x), -1)) <= rounding[:, np.newaxis])[accepted].all())
+    least = 1.0 if noise else least_size(what, reference, expected)  # what only rounding left has no size of its own
+    return _numbers(what, expected, found, accepted, rounding, reference.tolerance, least)
 
 
 def least_size(what: Output, reference: Reference, expected: npt.NDArray[np.float64]) -> float:

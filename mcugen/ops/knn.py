@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Target
+from mcugen.coding import coding_of, codings, form_of, width_of
 from mcugen.diagnostics import error
 from mcugen.distance import Metric, Points, middle_of, points_of, scaled_points
-from mcugen.fixed import WIDTHS, Floats, Integers
+from mcugen.fixed import Floats, Integers
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
@@ -119,14 +120,18 @@ class Knn(Op):
     @cached_property
     def grid(self) -> Points:
         """The points as integers, in the form that was decided."""
-        plain = points_of(self.points, WIDTHS[self.form], self.metric, self.far, held=True)  # type: ignore[index]  # a form is a Numeric
+        found = points_of(self.points, width_of(self.form), self.metric, self.far, held=True)
+        plain = replace(found, coding=coding_of(self.form))
         if self.slope is None or self.origin is None:
             return plain
         return scaled_points(plain, self.slope, self.origin, middle_of(self.points).astype(np.float64))
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, self._decided(name, target).cost(target)),)
+        numeric = "float32" if target.numeric == "auto" else target.numeric
+        plain = replace(self, form=numeric).grid
+        ways = codings(plain.fixed.weights, plain.fixed.width, target.board, plain.sum_bits // 8)
+        names = [form_of(numeric, coding) for coding in ways]
+        return tuple(Form(name, self._decided(name, target).cost(target)) for name in names)
 
     def with_form(self, form: Form, target: Target) -> Self:
         return self._decided(form.name, target)
@@ -151,7 +156,7 @@ class Knn(Op):
         """The targets as integers, the exponent of their unit, and the bits that one takes: 64 where the mean of some may be
         so small beside the largest that 32 are too few.
         """
-        return numbers_of(np.asarray(self.answers, np.float64), self.neighbours, WIDTHS[self.form])  # type: ignore[index]
+        return numbers_of(np.asarray(self.answers, np.float64), self.neighbours, width_of(self.form))
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import knn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mcugen.boards import Target
 from mcugen.op import Work
 from mcugen.work import joined
-from mcugen.work.points import search, some_rows, start, wide_index
+from mcugen.work.points import coded, search, some_rows, start, wide_index
 
 if TYPE_CHECKING:
     from mcugen.ops.knn import Knn
@@ -29,8 +29,8 @@ def work(op: Knn, target: Target) -> Work:
         len(op.points) * op.answer_bits // 8,
         {f"search {kind} {one}": 1.0, f"answers of {op.answer_bits}": 1.0} | wide_index(p, target),
         {
-            f"points {p.fixed.width}": float(len(op.points)),
-            f"differences {kind}": searched.differences,
+            f"points {kind}{coded(p)}": float(len(op.points)),
+            f"differences {kind}{coded(p)}": searched.differences,
             f"found {p.sum_bits}": searched.found,
             f"moved {p.sum_bits}": searched.moved,
         },

@@ -11,9 +11,10 @@ from mcugen.boards import Target
 from mcugen.distance import Points
 from mcugen.fixed import Floats, Integers
 from mcugen.op import Work
-from mcugen.work import Rows, loading, options, width_of
+from mcugen.work import Rows, joined, loading, options, width_of
 
 SEEN = 16  # rows that are tried
+AT_ONCE = 4  # terms that are added before a point is given up
 LOOKED_AT = 2_000  # points; of more, the others are like the last of these
 
 
@@ -27,9 +28,29 @@ class Searched:
 
 
 def start(p: Points, rows: Rows, kind: str) -> Work:
-    """The row's way to the grid, and the tables."""
-    if p.scaling:
-        return _through_scaler(p, kind)
+    """The row's way to the grid, what is worked out of it once, and the tables."""
+    return joined(_through_scaler(p, kind) if p.scaling else _plainly(p, rows, kind), _prepared(p))
+
+
+def coded(p: Points) -> str:
+    """What names of counts end with that hang on how points are kept."""
+    return "" if p.coding == "plain" else f" {p.coding}"
+
+
+def _prepared(p: Points) -> Work:
+    """Of a row's integers."""
+    if p.coding == "plain":
+        return Work()
+    kind = f"{p.coding} {p.fixed.width}"
+    metric = f" {p.metric}" if p.terms else ""
+    runs = {f"terms {p.fixed.width}": float(p.terms)} if p.terms else {}
+    runs |= {"squares": float(p.fixed.features)} if p.coding == "products" else {}
+    stack = {f"coding {kind}": 1.0, "arrays": float(p.terms * p.sum_bits // 8)}
+    return Work(0, {f"coding {kind}{metric}": 1.0}, runs, stack)
+
+
+def _plainly(p: Points, rows: Rows, kind: str) -> Work:
+    """A row's way to the grid."""
     f = p.fixed
     centred = len(p.middle) > 0
     kind = f"{kind}{' far' if p.far else ''}"
@@ -77,7 +98,12 @@ def differences(p: Points, sums: Integers, enough: Integers) -> Integers:
     """How many differences of each point are worked out before it is as far as `enough`, (points,)."""
     shift = 32 if p.fixed.width == 32 else 0
     goes_on = (sums >> shift) <= (enough >> shift)[:, None] if shift else sums < enough[:, None]
-    return np.asarray(1 + np.logical_and.accumulate(goes_on[:, :-1], axis=1).sum(axis=1))
+    found = 1 + np.logical_and.accumulate(goes_on[:, :-1], axis=1).sum(axis=1)
+    features = sums.shape[1]
+    if p.terms and features >= AT_ONCE:
+        rest = features % AT_ONCE
+        return np.asarray(np.minimum(-(-found // AT_ONCE) * AT_ONCE, features - rest) + rest)
+    return np.asarray(found)
 
 
 def search(p: Points, neighbours: int) -> Searched:

@@ -11,11 +11,12 @@ from mcugen.boards import Target
 from mcugen.op import Work
 from mcugen.ops.svm.machine import rounds
 from mcugen.work import Rows, joined, loading, locals_, options, unrolled, unrolls, width_of
-from mcugen.work.points import LOOKED_AT, differences, some_rows, start, sums_on_the_way, wide_index
+from mcugen.work.points import LOOKED_AT, coded, differences, some_rows, start, sums_on_the_way, wide_index
 
 if TYPE_CHECKING:
     from mcugen.ops.svm import Svm
 
+IN_A_ROW = 16  # coefficients of a vector that are added without a loop, where a product is an instruction
 LEAST = 1e-7  # a pair's probability does not come nearer to 0 or 1
 
 
@@ -31,13 +32,20 @@ def work(op: Svm, target: Target) -> Work:
     wide = "wide" if op._wide else "narrow"
     apart = " apart" if unrolls(target) and op.pairs > 1 and op.kernel.name != "poly" else ""
     sums = f"{op.kernel.name == 'poly'} {wide} {several}{apart}"
+    others = op.coefficients.shape[1]
+    in_a_row = float(others) if apart and others <= IN_A_ROW else 0.0
+    looped = " looped" if apart and others > IN_A_ROW else ""
     array = op.pairs * (8 if op._wide else 4)
     added = Work(
         op.coefficients.size * (4 if op._wide else 2) + (4 * op.pairs + 2 * op.classes if op.pairs > 1 else 0),
-        {f"sums {kind} {several}{apart}": 1.0, f"many classes {several}": float(op.pairs > 255)},
+        {
+            f"sums {kind} {several}{apart}": 1.0,
+            f"many classes {several}": float(op.pairs > 255),
+            f"in a row {wide}": in_a_row,
+        },
         {
             f"vectors {sums}": float(len(op.vectors)),
-            f"products {sums}": used * op.coefficients.shape[1],
+            f"products {sums}{looped}": used * others,
             f"pairs {sums}": float(op.pairs),
         },
         {f"sums {kind} {several}{apart}": 1.0, "arrays": float(array)},
@@ -54,7 +62,7 @@ def _distances(op: Svm, rows: Rows, kind: str, target: Target) -> Work:
     near = f"{op.powers.fine}{' far' if p.far else ''}"
     fours = " in fours" if unrolls(target) and p.fixed.features >= 4 else ""
     runs = {
-        f"differences {kind}{' far' if p.far else ''}{fours}": worked,
+        f"differences {kind}{' far' if p.far else ''}{fours}{coded(p)}": worked,
         f"values {kind}": used,
     }
     runs |= {f"values of {near}": used}

@@ -148,6 +148,14 @@ def test_a_feature_far_larger_than_others_is_answered_or_refused(kernel):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("kernel", ["rbf", "sigmoid"])
+def test_rows_that_are_all_the_same_leave_nothing_but_rounding(kernel):
+    x = np.full((40, 3), 2.5, np.float32)
+    model = svm.OneClassSVM(kernel=kernel).fit(x)
+    assert np.abs(model.decision_function(x)).max() < 1e-12
+    assert np.abs(mcugen.compile(model, numeric="float32", output="decision").run([x])[1]).max() < 1e-5
+
+
 def test_many_vectors_and_many_classes():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5_000, 4))

@@ -15,6 +15,7 @@ from mcugen.emit import emit
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.knn import Knn, numbers_of
+from mcugen.passes.select import choose
 from mcugen.targets.driver import Unit
 
 FORMS = ("float32", "int16", "int8")
@@ -37,6 +38,7 @@ class Shape:
     far: bool = False
     sizes: float = 1.0  # of the numbers
     origin: float | None = None  # of a scaler in front
+    levels: int = 0  # that each feature takes; 0 for as many as there are points
 
 
 SHAPES = [
@@ -68,6 +70,11 @@ SHAPES = [
     Shape(60, 4, 3, "proba", origin=-1e6),
     Shape(60, 4, 3, "label", origin=3.0, centre=1e3, size=1e-20, metric="manhattan"),
     Shape(60, 4, 3, "value", origin=1e-30, size=1e20, metric="chebyshev"),
+    *(Shape(90, 7, 3, "label", levels=4, metric=metric) for metric in ("euclidean", "manhattan", "chebyshev")),
+    Shape(90, 4, 3, "proba", levels=17, votes="distance", centre=1e6),
+    Shape(300, 3, 3, "label", levels=256, size=1e-30),
+    Shape(90, 4, 2, "value", levels=3, far=True),
+    Shape(90, 5, 3, "label", levels=2, origin=3.0),
 ]
 
 
@@ -75,6 +82,8 @@ def made(shape: Shape, seed: int) -> Knn:
     """The op of a shape, not decided."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(shape.points, shape.features)) * shape.size + shape.centre
+    if shape.levels:
+        points = np.take_along_axis(points[: shape.levels], rng.integers(shape.levels, size=points.shape), axis=0)
     points[-1] = points[0]  # as far as another
     if shape.output == "value":
         answers = rng.normal(size=shape.points) * shape.sizes
@@ -115,7 +124,15 @@ def cases(seed: int) -> list[Knn]:
     shapes = [(shape, made(shape, 50 * seed + i)) for i, shape in enumerate(SHAPES)]
     forms = [FORMS if not seed else (FORMS[(i + seed) % 3],) for i in range(len(SHAPES))]
     forms = [FORMS[:1] if s.origin is not None else some for (s, _), some in zip(shapes, forms, strict=True)]
-    return [replace(op, form=form, far=s.far) for (s, op), some in zip(shapes, forms, strict=True) for form in some]
+    decided = [(s, replace(op, form=form)) for (s, op), some in zip(shapes, forms, strict=True) for form in some]
+    return [replace(op, form=form, far=s.far) for s, op in decided for form in coded(s, op)]
+
+
+def coded(shape: Shape, op: Knn) -> list[str]:
+    """The form of an op, with its points in the codings that those of few levels may have."""
+    if not shape.levels or op.form == "int8":
+        return [op.form]
+    return [f"{op.form} {coding}" for coding in ("levels", "terms")[op.form == "int16" :]]
 
 
 def assert_same(op: Knn, x: Array, found: list[Array], what: str) -> None:
@@ -195,6 +212,30 @@ def test_large_tables_are_read_far_on_an_avr() -> None:
     assert not replace_form(op, "int16", "mega2560").far
     assert not replace_form(op, "float32", "feather_nrf52840").far
     assert len(replace_form(op, "float32", "mega2560").grid.blocks) == 3
+
+
+def names_of_forms(op: Knn, board: str, numeric: str = "auto") -> list[str]:
+    """What the forms of an op on a board are called."""
+    return [form.name for form in op.forms(Target(load_board(board), numeric=numeric))]  # type: ignore[arg-type]
+
+
+def test_few_levels_are_bytes_and_terms_are_looked_up_where_products_are_calls() -> None:
+    few = made(Shape(900, 10, 3, "label", levels=17), 0)
+    assert names_of_forms(few, "mega2560") == names_of_forms(few, "host") == ["float32", "float32 levels"]
+    assert names_of_forms(few, "metro_m0") == ["float32", "float32 levels", "float32 terms"]
+    wide = made(Shape(900, 100, 3, "label", levels=17), 0)  # 13,600 B of terms
+    assert names_of_forms(wide, "metro_m0") == ["float32", "float32 levels"]
+    assert names_of_forms(few, "metro_m0", "int8") == ["int8"]  # is bytes already
+    assert names_of_forms(made(Shape(900, 10, 3, "label"), 0), "metro_m0") == ["float32"]
+    plain, levels = (replace(few, form=form).grid.nbytes for form in ("float32", "float32 levels"))
+    assert (plain, levels) == (900 * 10 * 4, 900 * 10 + 10 * 17 * 4)
+
+
+def test_the_smallest_form_is_chosen_by_cost() -> None:
+    few = made(Shape(900, 10, 3, "label", levels=17), 0)
+    for optimize, wanted in (("size", "levels"), ("speed", "terms")):
+        target = Target(load_board("metro_m0"), optimize, "float32")  # type: ignore[arg-type]
+        assert choose(few.forms(target), target).name == f"float32 {wanted}"
 
 
 def replace_form(op: Knn, form: str, board: str) -> Knn:

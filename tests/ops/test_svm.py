@@ -40,6 +40,7 @@ class Shape:
     coefficient: float = 1.0
     far: bool = False
     spread: int = 0  # of the features, in powers of ten
+    levels: int = 0  # that each feature takes; 0 for as many as there are vectors
 
 
 RBF = Kernel("rbf", 0.2)
@@ -66,8 +67,13 @@ SHAPES = [
     Shape(Kernel("rbf", 1e-40), 30, 4, 3, "decision", size=1e20),
     Shape(RBF, 30, 4, 3, "decision", centre=1e5),
     Shape(RBF, 30, 4, 0, "value", coefficient=1e8),  # 32 bits behind the point
+    Shape(Kernel("rbf", 0.08), 40, 3, 2, "decision", coefficient=100.0),  # the same, with a shift of more than 24
     Shape(RBF, 2000, 8, 3, "label", far=True),
     Shape(RBF, 2000, 8, 3, "decision"),
+    Shape(RBF, 90, 7, 2, "decision", levels=4),
+    Shape(RBF, 90, 4, 6, "decision", levels=17, centre=1e5),
+    Shape(Kernel("rbf", 1e40), 300, 3, 3, "decision", levels=200, size=1e-20),
+    Shape(RBF, 90, 5, 0, "value", levels=3, coefficient=1e8, far=True),
     Shape(POLY, 30, 4, 2, "decision"),
     Shape(POLY, 60, 4, 4, "decision"),
     Shape(POLY, 60, 4, 4, "label"),
@@ -88,6 +94,8 @@ def made(shape: Shape, seed: int) -> Svm:
     rng = np.random.default_rng(seed)
     count, pairs = shape.vectors, pairs_of(shape.classes)
     vectors = rng.normal(size=(count, shape.features)) * shape.size + shape.centre
+    if shape.levels:
+        vectors = np.take_along_axis(vectors[: shape.levels], rng.integers(shape.levels, size=vectors.shape), axis=0)
     vectors *= 10.0 ** rng.uniform(-shape.spread, 0, shape.features)
     counts = rng.multinomial(count, np.full(shape.classes, 1 / shape.classes)) if shape.classes > 1 else np.zeros(0)
     coefficients = rng.normal(size=(count, max(1, shape.classes - 1))) * shape.coefficient
@@ -133,7 +141,15 @@ def cases(seed: int) -> list[Svm]:
     """Every shape, with seed 0 in every form, else in one."""
     shapes = [(shape, made(shape, 70 * seed + i)) for i, shape in enumerate(SHAPES)]
     forms = [FORMS if not seed else (FORMS[(i + seed) % 3],) for i in range(len(SHAPES))]
-    return [replace(op, form=form, far=s.far) for (s, op), some in zip(shapes, forms, strict=True) for form in some]
+    decided = [(s, replace(op, form=form)) for (s, op), some in zip(shapes, forms, strict=True) for form in some]
+    return [replace(op, form=form, far=s.far) for s, op in decided for form in coded(s, op)]
+
+
+def coded(shape: Shape, op: Svm) -> list[str]:
+    """The form of an op with its vectors in the codings that it may have, of few levels in those only."""
+    few = ["levels", "terms"][op.form == "int16" :] if shape.levels and op.form != "int8" else []
+    products = op.kernel.name == "rbf" and op.form == "float32" and not shape.far and (shape.levels or op.kernel != RBF)
+    return [op.form] * (not few) + [f"{op.form} {coding}" for coding in few + ["products"] * bool(products)]
 
 
 def bound(op: Svm, x: Array) -> Floats:
@@ -147,8 +163,8 @@ def bound(op: Svm, x: Array) -> Floats:
         OFF["float32"]
         if op.kernel.name != "rbf"
         else 2.0**-29
-        if op.form == "float32" and op.powers.fine == 32
-        else OFF[op.form]
+        if op.form.startswith("float32") and op.powers.fine == 32
+        else OFF[op.form.split(" ")[0]]
     )
     return off * ((largest * np.ones_like(values)) @ (sizes + sizes.max()) + np.abs(op.intercepts))
 
@@ -220,6 +236,19 @@ def test_what_an_avr_cannot_hold() -> None:
     rbf = replace(poly, kernel=RBF)
     target = Target(load_board("mega2560"), numeric="float32")
     assert rbf.with_form(rbf.forms(target)[0], target).far
+
+
+def test_forms_are_of_the_vectors_and_the_board() -> None:
+    few = made(Shape(RBF, 300, 10, 3, "label", levels=17), 0)
+    names = {
+        board: [f.name for f in few.forms(Target(load_board(board)))] for board in ("mega2560", "metro_m0", "host")
+    }
+    assert names["mega2560"] == ["float32", "float32 levels"]
+    assert names["metro_m0"] == ["float32", "float32 levels", "float32 terms"]
+    assert names["host"] == ["float32", "float32 levels", "float32 products"]
+    assert [f.name for f in few.forms(Target(load_board("host"), numeric="int16"))] == ["int16", "int16 levels"]
+    poly = replace(few, kernel=POLY)
+    assert [f.name for f in poly.forms(Target(load_board("host")))] == ["float32"]
 
 
 def test_types_are_checked() -> None:

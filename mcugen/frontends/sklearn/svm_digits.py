@@ -20,6 +20,7 @@ from mcugen.ops.svm.integers import VALUE_BITS
 from mcugen.ops.svm.machine import scores
 
 KEPT = 1e-4  # of a score: what integers may be off before labels would follow
+ROUNDED = 2.0**-45  # of the terms of a score: what float64 leaves where they cancel altogether
 MOST_ROWS = 256
 MOST_WORK = 30_000_000  # products
 SEED = 0
@@ -29,8 +30,10 @@ def check_digits(op: Svm, loc: Loc) -> None:
     """E0302 where integers of 32 bits lose what tells classes apart: scores of machines are of the size of 1 at their margins."""
     rows = rows_like(op)
     exact, found = op.scores(rows), scores_of_integers(op, rows)
-    lost = np.abs(found - exact)
-    if (lost <= KEPT * np.maximum(np.abs(exact), min(1.0, float(np.abs(exact).max())))).all():
+    lost, size = np.abs(found - exact), min(1.0, float(np.abs(exact).max()))
+    if (np.abs(exact) <= ROUNDED * _terms(op, rows)).all():
+        size = 1.0  # rows that are all the same: nothing but float64's own rounding is left
+    if (lost <= KEPT * np.maximum(np.abs(exact), size)).all():
         return
     worst = np.unravel_index(int(lost.argmax()), lost.shape)
     text = (
@@ -39,6 +42,11 @@ def check_digits(op: Svm, loc: Loc) -> None:
     )
     help = 'scale the features first, as with `make_pipeline(StandardScaler(), SVC())`, or fit with gamma="scale"'
     raise error("E0302", text, help=help, loc=loc.within("support_vectors_"))
+
+
+def _terms(op: Svm, rows: npt.NDArray[np.float32]) -> Floats:
+    """The sizes of what each score (n, pairs) adds up."""
+    return scores(np.abs(op.values(rows)), np.abs(op.coefficients), np.abs(op.intercepts), op.counts)
 
 
 def rows_like(op: Svm) -> npt.NDArray[np.float32]:

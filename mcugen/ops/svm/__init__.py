@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -9,10 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mcugen import ovo
-from mcugen.boards import Target
+from mcugen.boards import Board, Target
+from mcugen.coding import Coding, coding_of, codings, form_of, width_of
 from mcugen.diagnostics import error
 from mcugen.distance import AVR_OBJECT, Block, Points, blocks_of, points_of
-from mcugen.fixed import WIDTHS, Fixed, Floats, Integers, Width, fixed
+from mcugen.fixed import Fixed, Floats, Integers, Width, fixed
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
@@ -147,7 +149,7 @@ class Svm(Op):
 
     @property
     def _width(self) -> Width:
-        return WIDTHS[self.form]  # type: ignore[index]  # a form is a Numeric
+        return width_of(self.form)
 
     @property
     def _wide(self) -> bool:
@@ -157,7 +159,8 @@ class Svm(Op):
     @cached_property
     def grid(self) -> Points:
         """The vectors of distances as integers, in the form that was decided."""
-        return points_of(self.vectors, self._width, far=self.far, beside=self._beside)
+        plain = points_of(self.vectors, self._width, far=self.far, beside=self._beside)
+        return replace(plain, coding=coding_of(self.form))
 
     @cached_property
     def products(self) -> Fixed:
@@ -189,8 +192,19 @@ class Svm(Op):
         return powers_of(self.grid, self.kernel.gamma, self._width, total)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        name = "float32" if target.numeric == "auto" else target.numeric
-        return (Form(name, self._decided(name, target).cost(target)),)
+        numeric = "float32" if target.numeric == "auto" else target.numeric
+        names = [form_of(numeric, coding) for coding in self._codings(replace(self, form=numeric), target.board)]
+        return tuple(Form(name, self._decided(name, target).cost(target)) for name in names)
+
+    @staticmethod
+    def _codings(plain: Svm, board: Board) -> Iterator[Coding]:
+        """How the vectors may be kept, those of products only as they are."""
+        if plain.kernel.name != "rbf":
+            yield "plain"
+            return
+        yield from codings(plain.grid.fixed.weights, plain._width, board, plain.grid.sum_bits // 8)
+        if plain._width == 32 and board.long_product:
+            yield "products"
 
     def with_form(self, form: Form, target: Target) -> Self:
         return self._decided(form.name, target)
@@ -251,14 +265,26 @@ class _Rows:
 
     fixed: Fixed
     beside: int
+    coding: Coding = "plain"
+    codes: None = None
+    terms: int = 0
     far: bool = False
     middle: Floats = field(default_factory=lambda: np.empty(0))
 
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The vectors in tables that avr-gcc takes."""
-        row = self.fixed.weights.shape[1] * self.fixed.width // 8
-        return blocks_of(self.fixed.weights, AVR_OBJECT // max(row, self.beside))
+        return blocks_of(self.table, AVR_OBJECT // max(self.table.shape[1] * self.entry_bits // 8, self.beside))
+
+    @property
+    def table(self) -> Integers:
+        """What flash has of each vector, (vectors, entries)."""
+        return self.fixed.weights
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits of an entry of the table."""
+        return self.fixed.width
 
 
 __all__ = ["Kernel", "Svm", "pairs_of"]
