@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import cycle
 from typing import Any
 
@@ -155,12 +156,20 @@ def knn() -> Iterator[Model]:
             yield f"{name} of {part} scaled {kind}", behind, x[part:], outputs[:1]
 
 
+FAR = "far apart"  # a model that narrow integers tell nothing of: they are not measured
+
+
 def gaussian_nb() -> Iterator[Model]:
     for number, (name, x, y, classes) in enumerate(sets()):
         if classes:
             rows = StandardScaler().fit_transform(x).astype(np.float32) if number % 2 else x
             made = GaussianNB(var_smoothing=0.05) if number % 3 == 0 else GaussianNB()
-            yield fitted(name, made, rows, y, ("label", "proba"))
+            model = fitted(name, made, rows, y, ("label", "proba"))
+            yield model
+            if number % 3 == 0:  # integers of 64 bits
+                apart = deepcopy(made)
+                apart.var_[0, 0] *= 1e-17
+                yield f"{name} {FAR}", apart, *model[2:]
 
 
 def quadratic() -> Iterator[Model]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from benchmarks.cost_cases import MODELS, Model
+from benchmarks.cost_cases import FAR, MODELS, Model
 from benchmarks.cost_model import BOARDS, least_squares, on_xtensa
 from benchmarks.cost_model import measured as linked
 from benchmarks.cost_rows import OPS
@@ -79,7 +79,7 @@ def cases(op: str, board: Board) -> Iterator[Case]:
     """All models of an op, in every format and form; rows are known for every other."""
     for number, model in enumerate(MODELS[op]()):
         for output in model[3]:
-            for numeric in FORMATS:
+            for numeric in FORMATS[:1] if model[0].endswith(FAR) else FORMATS:
                 target = Target(board, "auto", numeric, model[2] if number % 2 else None)
                 try:
                     yield from _forms(op, number, model, output, target)

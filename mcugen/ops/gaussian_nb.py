@@ -30,10 +30,10 @@ class GaussianNB(Op):
 
     Input `f32` of shape (features,). mean and variance (classes, features), constant (classes,) float64; a constant of minus
     infinity is a class that is never answered. Outputs: label → the class's index (`i32` scalar); proba → the index and the
-    softmax of s as `f32` (classes,). A row's numbers become integers of one exponent a feature, which has room for the means
-    and six deviations around them; a row beyond that is shifted down, whole. Features that all classes see alike do not count.
-    Integers of 32 bits are those of mcugen/gaussian.py; where they lose digits that a probability needs, mcugen/gaussian_wide.py
-    has 64.
+    softmax of s as `f32` (classes,); decision, of two classes that both are possible → the index and s_1 - s_0 as `f32` (1,). A
+    row's numbers become integers of one exponent a feature, which has room for the means and six deviations around them; a row
+    beyond that is shifted down, whole. Features that all classes see alike do not count. Integers of 32 bits are those of
+    mcugen/gaussian.py; where they lose digits that a probability needs, mcugen/gaussian_wide.py has 64.
     """
 
     name: ClassVar[str] = "gaussian_nb"
@@ -61,7 +61,8 @@ class GaussianNB(Op):
                 "E0201", f"gaussian_nb takes {wanted}, not {found}", help="give the features as one row of float32"
             )
         index = TensorType((), DType.I32)
-        return (index,) if self.output == "label" else (index, TensorType((len(self.mean),), DType.F32))
+        count = 1 if self.output == "decision" else len(self.mean)
+        return (index,) if self.output == "label" else (index, TensorType((count,), DType.F32))
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return tuple(one[0] for one in self.answers(inputs[0][np.newaxis, :]))
@@ -73,6 +74,8 @@ class GaussianNB(Op):
         index = np.asarray(scores.argmax(axis=1), np.int32)
         if self.output == "label":
             return (index,)
+        if self.output == "decision":
+            return index, (scores[:, 1:] - scores[:, :1]).astype(np.float32)
         return index, _softmax(scores)
 
     def scores(self, rows: npt.NDArray[np.float32]) -> Floats:
@@ -105,6 +108,8 @@ class GaussianNB(Op):
             return True
         if self.output == "label":  # that of a row that is no near tie is far from what 32 bits lose
             return False
+        if self.output == "decision":  # which others are compared with, however far from 0
+            return True
         lost = self._loses(self._rows_made()) if self.lost is None else self.lost
         return lost or loses(self.mean, self.variance)
 

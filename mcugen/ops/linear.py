@@ -35,7 +35,7 @@ SELDOM = 0.02  # of the rows, scores are so near to 0 that nothing would do
 FAR = 32.0  # intercepts larger than the weights by as much belong to features far from 0
 NEAR = 2.0**-8  # intercepts of two classes that are as near to each other are shared
 NONE = -709.78  # a sigmoid of less is 0 in scikit-learn, and where all are, it says that all classes are equally likely
-SMALL = -80.0  # where all scores are below, ratios of sigmoids are those of powers, and sigmoids no float32
+SMALL = -20.0  # where all scores are below, ratios of sigmoids are those of powers; e to over 88 is no float32
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,10 +20,15 @@ SAME = 104.0  # from here on a power of e is less than a float holds
 
 def _powers(op: GaussianNB, rows: Rows) -> float:
     """Of how many classes the power of e is not 0 at once."""
-    if op.output == "label":
+    if op.output != "proba":
         return 0.0
     scores = op.scores(rows)
     return float((scores.max(axis=1, keepdims=True) - scores < SAME).sum(axis=1).mean())
+
+
+def _tail(op: GaussianNB) -> str:
+    """The part of the C that makes numbers; that of a difference is rather less than that of probabilities."""
+    return "label" if op.output == "label" else "proba"
 
 
 def work(op: GaussianNB, target: Target) -> Work:
@@ -62,21 +67,21 @@ def work(op: GaussianNB, target: Target) -> Work:
         {f"squares {kind}": 1.0, "arrays": float(row), f"centred {f.width}": float(centred)},
     )
     width = "wide" if f.width == 32 else "narrow"
-    tail = f"{op.output} {width}"
-    kept = (8 if width == "wide" else 4) * count if op.output == "proba" else 0
+    tail = f"{_tail(op)} {width}"
+    kept = (8 if width == "wide" else 4) * count if _tail(op) == "proba" else 0
     end = Work(
         0,
         {f"tail {tail}": 1.0},
         {f"tail {tail}": 1.0, f"each {tail}": float(count), "powers": _powers(op, rows)},
         {f"tail {tail}": 1.0, "kept": float(kept)},
     )
-    return joined(start, end, locals_(row + kept, f"{kind} {op.output}", target))
+    return joined(start, end, locals_(row + kept, f"{kind} {_tail(op)}", target))
 
 
 def _wide(op: GaussianNB, g: WideGaussian, rows: Rows) -> Work:
     """The same in integers of 64 bits, all of whose products are as long."""
     classes, columns = g.means.shape
-    each = {"columns 64": float(columns), "squares 64": float(g.means.size), f"classes {op.output} 64": float(classes)}
-    size = 8 * columns + (16 * classes if op.output == "proba" else 0)
-    called = {f"call {op.output} 64": 1.0}
+    each = {"columns 64": float(columns), "squares 64": float(g.means.size), f"classes {_tail(op)} 64": float(classes)}
+    size = 8 * columns + (16 * classes if _tail(op) == "proba" else 0)
+    called = {f"call {_tail(op)} 64": 1.0}
     return Work(g.nbytes, called, each | called | {"powers": _powers(op, rows)}, called | {"arrays": float(size)})

@@ -34,6 +34,7 @@ from sklearn.feature_selection import (
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -122,6 +123,8 @@ def classifiers(width: int) -> list[tuple[Any, str]]:
             (OneVsRestClassifier(inner), "proba"),
             (OneVsOneClassifier(inner), "decision"),
         ]
+    # far from all classes, their probabilities are no floats
+    found += [(OneVsRestClassifier(GaussianNB()), output) for output in ("label", "proba")]
     return found
 
 

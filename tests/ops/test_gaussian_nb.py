@@ -50,6 +50,7 @@ SHAPES = [
     Shape(6, 4, "label", apart=16),
     Shape(300, 3, "proba", apart=4),  # whose squares have to be shifted down
     Shape(6, 4, "proba", off=1e7),
+    Shape(6, 2, "decision"),
 ]
 
 

@@ -16,7 +16,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse
 from mcugen.frontends.sklearn.coefficients import Floats, numbers_of
-from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
+from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
 from mcugen.gaussian import spread_of
 from mcugen.gaussian_wide import MOST_WIDE
 from mcugen.ir import GraphBuilder
@@ -38,7 +38,10 @@ def head(estimator: object, loc: Loc) -> Head:
     state = state_of(estimator, base, "theta_", loc, also=HOLDS)
     labels = labels_of(state.get("classes_"), loc)
     check_sizes(0, len(labels), loc)
-    return Head(base, features_of(state, loc), ("label", "proba"), labels)
+    prior = state.get("class_prior_")
+    possible = isinstance(prior, np.ndarray) and prior.dtype.kind == "f" and bool((prior > 0).all())
+    odds = NO_POWER if len(labels) == 2 and possible else None
+    return Head(base, features_of(state, loc), ("label", "proba"), labels, odds)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from mcugen.ir import Label
 
 MAX_CLASSES = 32_767  # an index is an int of 16 bits on AVR
 MAX_FEATURES = 65_535
+# The logarithms of odds below which a probability of float64 is 0.
+NO_POWER = -745.14  # that is a power of e
+NO_SIGMOID = -709.79  # that is 1 / (1 + e^-odds)
 # A subclass or an object that has one of these of its own may answer differently from the class whose arrays are read.
 ANSWERS = ("predict", "predict_proba", "decision_function", "transform", "__getattribute__", "__getattr__")
 
@@ -25,12 +28,15 @@ class Head:
     n_features  columns of a row
     outputs     what can be asked of it, the default first
     labels      the user's labels where a class is predicted
+    odds        of two classes, where `build` gives the logarithm of the second one's odds as `decision`, whether or not that is
+                one of the outputs: below it scikit-learn's probability is 0. None where there are no such numbers
     """
 
     base: type
     n_features: int
     outputs: tuple[Output, ...]
     labels: tuple[Label, ...] | None = None
+    odds: float | None = None
 
 
 def base_of(estimator: object, known: Iterable[type]) -> type | None:

@@ -17,7 +17,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.coefficients import Floats, check_size, numbers_of, several_outputs
-from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
+from mcugen.frontends.sklearn.head import NO_SIGMOID, Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder, Label
 from mcugen.layers import Layers
@@ -63,13 +63,15 @@ def head(estimator: object, loc: Loc) -> Head:
         return Head(base, features_of(state, loc), ("value",))
     labels = _labels(state, loc)
     check_sizes(0, len(labels), loc)
-    return Head(base, features_of(state, loc), ("label", "proba"), labels)
+    odds = NO_SIGMOID if len(labels) == 2 else None
+    return Head(base, features_of(state, loc), ("label", "proba"), labels, odds)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """The layers of a fitted perceptron."""
     state = vars(estimator)
     layers = _layers(state, head, loc)
+    wanted = "transform" if wanted == "decision" else wanted  # the logarithm of the odds is the sum itself
     hidden = state["activation"]
     if hidden == "relu" and len(layers.weights) > 1:
         return builder.add(Mlp(layers, wanted), x, loc=loc)

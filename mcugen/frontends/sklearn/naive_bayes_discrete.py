@@ -16,7 +16,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown
 from mcugen.frontends.sklearn.coefficients import Floats, numbers_of
-from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
+from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.binarize import Binarize
 from mcugen.ops.linear import Linear
@@ -44,7 +44,8 @@ def head(estimator: object, loc: Loc) -> Head:
             loc=loc,
         )
     check_sizes(0, len(labels), loc)
-    return Head(base, features_of(state, loc), ("label", "proba"), labels)
+    odds = NO_POWER if len(labels) == 2 else None
+    return Head(base, features_of(state, loc), ("label", "proba"), labels, odds)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:

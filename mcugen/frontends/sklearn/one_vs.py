@@ -33,6 +33,8 @@ INTEGERS = True
 LARGEST = 10_000  # members that are stacked into one `linear`
 
 Score = Literal["decision", "proba"]
+ALL_BUT_ONE = 36.74  # the logarithm of the odds of a probability that is 1 in float64
+CERTAIN = 1e30  # the logarithm of the odds of a model that always says the same
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Members:
     score: Score
     features: int
     outputs: tuple[Output, ...]  # that all of them have
+
+    @property
+    def odds(self) -> float | None:
+        """Below it the probability of a model is 0 that gives the logarithm of its odds; None where one gives none."""
+        found = [own.odds for _, own in self.models if isinstance(own, Head)]
+        known = [one for one in found if one is not None]
+        return min(known) if len(known) == len(found) else None
 
     @property
     def threshold(self) -> float:
@@ -80,6 +89,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         models = f"{len(members.models)} binary models"
         text = f"{models}; the generated C takes {MOST} at most, as C promises a function 127 parameters, unless they are linear"
         raise error("E0303", text, help="use linear models, or OneVsRestClassifier for fewer of them", loc=loc)
+    if rest and members.odds is not None and (wanted == "proba" or members.score == "proba"):
+        odds = _scores(members, "odds", builder, x, loc)
+        output_: Literal["label", "proba"] = "proba" if wanted == "proba" else "label"
+        equal = ALL_BUT_ONE if members.score == "proba" else None
+        return builder.add(OneVsRest(len(members.models), output_, 0.0, members.odds, equal), odds, loc=loc)
     scores = _scores(members, members.score, builder, x, loc)
     if not rest:
         output: Literal["label", "decision"] = "decision" if wanted == "decision" else "label"
@@ -99,19 +113,20 @@ def reference(estimator: object, head: Head) -> Reference:
     return VoteReference(estimator, head)
 
 
-def _scores(members: Members, what: Score, builder: GraphBuilder, x: str, loc: Loc) -> str:
-    """A vector with a score of each model: its decision, or the probability of its second class."""
+def _scores(members: Members, what: Score | Literal["odds"], builder: GraphBuilder, x: str, loc: Loc) -> str:
+    """A vector with a score of each model: its decision, the probability of its second class, or the logarithm of its odds."""
     from mcugen.frontends.sklearn import build_estimator
 
     made = []
     for i, (model, own) in enumerate(members.models):
         place = loc.within(f"estimators_[{i}]")
         if not isinstance(own, Head):
-            made.append(builder.const(f"{what}.constant{i}", np.array([own], np.float32)))
+            value = own if what != "odds" else CERTAIN * (2 * own - 1)
+            made.append(builder.const(f"{what}.constant{i}", np.array([value], np.float32)))
             continue
         check_width(own, builder.type_of(x).size, place)
-        one = build_estimator(model, own, what, builder, x, place)[-1]
-        made.append(one if what == "decision" else builder.add(Gather(2, np.array([1])), one, loc=place)[0])
+        one = build_estimator(model, own, "decision" if what == "odds" else what, builder, x, place)[-1]
+        made.append(one if what != "proba" else builder.add(Gather(2, np.array([1])), one, loc=place)[0])
     return made[0] if len(made) == 1 else builder.add(Concat(), *made, loc=loc)[0]
 
 

@@ -17,7 +17,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown
 from mcugen.frontends.sklearn.coefficients import Floats, check_size, numbers_of
-from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
+from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.gaussian import AROUND
 from mcugen.ir import Array, GraphBuilder
@@ -44,7 +44,10 @@ def head(estimator: object, loc: Loc) -> Head:
     check_sizes(0, len(labels), loc)
     if len(labels) < 2:
         refuse([("classes_", "has a single label; the model tells at least two apart")], loc)
-    return Head(base, features_of(state, loc), ("label", "proba", "decision"), labels)
+    prior = state.get("priors_")
+    possible = isinstance(prior, np.ndarray) and prior.dtype.kind == "f" and bool((prior > 0).all())
+    odds = NO_POWER if len(labels) == 2 and possible else None
+    return Head(base, features_of(state, loc), ("label", "proba", "decision"), labels, odds)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
