@@ -83,6 +83,10 @@ class Op:
         """Whether it is decided for such a format."""
         return self.weighted and self.form.startswith("int")
 
+    def first_alone(self) -> Self:
+        """This op giving its first output only, where that is less work: a class without its probabilities."""
+        return self
+
     def seen(self, *inputs: Array) -> Self:
         """This op knowing inputs that it will get, each (rows, *its shape); it may make use of their sizes, not of more."""
         return self

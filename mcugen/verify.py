@@ -140,9 +140,11 @@ def probe(module: Module, limit: int) -> Array:
         count = min(limit, _affordable(module))
         return np.concatenate([_any(v, count, rng).astype(np.float64) for v in inputs], axis=1)
     (x,) = inputs
-    takers = [node for node in module.predict.nodes if x.name in node.inputs]
+    names = {x.name}  # and under other shapes
+    names |= {n.name for n in module.predict.nodes if n.op.view and n.inputs[0] in names}
+    takers = [(node, name) for node in module.predict.nodes for name in node.inputs if name in names]
     each = max(1, limit // max(1, len(takers)))
-    made = [(node.op.probe(each, rng), node.inputs.index(x.name)) for node in takers]
+    made = [(node.op.probe(each, rng), node.inputs.index(name)) for node, name in takers]
     rows = [_held(inputs[place], x.type.dtype) for inputs, place in made if inputs]
     if rows:
         return np.concatenate(rows)[:limit]

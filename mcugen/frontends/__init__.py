@@ -102,15 +102,13 @@ def read(
 
 
 def _network(loaded: LoadedModel, name: str, output: str | None, shapes: Mapping[str, Sequence[int]]) -> Source:
-    """An ONNX graph. E0304 for an output by a classical model's name: a graph gives all of its own."""
+    """An ONNX graph: all of its outputs, or what a classical model would be asked for; E0304 where it has nothing like it."""
     from mcugen.frontends.onnx import read_graph
     from mcugen.frontends.onnx_file import with_shapes
     from mcugen.frontends.onnx_reference import OnnxReference
 
-    if output is not None:
-        raise error("E0304", f"an ONNX graph has no output {output!r}", help="leave --output out", loc=loaded.loc)
     model = with_shapes(loaded.estimator, shapes, loaded.loc)
-    module = read_graph(model, name, loaded.loc)
+    module = read_graph(model, name, loaded.loc, output)
     if not module.predict.of(Storage.INPUT):
         text = "the graph has no inputs: its answers are constants"
         raise error("E0302", text, help="export the model with what changes as an input", loc=loaded.loc)

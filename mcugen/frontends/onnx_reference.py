@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
     from mcugen.frontends import Output
 
+CLASSICAL = ("proba", "value", "transform")
+FLOATS = (1, 11)  # TensorProto's numbers of types
 ROUNDED = 2e-6  # of an output's largest number: what a network's own float32 sums leave open
 
 
 class OnnxReference:
-    """The model's own answers. A row is all elements of all inputs, one after the other; so is an answer of an output."""
+    """The model's own answers. A row is all elements of all inputs, one after the other; so is an answer of an output.
+
+    Where the module gives a class, that is the graph's first output that is no float, and a label's index is its place among
+    the module's labels.
+    """
 
     tolerance = 1e-5
     relative = False
@@ -32,10 +38,12 @@ class OnnxReference:
         self._last: tuple[bytes, list[npt.NDArray[np.float64]]] | None = None
 
     def labels(self, rows: Array) -> npt.NDArray[np.int64]:
-        raise NotImplementedError("a graph of tensors has no labels")
+        return self._answers(rows)[self._class][:, 0].astype(np.int64)
 
     def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:
-        """The output of this name, (rows, its elements)."""
+        """The output of this name, (rows, its elements); of a classical model the floats that it gives."""
+        if what in CLASSICAL:
+            return next(one for i, one in enumerate(self._answers(rows)) if i != self._class)
         names = [v.name for v in self.module.predict.of(Storage.OUTPUT)]
         return self._answers(rows)[names.index(what)]
 
@@ -45,7 +53,13 @@ class OnnxReference:
         return np.full(len(rows), ROUNDED * max(every, default=0.0))
 
     def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
-        return np.zeros(len(rows), np.bool_)
+        """Rows whose best two numbers, or the only one and 0, are equal but for float32's rounding."""
+        scores = [one for i, one in enumerate(self._answers(rows)) if i != self._class]
+        if self._class < 0 or not scores:
+            return np.zeros(len(rows), np.bool_)
+        ordered = np.sort(scores[0], axis=1)
+        apart = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else np.abs(ordered[:, 0])
+        return np.asarray(apart <= ROUNDED * np.maximum(np.abs(ordered).max(axis=1), 1))
 
     def accepts(self, rows: Array) -> npt.NDArray[np.bool_]:
         return np.ones(len(rows), np.bool_)
@@ -55,11 +69,28 @@ class OnnxReference:
         key = rows.tobytes()
         if self._last is None or self._last[0] != key:
             found = [self._run([one[i] for one in self.module.split(rows)]) for i in range(len(rows))]
-            outputs = [
-                np.stack([np.ravel(np.asarray(row[k], np.float64)) for row in found]) for k in range(len(found[0]))
-            ]
-            self._last = key, outputs
+            every = range(len(found[0]) if found else 0)
+            self._last = key, [np.stack([self._numbers(k, row[k]) for row in found]) for k in every]
         return self._last[1]
+
+    def _numbers(self, k: int, answer: Any) -> npt.NDArray[np.float64]:
+        """One row's answer of an output; -1 for a label that the module does not have."""
+        if k != self._class:
+            return np.ravel(np.asarray(answer, np.float64))
+        return np.array([self._places.get(one, -1.0) for one in np.ravel(answer).tolist()])
+
+    @cached_property
+    def _places(self) -> dict[Any, float]:
+        labels = next(v.labels for v in self.module.predict.of(Storage.OUTPUT) if v.labels is not None)
+        return {label: float(i) for i, label in reversed([*enumerate(labels)])}
+
+    @cached_property
+    def _class(self) -> int:
+        """Which of the graph's outputs is the class that the module gives; -1 where it gives none."""
+        if all(v.labels is None for v in self.module.predict.of(Storage.OUTPUT)):
+            return -1
+        kinds = [value.type.tensor_type.elem_type for value in self.model.graph.output]
+        return next(i for i, kind in enumerate(kinds) if kind not in FLOATS)
 
     def _run(self, inputs: Sequence[Array]) -> Sequence[Any]:
         names = [v.name for v in self.model.graph.input if v.name not in self._constants]

@@ -31,6 +31,7 @@ class Affine(RowOp):
     """
 
     name: ClassVar[str] = "affine"
+    onnx: ClassVar[tuple[str, ...]] = ("ai.onnx.ml.Scaler",)
     in_place: ClassVar[int | None] = 0
 
     minus: Floats

@@ -26,6 +26,7 @@ class Impute(RowOp):
     """
 
     name: ClassVar[str] = "impute"
+    onnx: ClassVar[tuple[str, ...]] = ("ai.onnx.ml.Imputer",)
     in_place: ClassVar[int | None] = 0
 
     fill: npt.NDArray[np.float64]

@@ -54,6 +54,7 @@ class Linear(Op):
     """
 
     name: ClassVar[str] = "linear"
+    onnx: ClassVar[tuple[str, ...]] = ("ai.onnx.ml.LinearClassifier", "ai.onnx.ml.LinearRegressor")
 
     weights: npt.NDArray[np.float64]
     bias: npt.NDArray[np.float64]
@@ -107,6 +108,9 @@ class Linear(Op):
             "value": (number,),
             "transform": (vector,),
         }[self.output]
+
+    def first_alone(self) -> Self:
+        return replace(self, output="label")
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return tuple(one[0] for one in self.answers(inputs[0][np.newaxis, :]))

@@ -9,6 +9,7 @@ import numpy as np
 from mcugen.boards import Target, load_board
 from mcugen.ir import DType, GraphBuilder, Module, TensorType, verify_module
 from mcugen.ops.add import Add
+from mcugen.ops.linear import Linear
 from mcugen.ops.relu import Relu
 from mcugen.passes.dead_code import dead_code
 
@@ -63,3 +64,16 @@ def test_a_graph_with_nothing_dead_is_the_same_text() -> None:
     builder = GraphBuilder("predict")
     builder.output(*builder.add(Relu(), builder.input("x", VECTOR), names=("y",)))
     assert swept(builder) == f"\n{builder.build()}\n"
+
+
+def test_a_class_without_its_probabilities_asks_for_none() -> None:
+    builder = GraphBuilder("predict")
+    op = Linear(np.eye(3), np.zeros(3), "proba", "softmax")
+    index, _ = builder.add(op, builder.input("x", VECTOR), names=("index", "proba"))
+    builder.output(index, name="label")
+    assert swept(builder) == dedent("""
+        predict:
+          input %x : 3:f32
+          %label = linear(%x) {rows=3 output=label} : i32
+          return %label
+    """)

@@ -39,6 +39,7 @@ class Svm(Op):
     """
 
     name: ClassVar[str] = "svm"
+    onnx: ClassVar[tuple[str, ...]] = ("ai.onnx.ml.SVMClassifier", "ai.onnx.ml.SVMRegressor")
 
     kernel: Kernel
     vectors: Floats
@@ -83,6 +84,9 @@ class Svm(Op):
             "proba": (index, TensorType((self.classes,), DType.F32)),
             "value": (TensorType((), DType.F32),),
         }[self.output]
+
+    def first_alone(self) -> Self:
+        return replace(self, output="label", sigmoids=None)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return tuple(one[0] for one in self.answers(inputs[0][np.newaxis, :]))

@@ -42,6 +42,9 @@ class TreeEnsemble(Op):
     """
 
     name: ClassVar[str] = "tree_ensemble"
+    onnx: ClassVar[tuple[str, ...]] = tuple(
+        f"ai.onnx.ml.TreeEnsemble{kind}" for kind in ("", "Classifier", "Regressor")
+    )
 
     trees: Trees
     output: Output
@@ -60,6 +63,9 @@ class TreeEnsemble(Op):
             return (TensorType((), DType.F32),)
         numbers = {"proba": self.trees.n_classes, "decision": self.trees.n_outputs}.get(self.output)
         return (index, TensorType((numbers,), DType.F32)) if numbers else (index,)
+
+    def first_alone(self) -> Self:
+        return replace(self, output="label")
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         combine, scores = self.trees.combine, self.scores(inputs[0][np.newaxis, :])

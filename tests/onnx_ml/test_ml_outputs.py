@@ -1,0 +1,80 @@
+"""What an exported classical model is asked for: its class with the user's labels, probabilities, a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+import mcugen
+from mcugen.diagnostics import McugenError
+
+skl2onnx = pytest.importorskip("skl2onnx")
+X, Y = load_iris(return_X_y=True)
+X = X.astype(np.float32)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
+MODELS = {
+    "linear": LogisticRegression(max_iter=200),
+    "tree": DecisionTreeClassifier(max_depth=4, random_state=0),
+    "neighbours": KNeighborsClassifier(3),
+}
+
+
+def compiled(model: Any, output: str | None) -> mcugen.Compiled:
+    graph = skl2onnx.to_onnx(model, X[:1])  # probabilities as a list of dicts, which is what skl2onnx does unasked
+    return mcugen.compile(
+        graph.SerializeToString(), board="nano33ble", name="iris", output=output, shapes={"X": (1, 4)}
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("labels", [Y, 10 * Y - 5, NAMES], ids=["indices", "integers", "text"])
+def test_a_classifier_gives_its_class_and_its_probabilities(name: str, labels: Any) -> None:
+    model = MODELS[name].fit(X, labels)
+    label, both = compiled(model, "label"), compiled(model, "proba")
+    assert "int iris_predict(const float x[4])" in label.files["src/iris.h"]
+    assert "int iris_predict_proba(const float x[4], float proba[3])" in both.files["src/iris.h"]
+    assert label.proof.proven
+    assert both.proof.proven
+    assert (label.predict(X) == model.predict(X)).all()
+    np.testing.assert_allclose(both.predict_proba(X), model.predict_proba(X), atol=1e-6)
+
+
+def test_labels_that_are_text_are_given_by_their_index_without_being_asked() -> None:
+    model = MODELS["tree"].fit(X, NAMES)
+    found = compiled(model, None)
+    assert (found.predict(X) == model.predict(X)).all()
+    assert "const char *iris_label(int i, char *buf)" in found.files["src/iris.h"]
+
+
+def test_whole_numbers_as_labels_come_as_the_graph_has_them() -> None:
+    label, proba = compiled(MODELS["tree"].fit(X, Y), None).run([X[:, np.newaxis]])
+    assert label.dtype == np.int64
+    assert (label[:, 0] == MODELS["tree"].predict(X)).all()
+    assert proba.shape == (len(X), 1, 3)
+
+
+def test_a_label_alone_needs_no_probabilities() -> None:
+    (node,) = (n for n in compiled(MODELS["tree"].fit(X, Y), "label").module.nodes if n.op.name == "tree_ensemble")
+    assert len(node.outputs) == 1
+
+
+def test_a_regressor_gives_a_number_and_a_transformer_a_row() -> None:
+    regressor, scaler = LinearRegression().fit(X[:, 1:], X[:, 0]), StandardScaler().fit(X)
+    graph = skl2onnx.to_onnx(regressor, X[:1, 1:]).SerializeToString()
+    found = mcugen.compile(graph, board="uno", output="value", shapes={"X": (1, 3)})
+    np.testing.assert_allclose(found.predict(X[:, 1:]), regressor.predict(X[:, 1:]), rtol=1e-5)
+    np.testing.assert_allclose(compiled(scaler, "transform").transform(X), scaler.transform(X), atol=1e-5)
+
+
+def test_an_output_that_the_graph_does_not_have_is_refused() -> None:
+    with pytest.raises(McugenError, match="no output 'proba'") as caught:
+        compiled(StandardScaler().fit(X), "proba")
+    assert caught.value.diagnostics[0].code == "E0304"
+    assert "--output transform" in (caught.value.diagnostics[0].help or "")
