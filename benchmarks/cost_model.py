@@ -1,8 +1,8 @@
-"""Fits the cost model of tree ensembles to measured models: `python benchmarks/cost_model.py [--quick] [--arch NAME]`.
+"""Fits the cost model of tree ensembles to measured models: `python -m benchmarks.cost_model [--quick] [--arch NAME]`.
 
 Trains trees and forests on real and made-up data, compiles each as the boards' frameworks do (-Os), links many into one
 program, takes the flash from its symbols, runs it in the architecture's simulator for cycles (or instructions) and stack,
-and fits the weights of mcugen/ops/tree_ensemble/cost.py by least squares on relative errors. All forms and outputs of every
+and fits the weights of mcugen/ops/tree_ensemble/cost.py to relative errors. All forms and outputs of every
 fifth model are held out and only judged. `--quick` measures fewer models and writes nothing.
 
 `--arch xtensa` has no simulator and no ESP32 compiler: flash is the size of the objects that the LX106's compiler makes
@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
@@ -32,6 +33,7 @@ from sklearn.datasets import (
     load_iris,
     load_wine,
     make_classification,
+    make_friedman1,
     make_regression,
 )
 from sklearn.ensemble import (
@@ -48,6 +50,7 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from benchmarks.weights import likely
 from mcugen.boards import Arch, Board, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
@@ -166,25 +169,40 @@ FIGURES = {
 
 
 def data() -> Iterator[tuple[str, Any, Any]]:
-    """Real data sets, then made-up ones of 4 to 200 features, classes and numbers; about 0 on average, so half negative."""
+    """Real data sets, then made-up ones of 4 to 200 features, classes and numbers; about 0 on average, so half negative. The
+    real ones come a second time, for the models that they did not have the first time.
+    """
     for load in (load_iris, load_wine, load_breast_cancer, load_digits, load_diabetes):
         x, y = load(return_X_y=True)
         yield load.__name__[5:], x, y
     for i, (features, classes) in enumerate(((4, 2), (9, 4), (12, 3), (20, 5), (40, 2), (100, 4), (200, 7))):
-        informative = max(3, features // 2)
-        x, y = make_classification(
-            600,
-            features,
-            n_informative=informative,
-            n_redundant=0,
-            n_classes=classes,
-            n_clusters_per_class=1,
-            random_state=i,
-        )
-        yield f"made_{features}x{classes}", x, y
+        yield made(i, features, classes)
     x, y = make_regression(500, 15, random_state=0)
     yield "made_regression", x, y
     yield "made_wide", x, np.exp(9 * np.random.default_rng(0).standard_normal(len(x)))
+    yield made(20, 3, 3)
+    for load in (load_iris, load_wine, load_breast_cancer, load_digits):
+        x, y = load(return_X_y=True)
+        yield f"{load.__name__[5:]} again", x, y
+    for i, (features, classes) in enumerate(((6, 2), (14, 6), (30, 3)), 21):
+        yield made(i, features, classes)
+    yield "friedman", *make_friedman1(400, random_state=0)
+    x, y = make_regression(300, 4, noise=5, random_state=1)
+    yield "made_few", x, y
+
+
+def made(seed: int, features: int, classes: int) -> tuple[str, Any, Any]:
+    """A made-up data set with its name."""
+    x, y = make_classification(
+        600,
+        features,
+        n_informative=max(3, features // 2),
+        n_redundant=0,
+        n_classes=classes,
+        n_clusters_per_class=1,
+        random_state=seed,
+    )
+    return f"made_{features}x{classes}", x, y
 
 
 def models(every: int) -> Iterator[tuple[str, Any, Any]]:
@@ -193,9 +211,9 @@ def models(every: int) -> Iterator[tuple[str, Any, Any]]:
     """
     numbers = count()
     for place, (name, x, y) in enumerate(data()):
-        kinds = REGRESSORS if name in ("diabetes", "made_regression", "made_wide") else CLASSIFIERS
-        for made in kinds if kinds is REGRESSORS else kinds[place % 2 :: 2]:
-            model = made()
+        kinds = REGRESSORS if np.issubdtype(y.dtype, np.floating) else CLASSIFIERS
+        for fresh in kinds if kinds is REGRESSORS else kinds[place % 2 :: 2]:
+            model = fresh()
             seeds = {key: 0 for key in model.get_params() if key.endswith("random_state")}
             if model.get_params().get("class_weight") == UNEVEN:
                 seeds["class_weight"] = {label: 1 + 0.1 * float(np.sqrt(label + 2)) for label in np.unique(y)}
@@ -327,76 +345,34 @@ def tables(sample: Sample, figure: str, board: Board) -> int:
     return code.table_bytes(sample.op, sample.op.form, board.arch) if figure == "flash" else 0
 
 
-RIDGE = 0.02  # of a feature's own length: what only a few models have is not blown up to explain their rest
-OWN = 0.5  # how willingly a feature weighs something else in one form
-ROUNDS = 150  # of looking at every weight
-LEAST = 2e-4  # of relative error: what explains less is left out
+SIZES = {
+    "flash": (60.0, 8.0),
+    "cycles": (30.0, 12.0),
+    "stack": (40.0, 8.0),
+}  # what a kind may take, and each of many things
+LIBRARY = 600.0  # cycles that a function of the library may take
+CALLING = ("base", "outputs")  # how the names of features begin that may call one
+OWN = 0.15  # of any of these: what it may be more in one form
 
 
 def fitted(chosen: Sequence[Sample], figure: str, board: Board) -> dict[str, float]:
-    """The weights of one figure by least squares of relative errors, over all forms: what is done with leaves is the same in all,
-    and few models of each kind are needed in each form. Each feature is scaled to the same length.
+    """The weights of one figure, over all forms: what is done with leaves is the same in all, and few models of each kind are
+    needed in each form.
     """
     features, floor = FIGURES[figure].features, FIGURES[figure].floor
     truth = np.array([getattr(s, figure) for s in chosen], float)
-    weight = 1 / np.maximum(truth, floor)
-    rows = [features(s.op, s.op.form, board.arch) for s in chosen]
-    names: dict[str, int] = {}
-    entries = [
-        (i, names.setdefault(key, len(names)), value * part)
-        for i, (sample, row) in enumerate(zip(chosen, rows, strict=True))
-        for name, value in row.items()
-        for key, part in ((name, 1.0), (f"{name} ({kept(sample.op)})", OWN))
-    ]
-    matrix = np.zeros((len(chosen), len(names)))
-    for i, column, value in entries:
-        matrix[i, column] = value * weight[i]
-    own = np.array([OWN if key.endswith(")") else 1.0 for key in names])
-    length = np.maximum(np.linalg.norm(matrix, axis=0) / own, 1e-30)
-    scaled = matrix / length
-    known = (truth - [tables(s, figure, board) for s in chosen]) * weight
-    found = not_negative(scaled, known) if figure != "stack" else least(scaled, known)
-    most = np.abs(scaled * found).max(axis=0)
-    return {
-        name: round(float(w * own[i] / length[i]), 4)
-        for name, i in names.items()
-        if most[i] >= LEAST
-        for w in (found[i],)
-    }
+    rows, most = list[dict[str, float]](), Counter[str]()
+    for sample in chosen:
+        found = features(sample.op, sample.op.form, board.arch)
+        rows.append({**found, **{f"{name} ({kept(sample.op)})": value for name, value in found.items()}})
+        most |= Counter(rows[-1])
 
+    def scale(name: str) -> float:
+        of_kind, of_each = SIZES[figure]
+        usual = LIBRARY if figure == "cycles" and name.startswith(CALLING) else of_kind if most[name] <= 1 else of_each
+        return usual * (OWN if name.endswith(")") else 1)
 
-def least(matrix: Any, known: Any) -> Any:
-    """The least squares with a ridge."""
-    return matrix.T @ np.linalg.solve(matrix @ matrix.T + RIDGE**2 * np.eye(len(known)), known)
-
-
-def not_negative(matrix: Any, known: Any) -> Any:
-    """The same with no weight below 0, as nothing takes less than nothing: one weight after the other, until they stand."""
-    gram, target = matrix.T @ matrix, matrix.T @ known
-    found = np.maximum(least(matrix, known), 0)
-    slope = gram @ found - target + RIDGE**2 * found
-    for _ in range(ROUNDS):
-        for i in range(len(found)):
-            better = max(0.0, found[i] - slope[i] / (gram[i, i] + RIDGE**2))
-            step, found[i] = better - found[i], better
-            if step:
-                slope += step * gram[i]
-                slope[i] += step * RIDGE**2
-    return found
-
-
-def least_squares(
-    rows: Sequence[Mapping[str, float]], known: Any, weight: Any, *, solve: Callable[[Any, Any], Any] | None = None
-) -> dict[str, float]:
-    """The weights with which rows of features add up to what is known, each row's error weighed; a little ridge keeps features
-    that always come together apart. `solve` is another solver of least squares.
-    """
-    names = sorted({name for row in rows for name in row})
-    matrix = np.array([[row.get(name, 0.0) for name in names] for row in rows]) * weight[:, np.newaxis]
-    ridge = 1e-4 * np.eye(len(names)) * weight.mean()
-    system = np.concatenate([matrix, ridge]), np.concatenate([known * weight, np.zeros(len(names))])
-    found = solve(*system) if solve else np.linalg.lstsq(*system, rcond=None)[0]
-    return {name: round(float(w), 3) for name, w in zip(names, found, strict=True) if abs(w) >= 0.0005}
+    return likely(rows, truth - [tables(s, figure, board) for s in chosen], np.maximum(truth, floor), scale)
 
 
 def judge(weights: cost.Weights, judged: Sequence[Sample], board: Board, title: str) -> None:

@@ -22,7 +22,7 @@ from mcugen.ops.tree_ensemble.layout import Line, Table, joined, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, Output, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows
 from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
-from mcugen.ops.tree_ensemble.splits import Splits, windows
+from mcugen.ops.tree_ensemble.splits import WITH_UNIT, Splits, windows
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.ops.tree_ensemble.votes import Packed, packed, words_of
 from mcugen.templating import c_floats
@@ -36,7 +36,8 @@ class TreeEnsemble(Op):
     Input `f32`, or `u8` or `i16`, of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class
     index and `f32` (classes,); decision → the class index and `f32` (scores,); value → `f32` scalar. Forms, all exact:
     `branches` (floats compared by their 32 bits),
-    `branches16` (by their upper 16 bits first; AVR), `branches_float` (as floats, where there is a unit for them),
+    `branches16` (by their upper 16 bits first; AVR), `branches_float` (as floats, where there is a unit for them, but for those
+    where it is slower than their bits),
     `branches_ranks` (a byte a feature, found first: how many thresholds lie below), `table` and `table_ranks` (bytes in
     flash, walked by one loop).
     """
@@ -192,11 +193,11 @@ class TreeEnsemble(Op):
         apart = forms.joins(self, self.cut) and not self.encodings.packed
         splits = self._splits()
         compared = self.encodings.searches(self.cut) if self._searches else trees
-        asked = [line for tree in compared for part in tree for line in part if line.feature >= 0]
+        lines = [line for tree in compared for part in tree for line in part if line.feature >= 0]
         return {
             "trees": trees,
             "by_bits": splits,
-            "macros": sorted({splits.macro(line) for line in asked}) if splits else [],
+            "macros": sorted({splits.macro(line) for line in lines if splits.takes(line)}) if splits else [],
             "joined": joined(trees) if forms.joins(self, self.cut) else [],
             "words": words_of(self.encodings.leaves, self.trees.n_trees) if apart else 0,
             "literal": lambda line: next(c_floats([line.threshold])),
@@ -209,6 +210,8 @@ class TreeEnsemble(Op):
             return None
         if self.form == "branches_ranks":
             return Splits(True, 1) if on_avr else None
+        if self.form == "branches_float":
+            return WITH_UNIT
         if self.form not in ("branches", "branches16"):
             return None
         return Splits(self.form == "branches16", windows(self.trees.n_features, self.trees.n_trees) if on_avr else 0)

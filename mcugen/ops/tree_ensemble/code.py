@@ -6,13 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from mcugen.boards import Arch
 from mcugen.ir import DType
 from mcugen.ops.tree_ensemble import avr, combined, forms, integers, words
 from mcugen.ops.tree_ensemble.combined import chains
+from mcugen.ops.tree_ensemble.joints import Joints
 from mcugen.ops.tree_ensemble.layout import Table, joined
 from mcugen.ops.tree_ensemble.ranks import Ranks
 from mcugen.ops.tree_ensemble.splits import Splits, windows
+from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.ops.tree_ensemble.votes import words_of
 
 if TYPE_CHECKING:
@@ -106,7 +111,8 @@ def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
         elif arch == "avr":
             walked.update(avr.part_features(part, wide, splits_of(op, form)))
         else:
-            walked.update(words.part_features(part, _ISA[arch], wide))
+            walked.update(words.part_features(part, _ISA[arch], wide, form == "branches_float"))
+    walked.update(_joints(op, form, arch))
     return found + of_walk(walked, op, form)
 
 
@@ -149,14 +155,47 @@ def _search_code(op: TreeEnsemble, ranks: Ranks, form: str, arch: Arch) -> Count
 
 def functions(op: TreeEnsemble, form: str, arch: Arch) -> dict[str, int]:
     """How many functions there are where one walks several trees."""
+    kind = "joined" if _is_joined(op, arch) else "chained"
+    return {kind: found} if (found := len(together(op, form, arch))) else {}
+
+
+def together(op: TreeEnsemble, form: str, arch: Arch) -> list[list[int]]:
+    """The numbers of the trees that one function walks, of every such function; none where each tree is a function."""
     if form.startswith("table"):
-        return {}
+        return []
     trees = op.encodings.branches(forms.cut(arch), "ranks" in form)
     if _is_joined(op, arch):
-        return {"joined": len(joined(trees))}
-    if op.encodings.packed or op.encodings.literals:
-        return {"chained": sum(len(group) for group in chains(trees, forms.cut(arch)))}
-    return {}
+        return joined(trees)
+    if not op.encodings.packed and not op.encodings.literals:
+        return []
+    found: list[list[int]] = []
+    each = len(trees) if op.encodings.packed else len(trees) // op.trees.n_outputs
+    for first in range(0, len(trees), each):
+        number = first
+        for group in chains(trees[first : first + each], forms.cut(arch)):
+            several = len(group[0]) if len(group) == 1 else 1
+            found += [[*range(number, number + several)], *([number] for _ in group[1:])]
+            number += several
+    return found
+
+
+def _joints(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
+    """What is found where one function walks several trees (see Joints); in AVR's short functions nothing."""
+    ranks = ranks_of(op, form)
+    trees = ranks.trees if ranks else op.encodings.trees
+    found = Joints(trees, _followed(trees, form))
+    for numbers in together(op, form, arch) if arch != "avr" else ():
+        found.count(numbers)
+    return found.found
+
+
+def _followed(trees: Trees, form: str) -> npt.NDArray[np.bool_]:
+    """Which splits compare integers."""
+    splits = trees.feature >= 0
+    if form != "branches_float":
+        return splits
+    rare = trees.visits[trees.left] < trees.visits[trees.right]
+    return splits & (trees.numbers | (rare & ~trees.missing_left))
 
 
 def _is_joined(op: TreeEnsemble, arch: Arch) -> bool:

@@ -1,6 +1,6 @@
 """What a tree ensemble costs on a board, before anything is built: sums of features, each with a measured weight.
 
-The weights of an architecture are in cost_<arch>.json, fitted by `python benchmarks/cost_model.py`, which uses the same
+The weights of an architecture are in cost_<arch>.json, fitted by `python -m benchmarks.cost_model`, which uses the same
 features. The tables' bytes are not estimated but counted. AVR's cycles are cycles; on Cortex-M and RISC-V they are
 instructions, which is what QEMU counts. Xtensa has no simulator here: its cycles are not known, and its flash and
 stack are RISC-V's until they are fitted to the LX106's compiler (the same base instructions with the call0 ABI).

@@ -51,7 +51,10 @@ def _cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Found:
         walked = _integers(trees, integers.NEAR[code.isa(arch)] // width)
     else:
         walked = _floats(trees, code.splits_of(op, form) if arch == "avr" else None)
-    return found | code.of_walk(walked | code.functions(op, form, arch) | {"tree": n_trees}, op, form)
+        if form == "branches_float":
+            walked |= _by_bits(trees)
+    walked |= code.functions(op, form, arch) | {"tree": n_trees}
+    return found | code.of_walk(walked, op, form)
 
 
 def _leaves(op: TreeEnsemble, form: str) -> Found:
@@ -109,6 +112,13 @@ def _floats(trees: Trees, splits: Splits | None) -> Found:
     if not splits or not splits.windows:
         found |= {"near": float(seen[~far].sum()), "far": float(seen[far].sum())}
     return found
+
+
+def _by_bits(trees: Trees) -> Found:
+    """The splits that compare bits although there is a unit for floats (see Splits.takes)."""
+    split, seen, right = _seen(trees)
+    rare = (2 * right > seen) & ~trees.missing_left[split] & ~trees.numbers[split]
+    return {"left by bits": float((seen - right)[rare].sum()), "right by bits": float(right[rare].sum())}
 
 
 def _seen(trees: Trees) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.float64]]:

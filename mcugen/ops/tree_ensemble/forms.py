@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mcugen.boards import Arch, Board
 from mcugen.diagnostics import error
 from mcugen.ir import DType
+from mcugen.ops.tree_ensemble.splits import WITH_UNIT
 
 if TYPE_CHECKING:
     from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -48,10 +49,16 @@ def _branches(op: TreeEnsemble, board: Board) -> Iterator[str]:
     yield "branches"
     if op.x == DType.F32 and board.arch == "avr":
         yield "branches16"
-    if op.x == DType.F32 and board.fpu:
+    if op.x == DType.F32 and board.fpu and _compares_floats(op, cut(board.arch)):
         yield "branches_float"
     if op.encodings.ranks:
         yield "branches_ranks"
+
+
+def _compares_floats(op: TreeEnsemble, cut: int) -> bool:
+    """Whether a unit for floats is quicker with any split; where not, `branches` is the same."""
+    lines = (line for tree in op.encodings.branches(cut) for part in tree for line in part if line.feature >= 0)
+    return any(not WITH_UNIT.takes(line) for line in lines)
 
 
 def _tables(op: TreeEnsemble, board: Board) -> Iterator[str]:

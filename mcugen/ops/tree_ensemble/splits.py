@@ -16,11 +16,19 @@ class Splits:
     """The splits over floats that are compared by their bits, of one model.
 
     halves    whether the upper 16 bits are compared first (AVR)
+    unit      whether there is a unit for floats, which compares those that it is quicker with
     windows   pointers into the row from which all features are read with an offset (AVR); 0 where there are too many features
     """
 
     halves: bool
     windows: int
+    unit: bool = False
+
+    def takes(self, line: Line) -> bool:
+        """Whether a split compares bits. A unit takes one comparison, whatever comes, and two steps more than one of integers:
+        these are quicker where no NaN comes, or where most rows jump at once and only others are asked whether they are NaN.
+        """
+        return not self.unit or line.missing == "X" or (line.missing == "R" and not line.likely)
 
     def macro(self, line: Line) -> str:
         """The name of the macro of a split: N for a negative threshold, where NaN goes, and how it is read and compared."""
@@ -42,6 +50,9 @@ class Splits:
     def needs_upper(self, lines: Iterator[Line] | list[Line]) -> bool:
         """Whether a function with these lines reads from the second pointer."""
         return any(self.pointer(line) == "upper" for line in lines)
+
+
+WITH_UNIT = Splits(halves=False, windows=0, unit=True)
 
 
 def windows(n_features: int, n_trees: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from mcugen.ops.tree_ensemble.layout import Line
+from mcugen.ops.tree_ensemble.splits import WITH_UNIT
 
 Isa = Literal["thumb", "thumb2", "riscv", "xtensa"]
 NEAR_FEATURE = 32  # x[31] is the last that a short load reaches
@@ -15,8 +16,10 @@ CODES = {"thumb": (255, 510), "thumb2": (255,), "riscv": (31, 2_047), "xtensa": 
 SPLIT, LEAF = 18, 4  # bytes, about
 
 
-def part_features(part: list[Line], isa: Isa, wide: str) -> Iterator[str]:
-    """The features of one function whose leaves have codes of so many bits: a word for each thing that takes bytes."""
+def part_features(part: list[Line], isa: Isa, wide: str, unit: bool) -> Iterator[str]:
+    """The features of one function whose leaves have codes of so many bits, with or without a unit that compares floats: a word
+    for each thing that takes bytes.
+    """
     yield "function"
     place = _places(part)
     leaves = [line.code for line in part if line.feature < 0 and line.part < 0]
@@ -30,12 +33,12 @@ def part_features(part: list[Line], isa: Isa, wide: str) -> Iterator[str]:
     splits = [(here, line) for here, line in zip(place, part, strict=True) if line.feature >= 0]
     yield from ("jump" for line in part if line.feature < 0 and line.part >= 0)
     yield from ("literal" for _ in {line.bits for _, line in splits if not is_immediate(line.bits, isa)})
-    yield from (f"missing {kind}" for kind in {_kind(line) for _, line in splits})
+    yield from (f"missing {kind}" for kind in {_kind(line, unit) for _, line in splits})
     above = _above(part)
     for i, line in enumerate(part):
         if line.feature < 0:
             continue
-        kind = _kind(line)
+        kind = _kind(line, unit)
         yield f"split {kind}"
         if line.feature >= NEAR_FEATURE:
             yield "far"
@@ -61,8 +64,9 @@ def _size(code: int, isa: Isa) -> str:
     return f"to {next((most for most in CODES[isa] if code <= most), 'any')}"
 
 
-def _kind(line: Line) -> str:
-    return ("N" if line.negative else "") + line.missing
+def _kind(line: Line, unit: bool) -> str:
+    by_bits = "bits " if unit and WITH_UNIT.takes(line) else ""
+    return by_bits + ("N" if line.negative else "") + line.missing
 
 
 def _places(part: list[Line]) -> list[int]:
