@@ -26,8 +26,8 @@ from scipy.optimize import nnls
 from benchmarks.cost_cases import FAR, MODELS, Model
 from benchmarks.cost_model import BOARDS, on_xtensa
 from benchmarks.cost_model import measured as linked
-from benchmarks.weights import least_squares
 from benchmarks.cost_rows import OPS
+from benchmarks.weights import least_squares
 from mcugen import cost
 from mcugen.boards import Board, Numeric, Target, load_board
 from mcugen.diagnostics import McugenError
