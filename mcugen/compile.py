@@ -25,7 +25,7 @@ from mcugen.arguments import (
 from mcugen.boards import Numeric, Optimize, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
-from mcugen.frontends import Source, read
+from mcugen.frontends import Reference, Source, read
 from mcugen.ir import Array, DType, Module, Storage
 from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
@@ -177,6 +177,15 @@ class Compiled:
         """The C compiled for this computer. E0601 where it has no compiler."""
         return host.compile_for_host([self.unit])
 
+    @cached_property
+    def reference(self) -> Reference:
+        """What the C is compared with: the model itself, or where a graph became integers, these, found to be its layers."""
+        from mcugen.frontends.onnx_layers import reference_for
+        from mcugen.frontends.onnx_reference import OnnxReference
+
+        model = self.source.reference
+        return reference_for(model, self.module) if isinstance(model, OnnxReference) else model
+
     @property
     def row(self) -> DType:
         """What the caller's rows are made of."""
@@ -226,7 +235,7 @@ class Compiled:
 
         E0110 for rows that are none of the model's, or that the model itself refuses.
         """
-        made, reference = rows is None, self.source.reference
+        made, reference = rows is None, self.reference
         data = probe(self.module, limit) if rows is None else accepted_rows(rows_of(rows, self.module), reference)
         text = source or (made_text(self.module) if made else "rows")
         terms = self.terms(made)
@@ -293,10 +302,10 @@ class Compiled:
         from mcugen.vectors import choose
 
         if not self.quantised:
-            return choose(self.module, self.source.reference, rows)
+            return choose(self.module, self.reference, rows)
         if host.find_compiler() is None:
             return None
-        model, terms = (self.module, self.source.reference), self.terms(made=False)
+        model, terms = (self.module, self.reference), self.terms(made=False)
         return choose(*model, rows, lambda x: agreeing(*model, x, self.library.run, terms))
 
     def write(

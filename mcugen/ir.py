@@ -307,7 +307,7 @@ class GraphBuilder:
             raise _broken(f"value %{called} is declared twice")
         del self._values[value]
         self._values[called] = replace(made, name=called, storage=Storage.OUTPUT, labels=labels)
-        self._nodes = [_renamed(node, value, called) for node in self._nodes]
+        self._nodes = [_renamed(node, {value: called}) for node in self._nodes]
 
     def build(self) -> Graph:
         """The finished graph, verified."""
@@ -356,9 +356,17 @@ def replaced(graph: Graph, old: Node, *new: Node) -> Graph:
     return replace(graph, values=values, nodes=nodes)
 
 
-def _renamed(node: Node, old: str, new: str) -> Node:
-    def swap(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if n == old else n for n in names)
+def renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """The graph with values called otherwise: old names to new ones."""
+    values = {names.get(n, n): replace(v, name=names.get(n, n)) for n, v in graph.values.items()}
+    nodes = tuple(_renamed(node, names) for node in graph.nodes)
+    state = tuple((names.get(old, old), names.get(new, new)) for old, new in graph.state)
+    return Graph(graph.name, values, nodes, state)
+
+
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    def swap(given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(names.get(n, n) for n in given)
 
     return replace(node, inputs=swap(node.inputs), outputs=swap(node.outputs))
 

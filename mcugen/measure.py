@@ -50,7 +50,7 @@ def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") 
         return done.outputs
 
     text, terms = source or (made_text(compiled.module) if rows is None else "rows"), compiled.terms(rows is None)
-    proof = prove(compiled.module, compiled.source.reference, data, run, on="simulator", source=text, terms=terms)
+    proof = prove(compiled.module, compiled.reference, data, run, on="simulator", source=text, terms=terms)
     return Measured(proof, min(cycles), sum(cycles) / len(cycles), max(cycles), max(stacks), toolchain.unit)
 
 
@@ -102,7 +102,7 @@ def time_over(
         return outputs_of(module, [answer.outputs for answer in answers])
 
     text, terms = source or (made_text(module) if rows is None else "rows"), compiled.terms(rows is None)
-    proof = prove(module, compiled.source.reference, data, run, on="board", source=text, terms=terms)
+    proof = prove(module, compiled.reference, data, run, on="board", source=text, terms=terms)
     return Timed(proof, port, min(times), sum(times) / len(times), max(times))
 
 

@@ -87,6 +87,7 @@ class Proof:
     off        the largest error of every output that is numbers
     blurred    rows with a number that the model's own rounding decides
     forgiven   rows on which the C differs where rounding decides
+    note       what else the comparison has shown
     blind      the output of which too little was compared, and not all of the rest agrees; empty where there is none
     """
 
@@ -104,6 +105,7 @@ class Proof:
     blurred: int = 0
     forgiven: int = 0
     blind: str = ""
+    note: str = ""
 
     @property
     def proven(self) -> bool:
@@ -126,7 +128,8 @@ class Proof:
         refused = f", {self.refused:,} that the model refuses" if self.refused else ""
         numeric = f" with {self.terms.numeric}" if self.terms.numeric else ""
         off = "".join(f"; {one}" for one in self.off) if numeric else ""
-        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{numeric}{ties}{refused}{off}"
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.rows:,} {self.source} on the {self.on}, {wrong}{numeric}{ties}{refused}{off}{note}"
 
 
 def probe(module: Module, limit: int) -> Array:
@@ -281,6 +284,7 @@ def prove(
         blurred=max((int((one.excused & found.accepted).sum()) for one in tensors), default=0),
         forgiven=int(np.any([found.forgiven(one) for one in found.outputs], axis=0).sum()),
         blind=next((one.name for one in found.outputs if found.is_blind(one, terms.enough)), ""),
+        note=getattr(reference, "note", ""),
     )
 
 

@@ -25,6 +25,7 @@ CASES = {  # rows, columns, channels, groups, outputs
     "three by three": (Window(6, 3, 1, 1, 1, 1), Window(9, 3, 1, 1, 1, 1), 3, 1, 4),
     "inside": (Window(6, 3), Window(9, 3, 2), 4, 1, 4),
     "apart": (Window(7, 3, 1, 2), Window(9, 2, 1, 3, 2, 1), 5, 1, 2),
+    "apart inside": (Window(1, 1), Window(12, 3, 1, 2), 4, 1, 6),
     "tall": (Window(9, 5, 2, 1, 2, 2), Window(4, 2, 1, 1, 1, 1), 1, 1, 8),
     "odd": (Window(4, 2), Window(4, 2), 2, 1, 3),
     "along a line": (Window(1, 1), Window(11, 3, 1, 1, 1, 1), 2, 1, 2),

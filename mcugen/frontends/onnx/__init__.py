@@ -18,7 +18,7 @@ from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
 from mcugen.frontends.onnx.call import Call, Tensors
 from mcugen.frontends.onnx.outputs import give_outputs
 from mcugen.frontends.pickle_file import one_line
-from mcugen.ir import DType, GraphBuilder, Module, TensorType
+from mcugen.ir import DType, Graph, GraphBuilder, Module, Storage, TensorType, renamed
 
 if TYPE_CHECKING:
     import onnx
@@ -57,7 +57,17 @@ def read_graph(model: onnx.ModelProto, name: str, loc: Loc, output: str | None =
     if problems:
         raise McugenError(problems)
     give_outputs([value.name for value in model.graph.output], tensors, output, loc)
-    return Module(name, (tensors.builder.build(),), loc)
+    return Module(name, (_renamed(tensors),), loc)
+
+
+def _renamed(tensors: Tensors) -> Graph:
+    """The graph, with the names that ONNX has for tensors."""
+    graph = tensors.builder.build()
+    names: dict[str, str] = {}
+    for name, value in tensors.known.items():
+        if isinstance(value, str) and graph.values[value].storage is Storage.TEMP and name not in graph.values:
+            names.setdefault(value, name)
+    return renamed(graph, names)
 
 
 class _UnknownError(Exception):

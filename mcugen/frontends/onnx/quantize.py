@@ -73,6 +73,32 @@ def dequantised_sum(call: Call, x: Operand, scales: tuple[int, int], scale: int,
     return call.add(Quantize(), steps, np.ones((), np.float32), reshaped(call, call.operand(zero), ()))
 
 
+def dequantised(call: Call, x: int, scale: int, zero: int, axis: int = 1) -> Operand:
+    """Operand x as floats, with operands `scale` and `zero`; in the graph even where all are known, for the pass `layers`."""
+    kind, rank = call.type(x), len(call.type(x).shape)
+    less = call.operand(zero) if call.has(zero) else np.zeros((), kind.dtype.numpy)
+    return _in_graph(call, call.operand(x), *(along(call, one, axis, rank) for one in (call.operand(scale), less)))
+
+
+def dequantised_bias(call: Call, bias: int, first: int, second: int) -> Operand:
+    """An `i32` bias, whose steps are the product of two scales, as floats."""
+    one, another = (np.asarray(call.constant(i, "its scale"), np.float32).ravel() for i in (first, second))
+    scale = one * another
+    zero = np.zeros((), np.int32)
+    return _in_graph(call, call.operand(bias), scale if len(scale) > 1 else scale.reshape(()), zero)
+
+
+def _in_graph(call: Call, *operands: Operand) -> Operand:
+    known = all(not isinstance(one, str) for one in operands)
+    return call.add_here(Dequantize(), *operands) if known else call.add(Dequantize(), *operands)
+
+
+def quantised(call: Call, x: Operand, scale: int, zero: int) -> Operand:
+    """Floats quantised with one scale and zero point, operands of these numbers."""
+    less = call.operand(zero) if call.has(zero) else np.zeros((), np.uint8)
+    return call.add(Quantize(), x, reshaped(call, call.operand(scale), ()), reshaped(call, less, ()))
+
+
 def _quantize(call: Call) -> None:
     x, axis, rank = _blocks(call)
     if call.has(2):
@@ -91,10 +117,8 @@ def _dequantize(call: Call) -> None:
     x, axis, rank = _blocks(call)
     kind = call.tensors.type_of(x).dtype
     zero = _spread(call, call.operand(2), axis, rank) if call.has(2) else np.zeros((), kind.numpy)
-    operands = x, _spread(call, call.operand(1), axis, rank), zero
-    known = all(not isinstance(one, str) for one in operands)
-    add = call.add_here if known else call.add
-    call.gives(reshaped(call, add(Dequantize(), *operands), call.type(0).shape))
+    found = _in_graph(call, x, _spread(call, call.operand(1), axis, rank), zero)
+    call.gives(reshaped(call, found, call.type(0).shape))
 
 
 def _dynamic(call: Call) -> None:

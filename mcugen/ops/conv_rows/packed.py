@@ -50,7 +50,7 @@ def room(op: ConvRows, channels: int) -> int:
     inside = op.rows.inside and op.columns.inside
     if op.depthwise:
         return 0 if inside else -(-9 * channels // 4)
-    run = 0 if inside else -(-op.columns.kernel * channels // 4)
+    run = 0 if inside and op.columns.dilation == 1 else -(-op.columns.kernel * channels // 4)
     return together(op) * steps(op, channels) + run
 
 

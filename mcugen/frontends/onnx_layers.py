@@ -1,0 +1,168 @@
+"""A quantised graph and the integers that it became: every layer beside onnxruntime's own, and the whole in NumPy.
+
+onnxruntime works out a quantised layer in floats and rounds; ours is whole numbers from end to end. Where a sum lies halfway between
+two steps the two may differ by one, and what follows may make more of it. So each layer is given onnxruntime's own input and has
+to answer within one step of it, and the C has to give the bits of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.diagnostics import error
+from mcugen.evaluate import evaluate
+from mcugen.frontends.onnx_reference import OnnxReference
+from mcugen.ir import Array, DType, Module, Node, Storage
+from mcugen.ops.add_scaled import AddScaled
+from mcugen.ops.conv_rows import ConvRows
+from mcugen.ops.pool_rows import PoolRows
+
+if TYPE_CHECKING:
+    from mcugen.frontends import Output
+
+STEP = 1  # how far a layer may be off
+ROWS = 8  # on which layers are compared
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer beside onnxruntime's: its tensor there, its op, the largest difference in steps, and how many elements differ."""
+
+    name: str
+    op: str
+    largest: int
+    differ: int
+    of: int
+
+
+class LayerReference(OnnxReference):
+    """The answers of the module's own integers, after its layers were found to be onnxruntime's."""
+
+    def __init__(self, model: OnnxReference, module: Module) -> None:
+        super().__init__(model.model, model.module, model.loc)
+        self.whole, self.lowered = model, module
+        self._compared = False
+        self.note = ""
+
+    def rounding(self, rows: Array) -> npt.NDArray[np.float64]:
+        """A step where floats were quantised at the end; else what floats leave open."""
+        graph = self.lowered.predict
+        ends = [v for v in graph.of(Storage.OUTPUT) if v.type.dtype.limits is not None]
+        if any(not _is_layer(self.lowered, self._maker(v.name)) for v in ends):
+            return np.ones(len(rows))
+        return np.zeros(len(rows)) if len(ends) == len(graph.of(Storage.OUTPUT)) else super().rounding(rows)
+
+    def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:
+        if not self._compared:
+            self._require(self.layers(rows[:ROWS]))
+            self._compared = True
+        found = super().numbers(what, rows)
+        theirs = self.whole.numbers(what, rows)
+        other = (found != theirs).any(axis=1)
+        self.note = (
+            f"every layer within {STEP} step of the model's; in the end {int(other.sum()):,} of {len(rows):,} rows differ from its "
+            f"answers, by {np.abs(found - theirs).max():g} at most"
+        )
+        return found
+
+    def layers(self, rows: Array) -> list[Layer]:
+        """Every layer of integers on onnxruntime's own input, over all rows (n, features)."""
+        nodes = [
+            node for node in self.lowered.predict.nodes if _is_layer(self.lowered, node) and self._tensor(node.name)
+        ]
+        totals = {node.name: [0, 0, 0] for node in nodes}
+        for i in range(len(rows)):
+            theirs = self._tensors([one[i] for one in self.module.split(rows)])
+            for node in nodes:
+                ours = evaluate(self.lowered.predict, {k: v for k, v in theirs.items() if k != node.name}, (node.name,))
+                off = np.abs(ours[node.name].astype(np.int64) - theirs[node.name].astype(np.int64))
+                total = totals[node.name]
+                totals[node.name] = [
+                    max(total[0], int(off.max())),
+                    total[1] + int((off > 0).sum()),
+                    total[2] + off.size,
+                ]
+        return [Layer(self._tensor(node.name), node.op.name, *totals[node.name]) for node in nodes]
+
+    def _ask(self, inputs: dict[str, Array]) -> Any:
+        graph = self.lowered.predict
+        names = [v.name for v in graph.of(Storage.INPUT)]
+        given = dict(zip(names, inputs.values(), strict=True))
+        return [*evaluate(graph, given).values()]
+
+    def _require(self, found: list[Layer]) -> None:
+        """E0801 where a layer is no layer of the model's."""
+        wrong = [one for one in found if one.largest > STEP]
+        if wrong:
+            notes = [
+                f"{one.name} ({one.op}): {one.differ:,} of {one.of:,} differ, by {one.largest} at most"
+                for one in wrong[:5]
+            ]
+            text = f"{len(wrong)} of {len(found)} integer layers are more than {STEP} step away from onnxruntime's"
+            help = "do not use this C, and please report the model that led to it"
+            raise error("E0801", text, help=help, notes=notes, loc=self.loc)
+
+    def _tensor(self, name: str) -> str:
+        """The ONNX tensor that a value is, pixel-major or not; empty where it is none."""
+        return next((one for one in (name, name.removesuffix("_rows")) if one in self._known), "")
+
+    @cached_property
+    def _known(self) -> Mapping[str, str]:
+        """The integer tensors of the ONNX graph that nodes make."""
+        return {
+            name: node.op_type
+            for node in self.model.graph.node
+            for name in node.output
+            if node.op_type.startswith(("QuantizeLinear", "QLinear", "QGemm"))
+        }
+
+    def _maker(self, name: str) -> Node | None:
+        graph = self.lowered.predict
+        node = graph.nodes[graph.producer[name]] if name in graph.producer else None
+        return self._maker(node.inputs[0]) if node is not None and node.op.view else node
+
+    @cached_property
+    def _wide(self) -> OnnxReference:
+        """The model with every integer tensor as an output."""
+        import onnx
+
+        wide = onnx.ModelProto()
+        wide.CopyFrom(self.model)
+        have = {value.name for value in wide.graph.output}
+        wide.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._known if name not in have)
+        return OnnxReference(wide, self.module, self.loc)
+
+    def _tensors(self, inputs: list[Array]) -> dict[str, Array]:
+        """onnxruntime's integer tensors for one row as the lowered graph's values, and the graph's inputs."""
+        graph = self.lowered.predict
+        found = dict(zip((v.name for v in graph.of(Storage.INPUT)), inputs, strict=True))
+        names = [value.name for value in self._wide.model.graph.output]
+        given = dict(zip(names, self._wide._run(inputs), strict=True))
+        for value in graph.values.values():
+            theirs = given.get(self._tensor(value.name))
+            if theirs is not None and value.storage is not Storage.CONST:
+                found[value.name] = _as(np.asarray(theirs), value.name, value.type.shape)
+        return found
+
+
+def _as(theirs: Array, name: str, shape: tuple[int, ...]) -> Array:
+    """A tensor as a value has it: pixel-major where that is its twin."""
+    twin = name.endswith("_rows") and theirs.ndim in (3, 4)
+    return (np.moveaxis(theirs, 1, -1) if twin else theirs).reshape(shape)
+
+
+def reference_for(model: OnnxReference, module: Module) -> OnnxReference:
+    """What the C of a lowered module is compared with."""
+    return LayerReference(model, module) if any(_is_layer(module, node) for node in module.predict.nodes) else model
+
+
+def _is_layer(module: Module, node: Node | None) -> bool:
+    """Whether a node is a layer of integers."""
+    layers = ConvRows | PoolRows | AddScaled
+    return node is not None and isinstance(node.op, layers) and module.predict.values[node.name].type.dtype is DType.I8

@@ -1,0 +1,171 @@
+"""Networks that onnxruntime quantised, and those of MLPerf Tiny: integers from end to end, each layer within a step of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import mcugen
+from mcugen.diagnostics import McugenError
+from mcugen.frontends.onnx_layers import LayerReference
+from mcugen.ir import Storage
+from mcugen.ops.conv_rows import ConvRows
+
+MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
+NETS = ("kws", "ad", "ic")
+BOARDS = ("feather_nrf52840", "esp32c3")
+Graph = tuple[list[onnx.NodeProto], dict[str, np.ndarray], tuple[int, ...], tuple[int, ...]]
+
+
+def weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+
+def image(rng: np.random.Generator) -> Graph:
+    """Convolutions with a residual, one per channel, a pool, and a matrix behind a flattened image."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "b0"], ["c0"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c0"], ["r0"]),
+        helper.make_node("Conv", ["r0", "w1", "b1"], ["c1"], pads=[1, 1, 1, 1], group=8),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2", "b2"], ["c2"]),
+        helper.make_node("Add", ["r0", "c2"], ["s0"]),
+        helper.make_node("Relu", ["s0"], ["r2"]),
+        helper.make_node("MaxPool", ["r2"], ["p0"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["p0", "w3", "b3"], ["c3"], strides=[2, 2], pads=[0, 0, 1, 1]),
+        helper.make_node("Flatten", ["c3"], ["f0"]),
+        helper.make_node("Gemm", ["f0", "w4", "b4"], ["y"], transB=1),
+    ]
+    shapes = [(8, 3, 3, 3), (8, 1, 3, 3), (8, 8, 1, 1), (6, 8, 3, 3), (5, 12)]
+    tables = {f"w{i}": weights(rng, *shape) for i, shape in enumerate(shapes)}
+    tables |= {
+        f"b{i}": rng.standard_normal(shape[0]).astype(np.float32) * np.float32(0.2) for i, shape in enumerate(shapes)
+    }
+    return nodes, tables, (1, 3, 8, 7), (1, 5)
+
+
+def line(rng: np.random.Generator) -> Graph:
+    """Convolutions along a line, a mean over it, and a matrix."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "b0"], ["c0"], pads=[2, 2], strides=[2]),
+        helper.make_node("Relu", ["c0"], ["r0"]),
+        helper.make_node("Conv", ["r0", "w1"], ["c1"], dilations=[2]),
+        helper.make_node("Clip", ["c1", "low", "high"], ["r1"]),
+        helper.make_node("GlobalAveragePool", ["r1"], ["g0"]),
+        helper.make_node("Flatten", ["g0"], ["f0"]),
+        helper.make_node("MatMul", ["f0", "w2"], ["m0"]),
+        helper.make_node("Add", ["m0", "b2"], ["y"]),
+    ]
+    tables = {"w0": weights(rng, 4, 2, 5), "w1": weights(rng, 6, 4, 3), "w2": weights(rng, 6, 3)}
+    tables |= {"b0": weights(rng, 4), "b2": weights(rng, 3), "low": np.float32(0), "high": np.float32(6)}
+    return nodes, tables, (1, 2, 20), (1, 3)
+
+
+def model_of(graph: Graph) -> onnx.ModelProto:
+    nodes, tables, given, wanted = graph
+    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", given), ("y", wanted))]
+    constants = [numpy_helper.from_array(np.asarray(data), name) for name, data in tables.items()]
+    made = helper.make_graph(nodes, "net", infos[:1], infos[1:], constants)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def quantised(model: onnx.ModelProto, folder: Path, rng: np.random.Generator, **how: Any) -> Path:
+    """The model quantised by onnxruntime on random rows."""
+    from onnxruntime import quantization
+
+    class Rows(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+            self.rows: Iterator[Any] = iter([{"x": rng.standard_normal(shape).astype(np.float32)} for _ in range(20)])
+
+        def get_next(self) -> Any:
+            return next(self.rows, None)
+
+    onnx.save(model, folder / "float.onnx")
+    quantization.quantize_static(folder / "float.onnx", folder / "net.onnx", Rows(), **how)
+    return folder / "net.onnx"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [image, line])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_what_onnxruntime_quantised_becomes_integers(make, per_channel, tmp_path):
+    rng = np.random.default_rng(int(per_channel))
+    path = quantised(model_of(make(rng)), tmp_path, rng, per_channel=per_channel)
+    for board in (*BOARDS, "mega2560"):
+        compiled = mcugen.compile(path, board=board)  # which proves it
+        layers = [n for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
+        types = {compiled.module.predict.values[n.name].type.dtype.short for n in layers}
+        assert types == {"i8"}, f"{board}: {compiled.module}"
+        assert isinstance(compiled.reference, LayerReference)
+        found = compiled.reference.layers(rng.standard_normal((4, compiled.module.features)).astype(np.float32))
+        assert len(found) >= len(layers)
+        assert max(one.largest for one in found) <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("how", ["unsigned", "operators"])
+def test_other_ways_to_quantise_are_right(how, tmp_path):
+    from onnxruntime import quantization
+
+    rng = np.random.default_rng(3)
+    given = (
+        {"activation_type": quantization.QuantType.QUInt8}
+        if how == "unsigned"
+        else {"quant_format": quantization.QuantFormat.QOperator}
+    )
+    path = quantised(model_of(line(rng)), tmp_path, rng, **given)
+    mcugen.compile(path, board="feather_nrf52840")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_layer_that_is_another_is_found(tmp_path):
+    rng = np.random.default_rng(0)
+    path = quantised(model_of(line(rng)), tmp_path, rng)
+    compiled = mcugen.compile(path, board="esp32c3", check_answers=False)
+    (weights_of, *_) = (n.inputs[1] for n in compiled.module.nodes if isinstance(n.op, ConvRows))
+    data = compiled.module.predict.values[weights_of].data
+    data.setflags(write=True)
+    data[...] = -data
+    with pytest.raises(McugenError, match="of 4 integer layers are more than 1 step") as caught:
+        compiled.verify()
+    assert caught.value.diagnostics[0].code == "E0801"
+
+
+def golden(net: str, kind: str) -> tuple[Path, np.ndarray, np.ndarray]:
+    """The model, its golden inputs (rows, elements) and what onnxruntime answers."""
+    path = MODELS / net / f"{net}_{'float' if kind == 'float' else 'int8_qdq'}.onnx"
+    if not path.is_file():
+        pytest.skip(f"{path} is not here: the networks of MLPerf Tiny are no part of the project")
+    vectors = np.load(MODELS / net / f"{net}_{kind}_golden.npz")
+    return path, vectors["x"].reshape(len(vectors["x"]), -1), vectors["y" if kind == "float" else "y_qdq"]
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("board", BOARDS)
+def test_mlperf_tiny_in_integers(net, board):
+    path, x, wanted = golden(net, "int8")
+    compiled = mcugen.compile(path, board=board, check_fit=False)
+    (found,) = compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])
+    flat = found.reshape(len(x), -1)
+    np.testing.assert_array_equal(flat.argmax(axis=1), wanted.reshape(len(x), -1).argmax(axis=1))
+    layers = compiled.reference.layers(x.astype(np.float32))
+    assert len(layers) == sum(1 for n in compiled.module.nodes if n.op.name in ("conv_rows", "pool_rows", "add_scaled"))
+    assert max(one.largest for one in layers) <= 1
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("board", BOARDS)
+def test_mlperf_tiny_in_floats(net, board):
+    path, x, wanted = golden(net, "float")
+    compiled = mcugen.compile(path, board=board, check_fit=False)
+    (found,) = compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])
+    flat, real = found.reshape(len(x), -1), wanted.reshape(len(x), -1)
+    np.testing.assert_array_equal(flat.argmax(axis=1), real.argmax(axis=1))
+    np.testing.assert_allclose(flat, real, rtol=1e-5, atol=1e-5 * max(1, np.abs(real).max()))
