@@ -43,7 +43,8 @@ class OnnxReference:
     def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:
         """The output of this name, (rows, its elements); of a classical model the floats that it gives."""
         if what in CLASSICAL:
-            return next(one for i, one in enumerate(self._answers(rows)) if i != self._class)
+            found = next(one for i, one in enumerate(self._answers(rows)) if i != self._class)
+            return found[:, 0] if what == "value" else found
         names = [v.name for v in self.module.predict.of(Storage.OUTPUT)]
         return self._answers(rows)[names.index(what)]
 

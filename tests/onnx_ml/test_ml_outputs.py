@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,12 +66,19 @@ def test_a_label_alone_needs_no_probabilities() -> None:
     assert len(node.outputs) == 1
 
 
-def test_a_regressor_gives_a_number_and_a_transformer_a_row() -> None:
+def test_a_regressor_gives_a_number_and_a_transformer_a_row(tmp_path: Path) -> None:
     regressor, scaler = LinearRegression().fit(X[:, 1:], X[:, 0]), StandardScaler().fit(X)
     graph = skl2onnx.to_onnx(regressor, X[:1, 1:]).SerializeToString()
     found = mcugen.compile(graph, board="uno", output="value", shapes={"X": (1, 3)})
     np.testing.assert_allclose(found.predict(X[:, 1:]), regressor.predict(X[:, 1:]), rtol=1e-5)
-    np.testing.assert_allclose(compiled(scaler, "transform").transform(X), scaler.transform(X), atol=1e-5)
+    transformer = compiled(scaler, "transform")
+    np.testing.assert_allclose(transformer.transform(X), scaler.transform(X), atol=1e-5)
+    for name, one in (
+        ("number", found),
+        ("row", transformer),
+        ("class", compiled(MODELS["tree"].fit(X, NAMES), "proba")),
+    ):
+        one.write(tmp_path / name, as_="arduino")  # with unit tests of the model's own answers
 
 
 def test_an_output_that_the_graph_does_not_have_is_refused() -> None:
