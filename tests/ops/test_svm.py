@@ -15,6 +15,7 @@ from mcugen.fixed import Floats
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.svm import Kernel, Svm, pairs_of
+from mcugen.ops.svm.integers import coefficients_of
 from mcugen.ops.svm.machine import coupled, places, scores
 from mcugen.targets.driver import Unit
 
@@ -249,6 +250,16 @@ def test_forms_are_of_the_vectors_and_the_board() -> None:
     assert [f.name for f in few.forms(Target(load_board("host"), numeric="int16"))] == ["int16", "int16 levels"]
     poly = replace(few, kernel=POLY)
     assert [f.name for f in poly.forms(Target(load_board("host")))] == ["float32"]
+
+
+def test_large_coefficients_that_cancel_are_finer_than_their_sums_have_room_for() -> None:
+    sizes, pair = np.random.default_rng(0).uniform(-1, 1, (31, 1)), np.zeros((31, 1), np.int64)
+    large = coefficients_of(3_000 * sizes, np.array([0.5]), pair, True)
+    unit = 2.0 ** (large.exponent + 31 - large.drop)
+    assert large.drop > 0
+    assert np.abs(large.integers * unit - 3_000 * sizes).max() < 2e-6
+    assert np.abs(large.integers).max() < 2**31
+    assert coefficients_of(sizes, np.array([0.5]), pair, True).drop == 0
 
 
 def test_types_are_checked() -> None:

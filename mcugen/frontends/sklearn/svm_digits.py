@@ -65,6 +65,6 @@ def scores_of_integers(op: Svm, rows: npt.NDArray[np.float32]) -> Floats:
     if op.kernel.name == "poly":  # has an exponent of its own
         values, exponents = np.frexp(values)
     cut = np.ldexp(np.floor(np.ldexp(values, bits)), exponents - bits)
-    coefficients = np.ldexp(integers.integers.astype(np.float64), integers.exponent + bits)
+    coefficients = np.ldexp(integers.integers.astype(np.float64), integers.exponent + bits - integers.drop)
     intercepts = np.ldexp(integers.intercepts.astype(np.float64), integers.exponent + integers.lift + integers.scale)
     return scores(cut, coefficients, intercepts, op.counts)

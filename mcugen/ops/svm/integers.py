@@ -15,6 +15,8 @@ from mcugen.fixed import Floats, Integers, Width
 VALUE_BITS: dict[bool, int] = {True: 31, False: 15}
 NEVER = 1_000  # bits: more than any distance has
 COARSE = 24  # bits behind the point of an exponent: whole bytes, which an AVR need not shift
+MOST_DROP = 31  # bits of a product of 62
+ROUNDED = 2e-6  # what a sum may usually lose by the rounding of its coefficients; decisions are right to 1e-5
 SURE = 6e-6  # what a sum may lose by that at most; what vectors lose is as often of one sign as of the other
 
 
@@ -42,27 +44,37 @@ def coefficients_beside(coefficients: Floats, intercepts: Floats, pair: Integers
     """The wide integers for kernel values of any size: intercepts have a scale of their own, or small coefficients beside
     large values would lose their digits to them.
     """
-    alone = coefficients_of(coefficients, np.zeros_like(intercepts), pair, True)
+    alone = coefficients_of(coefficients, np.zeros_like(intercepts), pair, True, finer=False)
     unit = alone.exponent + 31
     scale = max(0, int(np.frexp(float(np.abs(intercepts).max()))[1]) - 30 - unit)
     return replace(alone, intercepts=_lifted(intercepts, unit + scale), scale=scale)
 
 
-def coefficients_of(coefficients: Floats, intercepts: Floats, pair: Integers, wide: bool) -> Coefficients:
-    """The integers for float64 coefficients; `pair` says for which intercept each counts."""
+def coefficients_of(
+    coefficients: Floats, intercepts: Floats, pair: Integers, wide: bool, finer: bool = True
+) -> Coefficients:
+    """The integers for float64 coefficients; `pair` says for which intercept each counts. Where wide ones are `finer` than what
+    sums have room for, which takes a shift a product, it is because many large ones cancel.
+    """
     total = np.bincount(pair.ravel(), np.abs(coefficients).ravel(), len(intercepts)) + np.abs(intercepts)
     largest = max(float(np.abs(coefficients).max(initial=0.0)), 2.0**-100)
     sums = int(np.ceil(np.log2(max(float(total.max()), largest)))) + 1  # rounding makes it longer
     own = int(np.ceil(np.log2(largest)))
     if wide:  # a unit such that every sum has room
         unit = max(own - 30, sums - 32)
-        whole = np.rint(np.ldexp(coefficients, -unit)).astype(np.int64)
-        return Coefficients(whole, _lifted(intercepts, unit), True, 0, 31, unit - 31)
+        drop = min(unit - own + 30, MOST_DROP) if finer and _rounds_away(coefficients, unit) else 0
+        whole = np.rint(np.ldexp(coefficients, drop - unit)).astype(np.int64)
+        return Coefficients(whole, _lifted(intercepts, unit), True, drop, 31, unit - 31)
     unit = max(own - 15, sums - 40)
     most = (1 << 15) - 1
     whole = np.clip(np.rint(np.ldexp(coefficients, -unit)), -most, most).astype(np.int64)
     drop = 8 * max(0, -((31 - 15 - sums + unit) // 8))  # whole bytes, which an AVR just leaves out
     return Coefficients(whole, _lifted(intercepts, unit - 15 + drop), False, drop, 0, unit - 15 + drop)
+
+
+def _rounds_away(coefficients: Floats, unit: int) -> bool:
+    """Whether coefficients of a unit are off so far that a sum of them is."""
+    return math.ldexp(math.sqrt(len(coefficients)), unit - 1) > ROUNDED
 
 
 def _lifted(intercepts: Floats, unit: int) -> Integers:
