@@ -31,10 +31,13 @@ Floats = npt.NDArray[np.float64]
 def _weights(call: Call, rows: int) -> tuple[Floats, Floats]:
     """Coefficients (rows, features) and intercepts (rows,); E0104 where they do not go with the input or are not finite."""
     given = np.asarray(call.attribute("coefficients", ()), np.float64)
-    intercepts = np.asarray(call.attribute("intercepts", (0.0,) * rows), np.float64)
     width = call.type(0).shape[-1] if call.type(0).shape else 0
-    if given.size != rows * width or intercepts.size != rows:
-        text = f"{given.size} coefficients and {intercepts.size} intercepts for {rows} sums of {width} features"
+    if rows < 1 or given.size != rows * width:
+        text = f"{given.size:,} coefficients for {rows:,} sums of {width:,} features"
+        raise call.refused(text, "export the model again", "E0104")
+    intercepts = np.asarray(call.attribute("intercepts", np.zeros(rows)), np.float64)
+    if intercepts.size != rows:
+        text = f"{intercepts.size:,} intercepts for {rows:,} sums"
         raise call.refused(text, "export the model again", "E0104")
     if not (np.isfinite(given).all() and np.isfinite(intercepts).all()):
         raise call.refused("its weights are not finite", "train the model again: its training diverged", "E0104")

@@ -115,6 +115,7 @@ def _feature_vectorizer(call: Call) -> None:
     sizes = call.attribute("inputdimensions") or [call.type(i).size for i in range(len(call.operands))]
     if len(sizes) != len(call.operands) or min(sizes) < 1:
         raise call.refused(f"{len(sizes)} lengths for {len(call.operands)} inputs", "export the model again", "E0104")
+    call.bounded(*sizes)
     parts = []
     for i, size in enumerate(sizes):
         part = by_row(call, call.operand(i), lambda row: row)

@@ -19,6 +19,7 @@ from mcugen.frontends.sklearn.hist_categories import Sets, TooManyError, without
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays
 
 MODES = ("LEQ", "LT", "GTE", "GT", "EQ", "NEQ", "MEMBER")  # TreeEnsemble says them by number
+MOST_TARGETS = 1_024
 MOST_NODES = 200_000  # of a model, where nodes that several others lead to are copied
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -89,7 +90,7 @@ def nodes_of(call: Call) -> Nodes:
         return np.array(found, np.int64)
 
     targets = len(call.attribute("classlabels_strings") or call.attribute("classlabels_int64s") or ())
-    targets = int(call.attribute("n_targets", targets or 1))
+    targets = _targets(call, targets or 1)
     weights = np.full((count, targets), np.nan)
     given = zip(
         *(_ints(call, f"{kind}_{name}").tolist() for name in ("treeids", "nodeids", "ids")),
@@ -118,7 +119,7 @@ def nodes_of(call: Call) -> Nodes:
 def nodes_of_5(call: Call) -> Nodes:
     """The nodes that a TreeEnsemble of operator set 5 holds: splits first, then leaves."""
     feature = _ints(call, "nodes_featureids")
-    splits, targets = len(feature), int(call.attribute("n_targets", 1))
+    splits, targets = len(feature), _targets(call, 1)
     target, weight = _ints(call, "leaf_targetids"), floats_in(call, "leaf_weights")
     if not splits or len(target) != len(weight) or not ((target >= 0) & (target < targets)).all():
         raise _damaged(call, "its nodes or leaves do not go together")
@@ -165,6 +166,14 @@ def _ints(call: Call, name: str, count: int | None = None) -> Ints:
     found = np.asarray(call.attribute(name, ()), np.int64).ravel()
     if count is not None and len(found) != count:
         raise _damaged(call, f"{name} has {len(found):,} entries for {count:,} nodes")
+    return found
+
+
+def _targets(call: Call, default: int) -> int:
+    """How many numbers the trees give; E0303 for more than the C has room for."""
+    found = int(call.attribute("n_targets", default))
+    if not 0 < found <= MOST_TARGETS:
+        raise call.refused(f"it gives {found:,} numbers", f"mcugen takes 1 to {MOST_TARGETS:,}", "E0303")
     return found
 
 
