@@ -1,0 +1,139 @@
+"""Networks in a simulator: `python benchmarks/networks.py FOLDER [--core NAME ...] [--csv FILE]`.
+
+FOLDER has ONNX models, in folders of their own or not. For each: instructions of an inference on the first golden row, or on zeros
+(`<stem>_golden.npz` beside it, with an array `x`), flash of the whole program (start-up code and driver among it, about 2 kB), RAM (the
+model's own, its deepest stack, input and output), multiply-accumulates, and what others were measured to take of the same nets on a
+Cortex-M4F at -O2. An inference is one call, counted exactly by a plugin of QEMU. Instructions are no cycles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import mcugen
+from mcugen.boards import load_board
+from mcugen.compile import Compiled
+from mcugen.ir import Array, Storage
+from mcugen.targets import elf, toolchain_for
+from mcugen.targets.alone import Alone
+
+CORES = {"cortex-m4f": "feather_nrf52840", "cortex-m0plus": "metro_m0", "riscv32": "esp32c3"}
+ROOM = 1 << 24  # bytes of flash and RAM: what is counted does not depend on a board's
+# Millions of instructions, kB of flash, kB of RAM (stack and input and output among it), on a Cortex-M4F at -O2.
+PEERS: dict[str, dict[str, tuple[float, float | None, float | None]]] = {
+    "kws_int8": {"TFLite Micro with CMSIS-NN": (7.70, 107, 24.3), "onnx2c": (28.5, 38, 98.7)},
+    "ic_int8": {"TFLite Micro with CMSIS-NN": (29.9, 147, 56.4), "onnx2c": (243, 89, 413)},
+    "ad_int8": {"TFLite Micro with CMSIS-NN": (0.584, 304, 3.6)},
+    "kws_float": {"onnx2c, -O3": (19.9, None, None), "TFLite Micro": (38, None, None)},
+    "ic_float": {"onnx2c": (116, None, None), "TFLite Micro": (100, None, None)},
+    "ad_float": {"onnx2c": (1.34, None, None), "TFLite Micro": (1.36, None, None)},
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One network on one core. Sizes in bytes."""
+
+    network: str
+    core: str
+    macc: int
+    instructions: int
+    flash: int
+    static: int
+    stack: int
+    buffers: int
+
+    @property
+    def ram(self) -> int:
+        """All RAM that an inference takes."""
+        return self.static + self.stack + self.buffers
+
+
+def compiled_for(path: Path, core: str) -> Compiled:
+    """The network for a core, on a board with room for anything."""
+    return mcugen.compile(path, board=CORES[core], check_fit=False, check_answers=False)
+
+
+def row_of(path: Path, compiled: Compiled) -> list[Array]:
+    """The first golden row, or zeros."""
+    types = [value.type for value in compiled.module.predict.of(Storage.INPUT)]
+    golden = path.with_name(f"{path.stem.removesuffix('_qdq')}_golden.npz")
+    if len(types) == 1 and golden.is_file():
+        return [np.load(golden)["x"][:1].reshape(1, *types[0].shape)]
+    return [np.zeros((1, *kind.shape), kind.dtype.numpy) for kind in types]
+
+
+def measured(path: Path, core: str, optimise: str) -> Result:
+    """One network on one core, built and run."""
+    compiled = compiled_for(path, core)
+    board = replace(
+        load_board(CORES[core]), flash=ROOM, ram=ROOM >> 2, framework_flash=None, framework_ram=None, measured=""
+    )
+    tools = toolchain_for(board)
+    assert isinstance(tools, Alone)
+    options = [optimise if one.startswith("-O") else one for one in tools.options(board)]
+    tools.options = lambda _board: options  # type: ignore[method-assign]
+    rows = row_of(path, compiled)
+    with tempfile.TemporaryDirectory(prefix="mcugen-networks-") as folder:
+        program = tools.link([compiled.unit], board, Path(folder))
+        flash = elf.usage(program).flash
+        (run,) = tools.run_program(program, [compiled.unit], [rows], board)
+    for found, wanted in zip(run.outputs, compiled.run(rows), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    graph = compiled.module.predict
+    macc = sum(node.op.macc(*graph.types(node.inputs)) for node in graph.nodes)
+    buffers = sum(v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT))
+    return Result(path.stem, core, macc, int(run.cycles[0]), flash, compiled.memory.arena, int(run.stacks[0]), buffers)
+
+
+def peers(network: str) -> Iterator[str]:
+    """What others take, a line each."""
+    for name, (millions, flash, ram) in PEERS.get(network.removesuffix("_qdq"), {}).items():
+        sizes = "".join(f"{one:>11,.1f}" if one is not None else f"{'-':>11}" for one in (flash, ram))
+        yield f"    {name:<30}{millions:>10.3f}{sizes}"
+
+
+def table(found: Sequence[Result]) -> str:
+    """Networks, one after the other, with their peers."""
+    lines = [f"{'':<34}{'M instr.':>10}{'flash kB':>11}{'RAM kB':>11}{'per MACC':>10}"]
+    for one in found:
+        head = f"{one.network} on {one.core}"
+        per = one.instructions / max(one.macc, 1)
+        lines.append(
+            f"{head:<34}{one.instructions / 1e6:>10.3f}{one.flash / 1e3:>11,.1f}{one.ram / 1e3:>11,.1f}{per:>10.2f}"
+        )
+        if one.core == "cortex-m4f":
+            lines += peers(one.network)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("folder", type=Path, help="a folder of ONNX models")
+    parser.add_argument("--core", action="append", choices=CORES, help="default: cortex-m4f")
+    parser.add_argument("--optimise", default="-O2", help="gcc's option, default -O2")
+    parser.add_argument("--csv", type=Path, help="write the results to this file")
+    asked = parser.parse_args()
+    found = []
+    for path in sorted(asked.folder.rglob("*.onnx")):
+        for core in asked.core or ["cortex-m4f"]:
+            print(f"{path.stem} on {core}", file=sys.stderr)
+            found.append(measured(path, core, asked.optimise))
+    print(table(found))
+    if asked.csv:
+        with asked.csv.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [*asdict(found[0])], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(one) for one in found)
+
+
+if __name__ == "__main__":
+    main()
