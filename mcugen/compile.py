@@ -184,7 +184,7 @@ class Compiled:
         from mcugen.frontends.onnx_reference import OnnxReference
 
         model = self.source.reference
-        return reference_for(model, self.module) if isinstance(model, OnnxReference) else model
+        return reference_for(model, self.source.module, self.target) if isinstance(model, OnnxReference) else model
 
     @property
     def row(self) -> DType:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.evaluate import evaluate
 from mcugen.frontends.onnx_reference import OnnxReference
@@ -157,8 +158,11 @@ def _as(theirs: Array, name: str, shape: tuple[int, ...]) -> Array:
     return (np.moveaxis(theirs, 1, -1) if twin else theirs).reshape(shape)
 
 
-def reference_for(model: OnnxReference, module: Module) -> OnnxReference:
-    """What the C of a lowered module is compared with."""
+def reference_for(model: OnnxReference, module: Module, target: Target) -> OnnxReference:
+    """What the C of a module is compared with: where layers of it become integers, these, before any other pass."""
+    from mcugen.passes.layers import layers
+
+    module = layers(module, target)
     return LayerReference(model, module) if any(_is_layer(module, node) for node in module.predict.nodes) else model
 
 

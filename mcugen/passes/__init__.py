@@ -18,6 +18,7 @@ from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_linear import fold_linear
 from mcugen.passes.fold_points import fold_points
 from mcugen.passes.fold_scaling import fold_scaling
+from mcugen.passes.fuse_sums import fuse_sums
 from mcugen.passes.layers import layers
 from mcugen.passes.pack_tables import pack_tables
 from mcugen.passes.select import select
@@ -32,6 +33,7 @@ PIPELINE: tuple[Pass, ...] = (
     fold_linear,
     fold_points,
     dead_code,
+    fuse_sums,
     calibrate,
     select,
     pack_tables,

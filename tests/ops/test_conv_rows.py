@@ -11,8 +11,9 @@ from sanitized import check_as_cpp, run_sanitized
 from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
-from mcugen.ir import DType, GraphBuilder, Module, TensorType
+from mcugen.ir import DType, GraphBuilder, Module, Storage, TensorType
 from mcugen.memory.plan import plan
+from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.conv_rows import ConvRows, packed
 from mcugen.passes import run
 from mcugen.targets.driver import Unit
@@ -34,6 +35,7 @@ CASES = {  # rows, columns, channels, groups, outputs
     "each channel apart": (Window(7, 3, 1, 2, 2, 2), Window(7, 3, 2, 1, 0, 1), 4, 4, 4),
     "each channel twice": (Window(4, 2, 1, 1, 1), Window(4, 3), 3, 3, 6),
 }
+ADDS = ("pixels", "three by three", "one pixel", "odd", "tall")  # which have something added to them
 BOARDS = ("uno", "feather_nrf52840", "esp32c3")
 
 
@@ -56,6 +58,10 @@ def graph_of(name: str, kind: DType, rng: np.random.Generator):
             np.rint(factors * 2.0**32).astype(np.int32),
         ]
     names = [builder.const(f"t{i}", one) for i, one in enumerate(tables)]
+    if name in ADDS:
+        scaled = AddScaled(1 << 19, 3 << 18, -12345, 20, low=-90) if kind is DType.I8 else None
+        op = replace(op, adds=True, scaled=scaled)
+        names.insert(0, builder.input("added", TensorType((rows.out, columns.out, outs), kind)))
     (y,) = builder.add(op, x, *names)
     builder.output(y)
     return builder.build(), op, tables
@@ -70,9 +76,9 @@ def made_for(kind: DType, board: str):
     units = [Unit(module, emit(module, plan(module, target), target)) for module in modules]
     inputs = []
     for graph, _, _ in made:
-        shape = (4, *graph.values["x"].type.shape)
-        values = rng.uniform(-2, 2, shape).astype(np.float32) if kind is DType.F32 else rng.integers(-128, 128, shape)
-        inputs.append([values.astype(kind.numpy)])
+        shapes = [(4, *value.type.shape) for value in graph.of(Storage.INPUT)]
+        every = (rng.uniform(-2, 2, s) if kind is DType.F32 else rng.integers(-128, 128, s) for s in shapes)
+        inputs.append([values.astype(kind.numpy) for values in every])
     inputs[0][0][0], inputs[0][0][1] = inputs[0][0].max(), inputs[0][0].min()
     return made, units, inputs
 
@@ -82,11 +88,11 @@ def compare(kind: DType, made, units, inputs, results) -> None:
     tolerance = {"rtol": 1e-5, "atol": 1e-5} if kind is DType.F32 else {"rtol": 0, "atol": 0}
     for (graph, op, tables), unit, given, (found, *_) in zip(made, units, inputs, results, strict=True):
         layer = next(node for node in unit.module.nodes if node.op.name == "conv_rows")
-        constants = [unit.module.predict.values[name].data for name in layer.inputs[1:]]
-        for x, got in zip(given[0], found, strict=True):
-            wanted = op.evaluate(x, *tables)[0]
+        constants = [unit.module.predict.values[name].data for name in layer.inputs[len(given) :]]
+        for *x, got in zip(*given, found, strict=True):
+            wanted = op.evaluate(*x, *tables)[0]
             np.testing.assert_allclose(got, wanted, **tolerance, err_msg=graph.name)
-            np.testing.assert_allclose(layer.op.evaluate(x, *constants)[0], wanted, rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(layer.op.evaluate(*x, *constants)[0], wanted, rtol=1e-6, atol=1e-6)
 
 
 def check(kind: DType, board: str) -> set[str]:

@@ -46,8 +46,8 @@ class Forget:
 
 
 ORDER = [
-    *("layers", "fold_constants", "fold_scaling", "fold_linear", "fold_points", "dead_code", "calibrate", "select"),
-    *("pack_tables", "dead_code"),
+    *("layers", "fold_constants", "fold_scaling", "fold_linear", "fold_points", "dead_code", "fuse_sums"),
+    *("calibrate", "select", "pack_tables", "dead_code"),
 ]
 
 

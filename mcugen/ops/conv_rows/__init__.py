@@ -15,6 +15,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Op
+from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.conv_rows import floats, packed
 from mcugen.requantise import rescaled
 from mcugen.windows import Window
@@ -27,7 +28,8 @@ class ConvRows(Op):
     """y[o, p, m] = the sum over a window of x * w[m], and a bias; dense, or depthwise where there is a group for every channel.
 
     Inputs of `f32`: x (H, W, C), weights (M, kernel, kernel, C / groups), bias (M,). Of `i8`: x, weights `i8`, bias `i32`, and
-    factors `i32` (M,) of 2^-32 by which sums of (x - zero) * w are scaled; rounded, halves upwards, and `to` added. Decided, the
+    factors `i32` (M,) of 2^-32 by which sums of (x - zero) * w are scaled; rounded, halves upwards, and `to` added. Where it
+    `adds`, the second input is like the output, and added before the bounds; of `i8` by `scaled`, with its own bounds. Decided, the
     tables are packed as the form wants them, an `i8` bias has the zero point in it, and the last output is scratch. Output
     (windows, windows, M) of x's type, from `low` to `high`. E0201 for other shapes and groups.
     """
@@ -42,6 +44,8 @@ class ConvRows(Op):
     high: float = inf
     zero: int = 0
     to: int = 0
+    adds: bool = False
+    scaled: AddScaled | None = None
     form: str = ""
     outs: int = 0
 
@@ -52,6 +56,10 @@ class ConvRows(Op):
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # by form
         return ("math.h", "string.h") if self.form == FPU else ("string.h",)
+
+    @property
+    def in_place(self) -> int | None:  # type: ignore[override]  # what is added may become the sum
+        return 1 if self.adds else None
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -74,13 +82,16 @@ class ConvRows(Op):
             found = ", ".join(map(str, inputs)) or "nothing"
             text = f"conv_rows with {self.groups} groups does not go with {found}"
             raise error("E0201", text, help="check channels, groups, kernel and pads of the exported model")
-        y = TensorType((self.rows.out, self.columns.out, self.outs or inputs[1].shape[0]), x.dtype)
+        y = TensorType((self.rows.out, self.columns.out, self.outs or inputs[1 + self.adds].shape[0]), x.dtype)
+        if self.adds and inputs[1] != y:
+            raise error("E0201", f"conv_rows adds {inputs[1]} to {y}", help="add a tensor of the result's type")
         if not self.scratch:
             return (y,)
         return y, TensorType((self._room(x.shape),), DType.U32 if self.form == DSP else x.dtype)
 
-    def _takes(self, *inputs: TensorType) -> bool:
-        x = inputs[0] if inputs else TensorType((), DType.F32)
+    def _takes(self, *given: TensorType) -> bool:
+        x = given[0] if given else TensorType((), DType.F32)
+        inputs = (*given[:1], *given[2:]) if self.adds else given
         good = (
             x.dtype in (DType.F32, DType.I8)
             and len(x.shape) == 3
@@ -105,26 +116,37 @@ class ConvRows(Op):
         """Elements of scratch."""
         channels = shape[2]
         if self.form == DSP:
-            return packed.room(self, channels)
+            return packed.room(self, channels) + self._sums_room
         if self.form == FPU:
-            return floats.room(self, channels, packed.together(self))
+            return floats.room(self, channels, packed.together(self)) + self._sums_room
         if self.depthwise or self.pointwise:
             return 0
         return self.rows.kernel * self.columns.kernel * channels
 
+    @property
+    def _sums_room(self) -> int:
+        """Elements of scratch for what is added afterwards."""
+        if not self.adds or self.form not in (DSP, FPU):
+            return 0
+        count = packed.together(self) * self.outs
+        return -(-count // 4) if self.form == DSP else count
+
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         x = inputs[0]
-        tables: tuple[Array, ...] = inputs[1:]
+        tables: tuple[Array, ...] = inputs[1 + self.adds :]
         if self.form in (DSP, FPU):
-            tables = {DSP: packed, FPU: floats}[self.form].unpacked(self, inputs[1], x.shape[2])
+            tables = {DSP: packed, FPU: floats}[self.form].unpacked(self, tables[0], x.shape[2])
         weights, bias, *factors = tables
         sums = self._sums(x, np.asarray(weights, np.float64), self.zero if not self.form else 0)
         sums += np.asarray(bias, np.float64)
+        found: Array
         if not factors:
+            sums += np.asarray(inputs[1], np.float64) if self.adds else 0.0
             found = np.clip(sums, self.low, self.high).astype(np.float32)
         else:
             low, high = self.bounds
             found = np.clip(rescaled(sums.astype(np.int64), factors[0]) + self.to, low, high).astype(np.int8)
+            found = self.scaled.evaluate(inputs[1], found)[0] if self.scaled else found
         types = self.infer(*(TensorType(one.shape, DType.of(one.dtype)) for one in inputs))
         return (np.asarray(found), *(np.zeros(t.shape, t.dtype.numpy) for t in types[1:]))
 
@@ -158,7 +180,7 @@ class ConvRows(Op):
     def describe(self) -> str:
         groups = f" groups={self.groups}" if self.groups > 1 else ""
         between = f" {self.low:g}..{self.high:g}" if (self.low, self.high) != (-inf, inf) else ""
-        return f"kernel={self.kernel[0]}x{self.kernel[1]}{groups}{between}{f' form={self.form}' if self.form else ''}"
+        return f"kernel={self.kernel[0]}x{self.kernel[1]}{groups}{between}{' adds' if self.adds else ''}{f' form={self.form}' if self.form else ''}"
 
     def packed(
         self, target: Target, types: tuple[TensorType, ...], tables: tuple[Array, ...]
@@ -192,6 +214,9 @@ class ConvRows(Op):
             "low": self.low,
             "high": self.high,
             "bounds": self.bounds,
+            "adds": self.adds,
+            "sums_at": self._room(x.shape) - self._sums_room,
+            "scaled": self.scaled,
             "zero": self.zero,
             "to": self.to,
             "together": packed.together(self),
