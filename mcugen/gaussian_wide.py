@@ -88,8 +88,8 @@ class WideGaussian:
         shift = np.minimum(down, 63)[:, None]
         for k, (means, scales) in enumerate(zip(self.means, self.scales, strict=True)):
             off = np.abs(q - (means >> shift)).astype(np.uint64)
-            z = _product(off, np.abs(scales).astype(np.uint64))[0] >> (scales & (1 << SHIFT_BITS) - 1).astype(np.uint64)
-            upper, lower = _product(z, z)
+            z = product(off, np.abs(scales).astype(np.uint64))[0] >> (scales & (1 << SHIFT_BITS) - 1).astype(np.uint64)
+            upper, lower = product(z, z)
             for column in range(z.shape[1]):
                 low[:, k] += lower[:, column]
                 high[:, k] += upper[:, column] + (low[:, k] < lower[:, column])
@@ -109,7 +109,7 @@ class WideGaussian:
             return np.asarray(-np.ldexp(ahead, self.unit + 2 * down[:, None]))
 
 
-def _product(a: Words, b: Words) -> tuple[Words, Words]:
+def product(a: Words, b: Words) -> tuple[Words, Words]:
     """The upper and the lower word of a * b."""
     half = np.uint64(32)
     a1, a0, b1, b0 = a >> half, a & WORD, b >> half, b & WORD

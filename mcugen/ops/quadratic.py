@@ -12,21 +12,28 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.frontends import Output
+from mcugen.gaussian import PROMISED
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
-from mcugen.quadratic import Forms
+from mcugen.quadratic import Forms, quadratic
 from mcugen.quadratic import Quadratic as Integers
+from mcugen.quadratic_wide import QuadraticWide, quadratic_wide
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
+COARSEST = 2e-4  # how far a distance in deviations may be off in 32 bits
+SAFE = 4  # how much further other rows' numbers may be off than those of the rows that are known
+MADE = 2_000  # rows that are made up to find out
+LARGE = 16.0  # constants from which scores taken off in float32 lose what is promised
+USUAL = 100.0  # decisions of rows that are not far out
 
 
 @dataclass(frozen=True, eq=False)
 class Quadratic(Op):
-    """s_k = constant_k - |W_k x - b_k|^2, worked out in integers of 32 and 64 bits; the class is the first of the largest.
+    """s_k = constant_k - |W_k x - b_k|^2, worked out in integers; the class is the first of the largest.
 
     Input `f32` of shape (features,). sizes (features,) int64: the biased exponents that the features' numbers are expected not
-    to pass. Outputs: label → the class's index (`i32` scalar); decision → the index and s as `f32` (classes,), s_1 - s_0 as
+    to pass: integers of 32 bits (mcugen/quadratic.py), or of 64 where those lose digits (mcugen/quadratic_wide.py). Outputs: label → the class's index (`i32` scalar); decision → the index and s as `f32` (classes,), s_1 - s_0 as
     `f32` (1,) of two classes; proba → the index and the softmax of s as `f32` (classes,). It is exact in every number format:
     narrower integers have no room for squares of such sums.
     """
@@ -62,14 +69,25 @@ class Quadratic(Op):
 
     def answers(self, x: Array) -> tuple[Array, ...]:
         """The outputs for rows (n, features): exactly the C's integers, and floats as near as float32 is."""
-        scores = self.integers.scores(np.asarray(x, np.float32))
+        rows = np.asarray(x, np.float32)
+        if isinstance(self.integers, QuadraticWide):
+            return self._wide_answers(*self.integers.scores(rows))
+        scores = self.integers.scores(rows)
         index = np.asarray(scores.argmax(axis=1), np.int32)
         if self.output == "label":
             return (index,)
         if self.output == "decision":
             return index, (scores[:, 1:] - scores[:, :1] if self.classes == 2 else scores).astype(np.float32)
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return index, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+        return index, _softmax(scores)
+
+    def _wide_answers(self, index: Array, behind: Floats, scores: Floats) -> tuple[Array, ...]:
+        label = np.asarray(index, np.int32)
+        if self.output == "label":
+            return (label,)
+        if self.output == "decision":
+            return label, (behind[:, :1] - behind[:, 1:] if self.classes == 2 else scores).astype(np.float32)
+        powers = np.exp(-behind)
+        return label, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def describe(self) -> str:
         return f"rows={'+'.join(str(len(m)) for m in self.model.matrices)} output={self.output}"
@@ -81,27 +99,56 @@ class Quadratic(Op):
         return ("train on fewer features",)
 
     @cached_property
-    def integers(self) -> Integers:
+    def integers(self) -> Integers | QuadraticWide:
         """The forms as integers."""
-        from mcugen.quadratic import quadratic
+        return quadratic_wide(self.model) if self._is_wide else quadratic(self.model, self.sizes)
 
-        return quadratic(self.model, self.sizes)
+    @cached_property
+    def _is_wide(self) -> bool:
+        """Whether sums of 32-bit integers are too far off, or lose what numbers need."""
+        if quadratic(self.model, self.sizes).step > COARSEST:
+            return True
+        if self.output == "label":  # that of a row that is no near tie is far from what 32 bits lose
+            return False
+        apart = self.output == "decision" and self.classes > 2  # numbers are what float32 leaves of the constants
+        return (apart and float(np.abs(self.model.constants).max()) > LARGE) or self._loses(self._rows_made())
+
+    def _loses(self, rows: npt.NDArray[np.float32]) -> bool:
+        """Whether integers of 32 bits leave numbers of these rows further off than a part of what is promised."""
+        if not len(rows):
+            return False
+        exact, found = self.model.scores(rows.astype(np.float64)), quadratic(self.model, self.sizes).scores(rows)
+        if self.output == "proba":
+            return bool((SAFE * np.abs(_softmax(found) - _softmax(exact)) > PROMISED).any())
+        possible = np.isfinite(self.model.constants)
+        exact, found = exact[:, possible], found[:, possible]
+        if self.classes == 2 and exact.shape[1] == 2:
+            exact, found = np.diff(exact), np.diff(found)
+        size = np.where(
+            np.abs(exact) < USUAL, 1.0, np.abs(exact)
+        )  # of other rows as usual some decisions are next to 0
+        return bool((SAFE * np.abs(found - exact) > PROMISED * size).any())
+
+    def _rows_made(self) -> npt.NDArray[np.float32]:
+        return np.asarray(self.probe(MADE, np.random.default_rng(0))[0], np.float32)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         return (Form("float32", self.cost(target)),)
 
     def with_form(self, form: Form, target: Target) -> Self:
-        check_tables([4 * self.integers.fixed.weights.size], target, self.smaller())
+        made = self.integers
+        size = made.largest_table if isinstance(made, QuadraticWide) else 4 * made.fixed.weights.size
+        check_tables([size], target, self.smaller())
         return self
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
-        from mcugen.work import quadratic
+        from mcugen.work import quadratic as parts
 
-        return quadratic.work(self, target)
+        return parts.work(self, target)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Rows as far from 0 as the forms are from their offsets, and rows far out."""
-        count = min(limit, 2_000)
+        count = min(limit, MADE)
         rows = np.empty((count, self.model.features))
         which = rng.integers(self.classes, size=count)
         for k, (matrix, offset) in enumerate(zip(self.model.matrices, self.model.offsets, strict=True)):
@@ -115,4 +162,17 @@ class Quadratic(Op):
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         m = self.integers
         largest = float(np.float32(m.largest))
-        return {"m": m, "f": m.fixed, "output": self.output, "classes": self.classes, "largest": largest}
+        narrow = None if isinstance(m, QuadraticWide) else m.fixed
+        return {
+            "m": m,
+            "f": narrow,
+            "output": self.output,
+            "classes": self.classes,
+            "largest": largest,
+            "rest": np.float32(m.largest - largest),
+        }
+
+
+def _softmax(scores: Floats) -> npt.NDArray[np.float32]:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.op import Work
+from mcugen.quadratic_wide import QuadraticWide
 from mcugen.work import MOST_ROWS, joined, known_rows, loading, locals_, options, unrolled
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 def work(op: Quadratic, target: Target) -> Work:
     """The row, the sums of products with their squares, and what is made of them."""
-    m, f = op.integers, op.integers.fixed
+    m = op.integers
+    if isinstance(m, QuadraticWide):
+        return _wide(op, m)
+    f = m.fixed
     columns, rows = f.weights.shape[1], len(f.weights)
     made = known_rows(None, op.probe(MOST_ROWS, np.random.default_rng(0))[0])
     near = float((np.abs(f.sums(made)[0]) < m.near).mean())
@@ -41,3 +45,13 @@ def work(op: Quadratic, target: Target) -> Work:
         m.nbytes, code | options(f, "") | unrolled(columns, target, ""), runs | loading(f, made).parts(""), stack
     )
     return joined(sums, locals_(4 * columns + kept, op.output, target))
+
+
+def _wide(op: Quadratic, m: QuadraticWide) -> Work:
+    """The same in integers of 64 bits."""
+    tail = ("numbers" if op.output != "label" else "label") + " 64"
+    rows, weights = float(len(m.fixed.weights)), float(m.fixed.weights.size)
+    code = {f"tail {tail}": 1.0, "lifts 64": float(len(m.fixed.lifts) > 0), "rows 64": float(not m.same_rows)}
+    runs = {f"tail {tail}": 1.0, "products 64": weights, "squares 64": rows, f"classes {tail}": float(op.classes)}
+    kept = 16 * op.classes if op.output != "label" else 0
+    return Work(m.nbytes, code, runs, {f"tail {tail}": 1.0, "arrays": float(kept)})

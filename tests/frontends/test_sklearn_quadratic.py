@@ -11,7 +11,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis as Qda
 import mcugen
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.files import read_model
-from mcugen.frontends.sklearn import read_estimator
+from mcugen.frontends.sklearn import read_estimator, reference_of
 
 LOC = Loc("model.skops")
 X, Y = datasets.load_iris(return_X_y=True)
@@ -69,6 +69,19 @@ def test_features_of_any_scale(scale):
     assert mcugen.compile(model, board="uno", output="proba").verify(x).proven
 
 
+def test_features_far_from_0():
+    """Where means are ten thousand deviations, 32 bits are a thousandth of a deviation off."""
+    rows = (X + 1e4).astype(np.float32)
+    model = Qda(reg_param=0.01).fit(rows.astype(np.float64), Y)
+    for output in ("label", "proba", "decision"):
+        assert mcugen.compile(model, board="mega2560", output=output, data=rows).verify(rows).proven
+
+
+def test_the_proof_excuses_what_float64_rounds_and_no_more():
+    model = Qda().fit(X, Y)
+    assert reference_of(model).rounding(X.astype(np.float32)).max() < 1e-10
+
+
 def test_what_is_refused():
     assert code_of(Qda()) == "E0106"
     assert code_of(MODEL, "value") == "E0304"
@@ -79,6 +92,6 @@ def test_what_is_refused():
         assert code_of(edited(scalings_=[np.full(4, scaling)] * 3)) == "E0107"
     assert code_of(edited(scalings_=[MODEL.scalings_[0][:3], *MODEL.scalings_[1:]])) == "E0107"
     assert code_of(edited(priors_=np.array([-1.0, 1, 1]))) == code_of(edited(priors_=np.zeros(3))) == "E0107"
-    singular = [s * [1, 1, 1, 1e-16] for s in MODEL.scalings_]
+    singular = [s * [1, 1, 1, 1e-30] for s in MODEL.scalings_]
     assert code_of(edited(scalings_=singular)) == "E0302"
     assert code_of(edited(rotations_=[r * 1e60 for r in MODEL.rotations_])) == "E0303"

@@ -27,7 +27,7 @@ from mcugen.quadratic import Forms, quadratic
 SUPPORTED = ("QuadraticDiscriminantAnalysis",)
 TRUSTED = ("sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis",)
 HOLDS = ("classes_", "means_", "priors_", "rotations_", "scalings_", "_decision_function")
-COARSEST = 2e-4  # how far a distance in deviations may be off
+COARSEST = 2e4  # how far a distance in deviations may be off in 32 bits; in 64 that is 1e-5
 
 
 def takes(estimator: object) -> bool:
@@ -75,17 +75,20 @@ def reference(estimator: object, head: Head) -> Reference:
 
 
 class FormsReference(SklearnReference):
-    """One that knows how far the integers of 32 bits may be off, which counts where squares are large and differ little."""
+    """One that knows what scikit-learn's float64 rounds, which counts where squares are large and differ little."""
 
     def scores(self, rows: Array) -> Floats:
         return np.asarray(self._asked(self._model._decision_function, rows), np.float64)
 
     def rounding(self, rows: Array) -> Floats:
-        forms, sizes = _forms(vars(self._model), self._head, Loc())
-        x = np.where(self.accepts(rows)[:, None], np.asarray(rows, np.float32), np.float32(0))
-        step = 4 * quadratic(forms, sizes).steps(x) / np.sqrt(forms.features)  # roundings seldom add up
-        lengths = [np.sqrt((z * z).sum(axis=1)) for z in forms.distances(x.astype(np.float64))]
-        return np.asarray(np.minimum(2 * step * np.max(lengths, axis=0), 1e-6 * np.max(lengths, axis=0) ** 2))
+        """A sum of products is off by as many last bits of its parts as it has of them, a square by twice its root times that."""
+        x = np.where(self.accepts(rows)[:, None], np.asarray(rows, np.float32), np.float32(0)).astype(np.float64)
+        model, off = self._model, np.zeros(len(x))
+        for mean, rotation, scaling in zip(model.means_, model.rotations_, model.scalings_, strict=True):
+            turned = rotation / np.sqrt(scaling)
+            z, parts = (x - mean) @ turned, np.abs(x - mean) @ np.abs(turned)
+            off = np.maximum(off, (np.abs(z) * parts).sum(axis=1))
+        return np.asarray(2 * x.shape[1] * np.finfo(np.float64).eps * off)
 
 
 def _forms(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Forms, npt.NDArray[np.int64]]:
