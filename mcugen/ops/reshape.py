@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, TensorType
-from mcugen.op import Op
+from mcugen.op import Cost, Op
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,9 @@ class Reshape(Op):
             wanted = "x".join(map(str, self.shape)) or "one number"
             raise error("E0201", f"reshape cannot make {wanted} of {found}", help="keep the number of elements")
         return (TensorType(self.shape, inputs[0].dtype),)
+
+    def cost(self, target: Target, *inputs: TensorType) -> Cost:
+        return Cost()
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return (inputs[0].reshape(self.shape),)

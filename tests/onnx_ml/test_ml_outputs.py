@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -86,3 +87,13 @@ def test_an_output_that_the_graph_does_not_have_is_refused() -> None:
         compiled(StandardScaler().fit(X), "proba")
     assert caught.value.diagnostics[0].code == "E0304"
     assert "--output transform" in (caught.value.diagnostics[0].help or "")
+
+
+def test_an_exported_forest_is_estimated_and_written_as_the_forest_itself() -> None:
+    forest = RandomForestClassifier(10, max_depth=5, random_state=0).fit(X, Y)
+    direct = mcugen.compile(forest, board="nano33ble", output="label")
+    (own,) = direct.module.nodes
+    exported = compiled(forest, "label")
+    (node,) = (n for n in exported.module.nodes if n.op.name == "tree_ensemble")
+    assert node.op.describe() == own.op.describe()
+    assert exported.report.flash.value == direct.report.flash.value

@@ -228,9 +228,17 @@ class _Writer:
             np.array(self.threshold, np.float64),
             np.array(self.missing_left, np.bool_),
             self.nodes.weights[self.source],
-            np.ones(len(self.left)),
+            self._shares(),
         )
         return without_sets(tree, Sets(self.points, dict.fromkeys(self.points, True), whole=False), self.room)
+
+    def _shares(self) -> Floats:
+        """The share of rows that passes each node, for the cost model: half of a split's go each way, as nothing says more."""
+        found = np.ones(len(self.left))
+        for node, (left, right) in enumerate(zip(self.left, self.right, strict=True)):
+            if left != LEAF:
+                found[[left, right]] = found[node] / 2
+        return found
 
     def _leaf(self, node: int) -> Iterator[tuple[int, int, list[int]]]:
         self._add(node, LEAF, 0.0, False)
