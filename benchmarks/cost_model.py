@@ -108,6 +108,8 @@ CLASSIFIERS: tuple[Callable[[], Any], ...] = (  # every data set has every other
     lambda: DecisionTreeClassifier(min_samples_leaf=5, class_weight=UNEVEN),
     lambda: AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=10),
     lambda: RandomForestClassifier(3, max_depth=5, min_samples_leaf=2),
+    lambda: RandomForestClassifier(6),  # whose trees vote
+    lambda: ExtraTreesClassifier(3),
 )
 REGRESSORS: tuple[Callable[[], Any], ...] = (
     lambda: DecisionTreeRegressor(max_depth=4),

@@ -1,8 +1,8 @@
 """What the report estimates of trees beside what is measured, on data and models that benchmarks/cost_model.py has not seen.
 
-Of seven in eight models on AVR and three in four elsewhere flash is within 10 % or 100 bytes of the ELF's model part, and RAM
-within 16 bytes of what the simulator says (elsewhere of two in three): on Cortex-M and RISC-V gcc decides by more than can be told before which loads it
-shares and which registers a function saves. In the mean AVR's cycles are within 15 %, instructions within 25 %.
+Of seven in eight models flash is within 10 % or 100 bytes of the ELF's model part, RAM within 16 bytes of what the simulator
+says, and cycles (or instructions) are within 15 %; of others a compiler follows what one tree has shown into the next. In the mean
+flash is within 5 % and cycles within 10 %.
 """
 
 from __future__ import annotations
@@ -210,18 +210,13 @@ def test_all_kinds_are_among_them(measured, request):
     assert 5 in {one.share_bytes for one in leaves}  # 40-bit shares: the samples are weighted
 
 
-def on_avr(measured) -> bool:
-    return "branches16" in {case.op.form for case, _ in measured}
-
-
 def test_flash_is_within_10_percent_or_100_bytes_for_most(measured):
     outside = {
         case.what: (case.report.flash.value, found.flash)
         for case, found in measured
         if abs(case.report.flash.value - found.flash) > max(100, 0.1 * found.flash)
     }
-    most = len(measured) // (8 if on_avr(measured) else 4)
-    assert len(outside) <= most, f"(estimated, measured): {outside}"
+    assert len(outside) <= len(measured) // 8, f"(estimated, measured): {outside}"
     tables = {what for what in outside if " table" in what}
     assert len(tables) <= len(measured) // 25, tables
 
@@ -232,10 +227,16 @@ def test_ram_is_within_16_bytes_for_most(measured):
         for case, found in measured
         if abs(found.ram - case.report.ram.value) > 16
     }
-    assert len(outside) <= len(measured) // (8 if on_avr(measured) else 3), f"(estimated, measured): {outside}"
+    assert len(outside) <= len(measured) // 8, f"(estimated, measured): {outside}"
 
 
-def test_cycles_are_near_in_the_mean(measured):
+def test_flash_is_near_in_the_mean(measured):
+    off = {case.what: abs(case.report.flash.value / found.flash - 1) for case, found in measured}
+    assert np.mean([*off.values()]) <= 0.05, sorted(off.items(), key=lambda one: -one[1])[:5]
+
+
+def test_cycles_are_within_15_percent_for_most_and_near_in_the_mean(measured):
     off = {case.what: abs(case.report.cycles.value / found.cycles - 1) for case, found in measured}
-    most = 0.15 if on_avr(measured) else 0.25
-    assert np.mean([*off.values()]) <= most, sorted(off.items(), key=lambda one: -one[1])[:5]
+    worst = sorted(off.items(), key=lambda one: -one[1])
+    assert sum(far > 0.15 for _, far in worst) <= len(measured) // 8, worst
+    assert np.mean([*off.values()]) <= 0.1, worst[:5]

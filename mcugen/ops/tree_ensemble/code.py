@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcugen.ops.tree_ensemble import TreeEnsemble
 
 Features = Mapping[str, float]
+CROWDS = (50, 150)  # splits of a function
 LEAST_SPLIT, LEAST_LEAF = 6, 2  # bytes: a load, a comparison and a jump of two each, and the way from a leaf
 _ISA: Mapping[Arch, words.Isa] = {
     "cortex-m0plus": "thumb",
@@ -102,7 +103,7 @@ def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
     if table := table_of(op, form):
         found["pointers"] = op.trees.n_trees  # in `table`, beyond the two bytes that are counted
         return found + Counter(table_kind(table))
-    wide, walked = leaf_bits(op), Counter(functions(op, form, arch))
+    wide, walked = leaf_bits(op, arch), Counter(functions(op, form, arch))
     walked["tree" + wide] += op.trees.n_trees
     for part in (part for tree in op.encodings.branches(forms.cut(arch), "ranks" in form) for part in tree):
         if "ranks" in form or op.x != DType.F32:
@@ -112,7 +113,9 @@ def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
             walked.update(avr.part_features(part, wide, splits_of(op, form)))
         else:
             walked.update(words.part_features(part, _ISA[arch], wide, form == "branches_float"))
-    walked.update(_joints(op, form, arch))
+    if arch != "avr":
+        walked.update(_joints(op, form, arch))
+        walked.update(_crowded(op, form, arch))
     return found + of_walk(walked, op, form)
 
 
@@ -122,12 +125,14 @@ def of_walk(found: Mapping[str, float], op: TreeEnsemble, form: str) -> Counter[
     return Counter({f"{compared}: {name}": value for name, value in found.items()})
 
 
-def leaf_bits(op: TreeEnsemble) -> str:
-    """What a leaf of branches does: adds a number of so many bits to a sum or counts, or returns a code of 8 or 16."""
+def leaf_bits(op: TreeEnsemble, arch: Arch) -> str:
+    """What a leaf of branches does: adds a number of so many bits to a sum or counts, votes, or returns a code of 8 or 16."""
     if op.encodings.literals:
         return " added 32"
     if packed := op.encodings.packed:
         return f" added {packed.total}"
+    if _is_joined(op, arch):
+        return " voted"
     return " 16" if op.encodings.leaves.codes > 256 else ""
 
 
@@ -180,13 +185,24 @@ def together(op: TreeEnsemble, form: str, arch: Arch) -> list[list[int]]:
 
 
 def _joints(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
-    """What is found where one function walks several trees (see Joints); in AVR's short functions nothing."""
+    """What is found where one function walks several trees (see Joints)."""
     ranks = ranks_of(op, form)
     trees = ranks.trees if ranks else op.encodings.trees
     found = Joints(trees, _followed(trees, form))
-    for numbers in together(op, form, arch) if arch != "avr" else ():
+    for numbers in together(op, form, arch):
         found.count(numbers)
     return found.found
+
+
+def _crowded(op: TreeEnsemble, form: str, arch: Arch) -> dict[str, int]:
+    """The splits of functions beyond so many: there jumps are longer, constants further away and registers fewer."""
+    trees = op.encodings.branches(forms.cut(arch), "ranks" in form)
+    own = [[sum(line.feature >= 0 for line in part) for part in tree] for tree in trees]
+    groups = together(op, form, arch)
+    sizes = (
+        [sum(sum(own[number]) for number in group) for group in groups] if groups else [n for tree in own for n in tree]
+    )
+    return {f"over {some}": sum(max(0, size - some) for size in sizes) for some in CROWDS}
 
 
 def _followed(trees: Trees, form: str) -> npt.NDArray[np.bool_]:
