@@ -281,6 +281,8 @@ def forms(op: TreeEnsemble, board: Board, far: bool) -> Iterator[str]:
     except McugenError:
         return
     for form in found:
+        if board.arch == "xtensa" and form == "branches_float":
+            continue  # the LX106 has no unit for floats
         yield form
         if board.arch == "avr" and far and form in ("table", "table_ranks"):
             yield f"{form}_far"
