@@ -38,6 +38,7 @@ from mcugen.verify import ENOUGH, Proof, Terms, accepted_rows, agreeing, made_te
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
+    from mcugen.frontends.onnx_layers import Beside
     from mcugen.project import As, Content
     from mcugen.vectors import Vectors
 
@@ -185,6 +186,19 @@ class Compiled:
 
         model = self.source.reference
         return reference_for(model, self.source.module, self.target) if isinstance(model, OnnxReference) else model
+
+    def layers(self, rows: Array | None = None) -> list[Beside]:
+        """Every layer of an ONNX graph on onnxruntime's own input, on rows (n, features), by default the user's, or some that
+        are made. E0112 for a model that is none.
+        """
+        from mcugen.frontends.onnx_layers import ROWS, compare_layers
+        from mcugen.frontends.onnx_reference import OnnxReference
+
+        model = self.source.reference
+        if not isinstance(model, OnnxReference):
+            raise error("E0112", "the model has no layers to compare", help="give an ONNX graph", loc=self.source.loc)
+        given = rows if rows is not None else self.rows if self.rows is not None else probe(self.module, ROWS)
+        return compare_layers(model, self.source.module, self.target, np.asarray(given))
 
     @property
     def row(self) -> DType:

@@ -150,8 +150,11 @@ def report(session: Session, /, html: Path | None, built: bool, **asked: Any) ->
     help="Run the C on this computer, on a simulated board that counts its cycles, or on the flashed board.",
 )
 @options.port
+@click.option(
+    "--layers", is_flag=True, help="Show every layer of an ONNX graph beside onnxruntime's, on its own input."
+)
 @click.pass_obj
-def verify(session: Session, /, data: Path | None, on: str, port: str | None, **asked: Any) -> None:
+def verify(session: Session, /, data: Path | None, on: str, port: str | None, layers: bool, **asked: Any) -> None:
     """Compare the C with MODEL, row by row.
 
     On the rows of --data; without, on rows made at every threshold of the model: just below, at and just above it, with
@@ -163,6 +166,8 @@ def verify(session: Session, /, data: Path | None, on: str, port: str | None, **
     compiled = compiled_model(session, data=data, **asked)
     rows = compiled.rows
     source = f"rows of {data}" if data else ""
+    if layers:
+        _layers(session, compiled)
     with session.working(f"comparing on the {on}"):
         if on == "simulator":
             proof = _simulated(session, compiled, rows, source)
@@ -176,6 +181,18 @@ def verify(session: Session, /, data: Path | None, on: str, port: str | None, **
 
 
 COMMANDS = (fit, compile, report, verify)
+
+
+def _layers(session: Session, compiled: Compiled) -> None:
+    """Every layer beside onnxruntime's. E0112 for what has no layers."""
+    from dataclasses import asdict
+
+    from mcugen.report.show import layers_table
+
+    with session.working("comparing layer by layer"):
+        found = compiled.layers()
+    session.show(layers_table(found))
+    session.put(layers=[asdict(one) for one in found])
 
 
 def _dump(session: Session) -> Callable[[str, str], None]:

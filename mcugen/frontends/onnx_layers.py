@@ -7,8 +7,7 @@ to answer within one step of it, and the C has to give the bits of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +26,21 @@ from mcugen.ops.pool_rows import PoolRows
 if TYPE_CHECKING:
     from mcugen.frontends import Output
 
-STEP = 1  # how far a layer may be off
+LAYERS = (ConvRows, PoolRows, AddScaled)
+STEP = 1  # how far a layer of integers may be off
+CLOSE = 1e-5  # of the largest number of a layer of floats
 ROWS = 8  # on which layers are compared
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer beside onnxruntime's: its tensor there, its op, the largest difference in steps, and how many elements differ."""
+class Beside:
+    """A layer beside onnxruntime's: its tensor there, its op, the largest difference (of integers in steps), and how many elements
+    differ: floats by more than 1e-5 of the largest of them.
+    """
 
     name: str
     op: str
-    largest: int
+    largest: float
     differ: int
     of: int
 
@@ -61,7 +64,7 @@ class LayerReference(OnnxReference):
 
     def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:
         if not self._compared:
-            self._require(self.layers(rows[:ROWS]))
+            self._require([one for one in self.layers(rows[:ROWS]) if one.name in self._integers])
             self._compared = True
         found = super().numbers(what, rows)
         theirs = self.whole.numbers(what, rows)
@@ -72,24 +75,22 @@ class LayerReference(OnnxReference):
         )
         return found
 
-    def layers(self, rows: Array) -> list[Layer]:
-        """Every layer of integers on onnxruntime's own input, over all rows (n, features)."""
-        nodes = [
-            node for node in self.lowered.predict.nodes if _is_layer(self.lowered, node) and self._tensor(node.name)
-        ]
-        totals = {node.name: [0, 0, 0] for node in nodes}
+    def layers(self, rows: Array) -> list[Beside]:
+        """Every layer on onnxruntime's own input, over all rows (n, features)."""
+        graph = self.lowered.predict
+        nodes = [node for node in graph.nodes if isinstance(node.op, LAYERS) and self._tensor(node.name)]
+        found = {n.name: Beside(self._tensor(n.name), n.op.name, 0.0, 0, 0) for n in nodes}
         for i in range(len(rows)):
             theirs = self._tensors([one[i] for one in self.module.split(rows)])
             for node in nodes:
-                ours = evaluate(self.lowered.predict, {k: v for k, v in theirs.items() if k != node.name}, (node.name,))
-                off = np.abs(ours[node.name].astype(np.int64) - theirs[node.name].astype(np.int64))
-                total = totals[node.name]
-                totals[node.name] = [
-                    max(total[0], int(off.max())),
-                    total[1] + int((off > 0).sum()),
-                    total[2] + off.size,
-                ]
-        return [Layer(self._tensor(node.name), node.op.name, *totals[node.name]) for node in nodes]
+                given = {name: one for name, one in theirs.items() if name != node.name}
+                wanted = theirs[node.name].astype(np.float64)
+                off = np.abs(evaluate(graph, given, (node.name,))[node.name].astype(np.float64) - wanted)
+                allowed = 0.0 if _is_layer(self.lowered, node) else CLOSE * np.abs(wanted).max()
+                last, differ = found[node.name], int((off > allowed).sum())
+                largest = max(last.largest, float(off.max()))
+                found[node.name] = replace(last, largest=largest, differ=last.differ + differ, of=last.of + off.size)
+        return [*found.values()]
 
     def _ask(self, inputs: dict[str, Array]) -> Any:
         graph = self.lowered.predict
@@ -97,12 +98,12 @@ class LayerReference(OnnxReference):
         given = dict(zip(names, inputs.values(), strict=True))
         return [*evaluate(graph, given).values()]
 
-    def _require(self, found: list[Layer]) -> None:
+    def _require(self, found: list[Beside]) -> None:
         """E0801 where a layer is no layer of the model's."""
         wrong = [one for one in found if one.largest > STEP]
         if wrong:
             notes = [
-                f"{one.name} ({one.op}): {one.differ:,} of {one.of:,} differ, by {one.largest} at most"
+                f"{one.name} ({one.op}): {one.differ:,} of {one.of:,} differ, by {one.largest:g} at most"
                 for one in wrong[:5]
             ]
             text = f"{len(wrong)} of {len(found)} integer layers are more than {STEP} step away from onnxruntime's"
@@ -114,14 +115,15 @@ class LayerReference(OnnxReference):
         return next((one for one in (name, name.removesuffix("_rows")) if one in self._known), "")
 
     @cached_property
-    def _known(self) -> Mapping[str, str]:
-        """The integer tensors of the ONNX graph that nodes make."""
-        return {
-            name: node.op_type
-            for node in self.model.graph.node
-            for name in node.output
-            if node.op_type.startswith(("QuantizeLinear", "QLinear", "QGemm"))
-        }
+    def _known(self) -> frozenset[str]:
+        """The tensors of the ONNX graph that nodes make."""
+        return frozenset(name for node in self.model.graph.node for name in node.output if name)
+
+    @cached_property
+    def _integers(self) -> frozenset[str]:
+        """Those that layers of integers make."""
+        graph = self.lowered.predict
+        return frozenset(self._tensor(node.name) for node in graph.nodes if _is_layer(self.lowered, node))
 
     def _maker(self, name: str) -> Node | None:
         graph = self.lowered.predict
@@ -130,13 +132,14 @@ class LayerReference(OnnxReference):
 
     @cached_property
     def _wide(self) -> OnnxReference:
-        """The model with every integer tensor as an output."""
+        """The model with the tensors of all layers, and those that they take, as outputs."""
         import onnx
 
         wide = onnx.ModelProto()
         wide.CopyFrom(self.model)
         have = {value.name for value in wide.graph.output}
-        wide.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._known if name not in have)
+        names = {self._tensor(name) for name in self.lowered.predict.values} - have - {""}
+        wide.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(names))
         return OnnxReference(wide, self.module, self.loc)
 
     def _tensors(self, inputs: list[Array]) -> dict[str, Array]:
@@ -160,13 +163,23 @@ def _as(theirs: Array, name: str, shape: tuple[int, ...]) -> Array:
 
 def reference_for(model: OnnxReference, module: Module, target: Target) -> OnnxReference:
     """What the C of a module is compared with: where layers of it become integers, these, before any other pass."""
-    from mcugen.passes.layers import layers
-
-    module = layers(module, target)
+    module = _lowered(module, target)
     return LayerReference(model, module) if any(_is_layer(module, node) for node in module.predict.nodes) else model
 
 
 def _is_layer(module: Module, node: Node | None) -> bool:
     """Whether a node is a layer of integers."""
-    layers = ConvRows | PoolRows | AddScaled
-    return node is not None and isinstance(node.op, layers) and module.predict.values[node.name].type.dtype is DType.I8
+    return node is not None and isinstance(node.op, LAYERS) and module.predict.values[node.name].type.dtype is DType.I8
+
+
+def compare_layers(model: OnnxReference, module: Module, target: Target, rows: Array) -> list[Beside]:
+    """Every layer that a module has for a target beside the model's own, over rows (n, features)."""
+    return LayerReference(model, _lowered(module, target)).layers(rows)
+
+
+def _lowered(module: Module, target: Target) -> Module:
+    """The module with its layers, and nothing that a later pass does."""
+    from mcugen.passes.dead_code import dead_code
+    from mcugen.passes.layers import layers
+
+    return dead_code(layers(module, target), target)

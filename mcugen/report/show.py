@@ -18,6 +18,7 @@ from mcugen.report.json import assumes, milliseconds
 if TYPE_CHECKING:
     from mcugen.doctor import Check
     from mcugen.fit import Verdict
+    from mcugen.frontends.onnx_layers import Beside
     from mcugen.measure import Measured, Timed
     from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
@@ -226,6 +227,15 @@ def worst_rows(proof: Proof) -> Table:
     made = table("row>", "the model says", "the C says", "apart>")
     for one in proof.worst:
         row(made, f"{one.number:,}", one.expected, one.found, f"{one.error:.3g}")
+    return made
+
+
+def layers_table(found: Iterable[Beside]) -> Table:
+    """Every layer beside onnxruntime's; the first that differs in more than its last digits is where to look."""
+    caption = "each on onnxruntime's own input; of integers in steps"
+    made = table("layer", "op", "largest difference>", "differ>", "of>", caption=caption)
+    for one in found:
+        row(made, one.name, one.op, f"{one.largest:.3g}", f"{one.differ:,}", f"{one.of:,}")
     return made
 
 

@@ -172,3 +172,18 @@ def test_mlperf_tiny_in_floats(net, board):
     flat, real = found.reshape(len(x), -1), wanted.reshape(len(x), -1)
     np.testing.assert_array_equal(flat.argmax(axis=1), real.argmax(axis=1))
     np.testing.assert_allclose(flat, real, rtol=1e-5, atol=1e-5 * max(1, np.abs(real).max()))
+
+
+def test_layers_beside_onnxruntimes(tmp_path):
+    from click.testing import CliRunner
+
+    from mcugen.cli import cli
+
+    path = tmp_path / "net.onnx"
+    onnx.save(model_of(image(np.random.default_rng(5))), path)
+    done = CliRunner().invoke(cli, ["verify", str(path), "--board", "feather_nrf52840", "--layers"])
+    assert done.exit_code == 0, done.output
+    assert all(name in done.output for name in ("r0", "r1", "c2", "p0", "c3", "steps"))
+    found = mcugen.compile(path, board="esp32c3", check_answers=False).layers()
+    assert [one.op for one in found].count("conv_rows") == 5
+    assert all(one.largest < 1e-5 and one.differ == 0 for one in found)
