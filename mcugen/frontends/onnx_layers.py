@@ -18,10 +18,11 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.evaluate import evaluate
 from mcugen.frontends.onnx_reference import OnnxReference
-from mcugen.ir import Array, DType, Module, Node, Storage
+from mcugen.ir import Array, DType, Module, Node, Storage, TensorType
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.pool_rows import PoolRows
+from mcugen.ops.reshape import Reshape
 
 if TYPE_CHECKING:
     from mcugen.frontends import Output
@@ -151,14 +152,23 @@ class LayerReference(OnnxReference):
         for value in graph.values.values():
             theirs = given.get(self._tensor(value.name))
             if theirs is not None and value.storage is not Storage.CONST:
-                found[value.name] = _as(np.asarray(theirs), value.name, value.type.shape)
+                found[value.name] = _as(np.asarray(theirs), self._is_twin(value.name), value.type)
         return found
 
+    def _is_twin(self, name: str) -> bool:
+        """Whether a value that `_tensor` knows is that tensor pixel by pixel; it is not where one is a mere view of the other."""
+        graph = self.lowered.predict
+        pair = {name, self._tensor(name)}
+        makers = [graph.nodes[graph.producer[one]] for one in pair if one in graph.producer]
+        viewed = any(isinstance(node.op, Reshape) and node.inputs[0] in pair for node in makers)
+        return len(pair) == 2 and not viewed
 
-def _as(theirs: Array, name: str, shape: tuple[int, ...]) -> Array:
-    """A tensor as a value has it: pixel-major where that is its twin."""
-    twin = name.endswith("_rows") and theirs.ndim in (3, 4)
-    return (np.moveaxis(theirs, 1, -1) if twin else theirs).reshape(shape)
+
+def _as(theirs: Array, twin: bool, kind: TensorType) -> Array:
+    """A tensor as a value has it: pixel-major where that is its twin, 128 less where it is an `i8` that was an `u8`."""
+    if theirs.dtype == np.uint8 and kind.dtype is DType.I8:
+        theirs = (theirs.astype(np.int16) - 128).astype(np.int8)
+    return (np.moveaxis(theirs, 1, -1) if twin and theirs.ndim in (3, 4) else theirs).reshape(kind.shape)
 
 
 def reference_for(model: OnnxReference, module: Module, target: Target) -> OnnxReference:

@@ -43,7 +43,7 @@ def _with(layer: Node, node: Node, graph: Graph) -> Node | None:
     """The layer that does a node's work as well; None where it cannot."""
     op = layer.op
     assert isinstance(op, ConvRows)
-    if isinstance(node.op, Elementwise) and node.op.function == "Relu" and op.adds and op.high > 0:
+    if isinstance(node.op, Elementwise) and node.op.function == "Relu" and op.adds and not op.scaled and op.high > 0:
         return replace(layer, op=replace(op, low=max(op.low, 0.0)), outputs=node.outputs, loc=node.loc)
     if op.adds or op.groups > 1 or len(node.inputs) != 2 or node.inputs[0] == node.inputs[1]:
         return None

@@ -124,6 +124,107 @@ def test_other_ways_to_quantise_are_right(how, tmp_path):
     mcugen.compile(path, board="feather_nrf52840")
 
 
+def by_hand(nodes: list[onnx.NodeProto], given: tuple[int, ...], ends: dict[str, int], **tables: Any) -> bytes:
+    """A graph with QuantizeLinear and DequantizeLinear in it; of `ends`, outputs, the element types."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, given)
+    infos = [helper.make_tensor_value_info(name, kind, None) for name, kind in ends.items()]
+    constants = [numpy_helper.from_array(np.asarray(data), name) for name, data in tables.items()]
+    graph = helper.make_graph(nodes, "net", [x], infos, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(made).SerializeToString()
+
+
+def steps(name: str, to: str, scale: str, zero: str) -> list[onnx.NodeProto]:
+    """A tensor quantised as q_... and back."""
+    quantise = helper.make_node("QuantizeLinear", [name, scale, zero], [f"q_{to}"])
+    return [quantise, helper.make_node("DequantizeLinear", [f"q_{to}", scale, zero], [to])]
+
+
+def compiled_layers(model: bytes, folder: Path, board: str) -> list[str]:
+    """The ops with integers, after the proof."""
+    (folder / "net.onnx").write_bytes(model)
+    graph = mcugen.compile(folder / "net.onnx", board=board).module
+    return [n.op.name for n in graph.nodes if graph.predict.values[n.name].type.dtype is DType.I8]
+
+
+STEPS: dict[str, Any] = {"s": np.float32(0.02), "z": np.int8(3), "t": np.float32(0.05), "sw": np.float32(0.01)}
+STEPS |= {"zw": np.int8(0)}
+
+
+@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("bounds", [(5, 9), (-9, -5), (4, 4)])
+def test_bounds_that_no_integer_reaches(bounds, board, tmp_path):
+    nodes = [
+        *steps("x", "a", "s", "z"),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["f"]),
+        helper.make_node("Conv", ["a", "f"], ["c"]),
+        helper.make_node("Clip", ["c", "low", "high"], ["d"]),
+        *steps("d", "y", "s", "z"),
+    ]
+    low, high = np.float32(bounds)
+    w = np.random.default_rng(0).integers(-127, 128, (4, 4, 2, 2), np.int8)
+    model = by_hand(nodes, (1, 4, 3, 6), {"y": TensorProto.FLOAT}, w=w, low=low, high=high, **STEPS)
+    assert "conv_rows" in compiled_layers(model, tmp_path, board)
+
+
+def test_a_product_with_several_rows(tmp_path):
+    """Whose tensors have three axes, and are no planes."""
+    nodes = steps("x", "a", "s", "z")
+    for i, (before, after) in enumerate(("ab", "by")):
+        nodes.append(helper.make_node("DequantizeLinear", [f"w{i}", "sw", "zw"], [f"f{i}"]))
+        nodes.append(helper.make_node("MatMul", [before, f"f{i}"], [f"c{i}"]))
+        nodes += steps(f"c{i}", after, "t", "z")
+    rng = np.random.default_rng(0)
+    w0, w1 = rng.integers(-127, 128, (8, 6), np.int8), rng.integers(-127, 128, (6, 4), np.int8)
+    model = by_hand(nodes, (1, 5, 8), {"y": TensorProto.FLOAT}, w0=w0, w1=w1, **STEPS)
+    assert compiled_layers(model, tmp_path, "feather_nrf52840").count("conv_rows") == 2
+
+
+def test_a_relu_of_the_integers_of_a_sum_stays_behind_it(tmp_path):
+    nodes = [
+        *steps("x", "a", "s", "z"),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["f"]),
+        helper.make_node("Conv", ["a", "f"], ["c"]),
+        *steps("c", "d", "t", "z"),
+        helper.make_node("Add", ["d", "a"], ["e"]),
+        helper.make_node("QuantizeLinear", ["e", "t", "z"], ["q"]),
+        helper.make_node("Relu", ["q"], ["y"]),
+    ]
+    w = np.random.default_rng(0).integers(-127, 128, (4, 4, 1, 1), np.int8)
+    model = by_hand(nodes, (1, 4, 3, 6), {"y": TensorProto.INT8}, w=w, **STEPS)
+    assert "conv_rows" in compiled_layers(model, tmp_path, "esp32c3")
+
+
+def test_a_layer_quantised_twice(tmp_path):
+    nodes = [
+        *steps("x", "a", "s", "z"),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["f"]),
+        helper.make_node("Conv", ["a", "f"], ["c"]),
+        helper.make_node("QuantizeLinear", ["c", "s", "z"], ["y"]),
+        helper.make_node("QuantizeLinear", ["c", "t", "z"], ["v"]),
+    ]
+    w = np.random.default_rng(0).integers(-127, 128, (4, 4, 3, 3), np.int8)
+    model = by_hand(nodes, (1, 4, 5, 6), {"y": TensorProto.INT8, "v": TensorProto.INT8}, w=w, **STEPS)
+    assert compiled_layers(model, tmp_path, "esp32c3").count("conv_rows") == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [image, line])
+def test_unsigned_integers_become_signed_ones(make, tmp_path):
+    from onnxruntime import quantization
+
+    rng = np.random.default_rng(5)
+    path = quantised(model_of(make(rng)), tmp_path, rng, activation_type=quantization.QuantType.QUInt8)
+    compiled = mcugen.compile(path, board="feather_nrf52840")
+    kinds = {compiled.module.predict.values[n.name].type.dtype for n in compiled.module.nodes}
+    assert DType.U8 not in kinds
+    layers = [n for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
+    assert {compiled.module.predict.values[n.name].type.dtype for n in layers} == {DType.I8}
+    found = compiled.reference.layers(rng.standard_normal((4, compiled.module.features)).astype(np.float32))
+    assert len(found) >= len(layers)
+    assert max(one.largest for one in found) <= 1
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_layer_that_is_another_is_found(tmp_path):
     rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ from mcugen.passes.layers.dense import convolution, matrix
 from mcugen.passes.layers.follow import follow
 from mcugen.passes.layers.integers import quantised
 from mcugen.passes.layers.pools import pool
+from mcugen.passes.layers.signed import signed
 from mcugen.passes.layers.walk import Walk
 
 LAYERS = (Conv, Contract, Pool)
@@ -30,6 +31,7 @@ def layers(module: Module, target: Target) -> Module:
 def _graph(graph: Graph) -> Graph:
     if not any(isinstance(node.op, LAYERS) for node in graph.nodes):
         return graph
+    graph = signed(graph)
     walk = Walk(graph)
     for node in graph.nodes:
         if not _changed(walk, node):

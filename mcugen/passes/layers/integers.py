@@ -42,7 +42,7 @@ def quantised(walk: Walk, node: Node) -> bool:
 
 def _layer(walk: Walk, node: Node, to: Steps) -> bool:
     layer = walk.layers.get(node.inputs[0])
-    if layer is None or not walk.once(node.inputs[0]):
+    if layer is None:
         return False
     x, steps = walk.steps(layer.x), _weight_steps(walk, layer)
     if x is None or steps is None:
@@ -75,9 +75,8 @@ def _layer(walk: Walk, node: Node, to: Steps) -> bool:
 
 def _bounds(low: float, high: float, to: Steps) -> tuple[float, float]:
     """Bounds of floats as those of integers."""
-    found = (float(np.rint(np.clip(bound / to.scale, -1e6, 1e6))) + to.zero for bound in (low, high))
-    least, most = found
-    return max(least, -128.0), min(most, 127.0)
+    least, most = (float(np.rint(np.clip(bound / to.scale, -1e6, 1e6))) + to.zero for bound in (low, high))
+    return min(max(least, -128.0), 127.0), max(min(most, 127.0), -128.0)
 
 
 def _weight_steps(walk: Walk, layer: Layer) -> Floats | None:
@@ -149,6 +148,8 @@ def _mean(walk: Walk, node: Node, to: Steps) -> bool:
     if x is None or op is None:
         return False
     factor = float(np.float32(x.scale / to.scale * op.factor))
+    if not np.isfinite(factor):
+        return False
     op = replace(op, factor=factor, zero=x.zero, to=to.zero)
     (rows,) = walk.work.add(op, walk.rows_of(x.q), loc=node.loc, stem=f"{node.name}_rows")
     walk.gives(node, rows)
