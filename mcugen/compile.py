@@ -26,6 +26,7 @@ from mcugen.boards import Numeric, Optimize, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
 from mcugen.frontends import Reference, Source, read
+from mcugen.frontends.onnx_quantise import is_network, quantised
 from mcugen.ir import Array, DType, Module, Storage
 from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
@@ -82,6 +83,8 @@ def compile(
     target = Target(load_board(board), optimize, numeric)
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
+    if target.numeric == "int8" and is_network(source):
+        source = quantised(source, rows, allowed)
     compiled = settle(source, target, rows, dump, name_of(data), allowed)
     if check_fit:
         require_fit(compiled.report, source.loc)

@@ -19,12 +19,12 @@ SEED = 0
 def formats_to_try(module: Module, target: Target, rows: Array | None) -> tuple[Numeric, ...]:
     """The formats for a module on a target, the smallest first; more than one only where `auto` has to find out.
 
-    That takes rows to judge by, a compiler on this computer, a label that may change, and weights. E0302 for a smaller format
-    of a network, which keeps its own.
+    That takes rows to judge by, a compiler on this computer, a label that may change, and weights. E0302 for 16 bits of a
+    network: it keeps its own format, or is in int8 by now.
     """
-    if target.numeric in ("int8", "int16") and signature(module, module.predict).does == "run":
-        help = "leave --numeric out; give a graph that is quantised already"
-        raise error("E0302", f"networks are not brought to {target.numeric} yet", help=help, loc=module.loc)
+    if target.numeric == "int16" and signature(module, module.predict).does == "run":
+        help = "use --numeric int8 with --data, or leave --numeric out"
+        raise error("E0302", "networks are not brought to int16", help=help, loc=module.loc)
     if target.numeric != "auto":
         return (target.numeric,)
     weighted = any(node.op.weighted for node in module.nodes)

@@ -195,14 +195,6 @@ def test_a_graph_without_inputs():
     assert code_of(found) == ("E0302", "the graph has no inputs: its answers are constants")
 
 
-@pytest.mark.parametrize("numeric", ["int8", "int16"])
-def test_a_smaller_format_is_not_said_where_there_is_none(numeric):
-    with pytest.raises(McugenError, match=f"not brought to {numeric} yet") as caught:
-        mcugen.compile(model().SerializeToString(), board="nano33ble", numeric=numeric)
-    assert caught.value.diagnostics[0].code == "E0302"
-    mcugen.compile(model().SerializeToString(), board="nano33ble", numeric="float32", check_answers=False)
-
-
 def test_rows_of_another_type_are_refused():
     with pytest.raises(McugenError, match="says itself what its inputs are made of"):
         mcugen.compile(model().SerializeToString(), board="nano33ble", input="uint8")
