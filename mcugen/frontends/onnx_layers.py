@@ -21,13 +21,14 @@ from mcugen.frontends.onnx_reference import OnnxReference
 from mcugen.ir import Array, DType, Module, Node, Storage, TensorType
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.conv_rows import ConvRows
+from mcugen.ops.join import Join
 from mcugen.ops.pool_rows import PoolRows
 from mcugen.ops.reshape import Reshape
 
 if TYPE_CHECKING:
     from mcugen.frontends import Output
 
-LAYERS = (ConvRows, PoolRows, AddScaled)
+LAYERS = (ConvRows, PoolRows, AddScaled, Join)
 STEP = 1  # how far a layer of integers may be off
 CLOSE = 1e-5  # of the largest number of a layer of floats
 ROWS = 8  # on which layers are compared

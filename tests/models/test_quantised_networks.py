@@ -208,6 +208,42 @@ def test_a_layer_quantised_twice(tmp_path):
     assert compiled_layers(model, tmp_path, "esp32c3").count("conv_rows") == 2
 
 
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_a_join_of_other_steps_and_a_mean_over_all_pixels(keepdims, tmp_path):
+    nodes = [
+        *steps("x", "a", "s", "z"),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zv"], ["f"]),
+        helper.make_node("Conv", ["a", "f"], ["c"]),
+        *steps("c", "d", "t", "z"),
+        helper.make_node("Concat", ["d", "a"], ["e"], axis=1),
+        *steps("e", "g", "s", "zw"),
+        helper.make_node("ReduceMean", ["g"], ["h"], axes=[2, 3], keepdims=keepdims),
+        *steps("h", "y", "s", "z"),
+    ]
+    w = np.random.default_rng(0).integers(-120, 121, (4, 4, 1, 1), np.int8)
+    model = by_hand(nodes, (1, 4, 3, 6), {"y": TensorProto.FLOAT}, w=w, zv=np.int8(5), **STEPS)
+    found = compiled_layers(model, tmp_path, "feather_nrf52840")
+    assert [name for name in found if name not in ("quantize", "strided", "reshape")] == [
+        "conv_rows",
+        "add_scaled",
+        "add_scaled",
+        "join",
+        "pool_rows",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_flattened_image_of_operators_is_no_plane(tmp_path):
+    """QGemm behind a Flatten of integers, whose elements lie pixel by pixel."""
+    from onnxruntime import quantization
+
+    rng = np.random.default_rng(1)
+    path = quantised(model_of(image(rng)), tmp_path, rng, quant_format=quantization.QuantFormat.QOperator)
+    compiled = mcugen.compile(path, board="esp32c3")
+    layers = [n for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
+    assert {compiled.module.predict.values[n.name].type.dtype for n in layers} == {DType.I8}
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", [image, line])
 def test_unsigned_integers_become_signed_ones(make, tmp_path):

@@ -15,15 +15,19 @@ from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
 from mcugen.ops.pool import Pool
+from mcugen.ops.pool_rows import PoolRows
 from mcugen.ops.quantize import Quantize
+from mcugen.ops.reduce import Reduce
 from mcugen.ops.reshape import Reshape
 from mcugen.ops.strided import Strided
 from mcugen.passes.layers.dense import given, placed
 from mcugen.passes.layers.pools import pool_rows
-from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes
+from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes, pixels
 from mcugen.requantise import factors_of
+from mcugen.windows import Window
 
 MOST = 1 << 31
+NOTHING = Steps("", 0.0, 0)  # added to what is only scaled
 WHOLE = 1e-3  # how near to whole numbers weights are that were made of some
 
 
@@ -80,19 +84,12 @@ def _bounds(low: float, high: float, to: Steps) -> tuple[float, float]:
 
 
 def _weight_steps(walk: Walk, layer: Layer) -> Floats | None:
-    """The scale of each output channel's weights, (M,), where they are dequantised `i8` around 0."""
+    """The scale of each output channel's weights, (M,), where they are dequantised `i8`."""
     node = walk.before(layer.weights_from) if layer.weights_from else None
     if node is None or not isinstance(node.op, Dequantize):
         return None
     q, scale, zero = (walk.work.constant(name) for name in node.inputs)
-    if (
-        q is None
-        or scale is None
-        or zero is None
-        or q.dtype != np.int8
-        or zero.any()
-        or scale.size not in (1, len(layer.weights))
-    ):
+    if q is None or scale is None or zero is None or q.dtype != np.int8 or scale.size not in (1, len(layer.weights)):
         return None
     return np.array(np.broadcast_to(np.asarray(scale, np.float64).ravel(), (len(layer.weights),)))
 
@@ -123,7 +120,7 @@ def _sum(walk: Walk, node: Node, to: Steps) -> bool:
     return True
 
 
-def _added(a: Steps, b: Steps, to: Steps, low: float) -> AddScaled | None:
+def _added(a: Steps, b: Steps, to: Steps, low: float = -np.inf) -> AddScaled | None:
     """The op for a sum, with as many bits behind the point as 32 bits hold; None where those are too few."""
     for shift in range(24, 7, -1):
         first, second = (round(one.scale / to.scale * 2**shift) for one in (a, b))
@@ -136,24 +133,35 @@ def _added(a: Steps, b: Steps, to: Steps, low: float) -> AddScaled | None:
 
 def _mean(walk: Walk, node: Node, to: Steps) -> bool:
     before = walk.before(node.inputs[0])
-    if (
-        before is None
-        or not isinstance(before.op, Pool)
-        or before.op.function != "average"
-        or not walk.once(before.name)
-    ):
+    flat = before is not None and isinstance(before.op, Reshape)  # as ReduceMean without keepdims is
+    if before is not None and flat and walk.once(before.name):
+        before = walk.before(before.inputs[0])
+    if before is None or not isinstance(before.op, Pool | Reduce) or not walk.once(before.name):
         return False
     x = walk.steps(before.inputs[0])
-    op = pool_rows(before.op, walk.shape(before.inputs[0]))
-    if x is None or op is None:
+    op = _mean_rows(before.op, walk.shape(before.inputs[0]))
+    if x is None or op is None or (flat and op.rows.out * op.columns.out != 1):
         return False
     factor = float(np.float32(x.scale / to.scale * op.factor))
     if not np.isfinite(factor):
         return False
     op = replace(op, factor=factor, zero=x.zero, to=to.zero)
     (rows,) = walk.work.add(op, walk.rows_of(x.q), loc=node.loc, stem=f"{node.name}_rows")
-    walk.gives(node, rows)
+    if is_planes(walk.shape(node.name)) and not flat:
+        walk.gives(node, rows)
+    else:
+        walk.work.make(Node(Reshape(walk.shape(node.name)), (rows,), (node.name,), node.loc))
     return True
+
+
+def _mean_rows(op: Pool | Reduce, shape: tuple[int, ...]) -> PoolRows | None:
+    """A mean on twins, ReduceMean over all pixels too; None for others."""
+    if isinstance(op, Pool):
+        return pool_rows(op, shape) if op.function == "average" else None
+    if op.function != "Mean" or not is_planes(shape) or sorted(op.axes) != [*range(2, len(shape))]:
+        return None
+    high, wide, _ = pixels(shape)
+    return PoolRows("average", Window(high, high), Window(wide, wide), 1 / (high * wide))
 
 
 def _moved(walk: Walk, node: Node, to: Steps) -> bool:
@@ -164,8 +172,12 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
     if isinstance(before.op, Pool) and before.op.function != "max":
         return False
     given = [walk.steps(name) for name in before.inputs]
-    known = [one for one in given if one is not None and (one.scale, one.zero) == (to.scale, to.zero)]
+    known = [one for one in given if one is not None]
     if len(known) != len(given) or len(before.outputs) != 1:
+        return False
+    if isinstance(before.op, Join):
+        return _joined(walk, node, before.op, known, to)
+    if (known[0].scale, known[0].zero) != (to.scale, to.zero):
         return False
     if isinstance(before.op, Pool):
         op = pool_rows(before.op, walk.shape(before.inputs[0]))
@@ -174,8 +186,27 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
         (rows,) = walk.work.add(op, walk.rows_of(known[0].q), loc=node.loc, stem=f"{node.name}_rows")
         walk.gives(node, rows)
         return True
-    on_twins = replace(before.op, axis=2) if isinstance(before.op, Join) and before.op.axis == 1 else None
-    _on(walk, node, before.op, on_twins, [one.q for one in known])
+    _on(walk, node, before.op, None, [known[0].q])
+    return True
+
+
+def _joined(walk: Walk, node: Node, op: Join, parts: Sequence[Steps], to: Steps) -> bool:
+    """Tensors after each other, brought to the steps of the result."""
+    scaled = [None if (one.scale, one.zero) == (to.scale, to.zero) else _added(one, NOTHING, to) for one in parts]
+    if any(
+        one is None and (part.scale, part.zero) != (to.scale, to.zero) for one, part in zip(scaled, parts, strict=True)
+    ):
+        return False
+    on_twins = op.axis == 1 and is_planes(walk.shape(node.name)) and all(walk.twin(one.q) for one in parts)
+    names = [walk.rows_of(one.q) if on_twins else one.q for one in parts]
+    for i, one in enumerate(scaled):
+        if one is not None:
+            (names[i],) = walk.work.add(one, names[i], names[i], loc=node.loc, stem=f"{node.name}_part")
+    if on_twins:
+        (rows,) = walk.work.add(replace(op, axis=2), *names, loc=node.loc, stem=f"{node.name}_rows")
+        walk.gives(node, rows)
+    else:
+        walk.work.make(Node(op, tuple(names), node.outputs, node.loc))
     return True
 
 

@@ -136,7 +136,7 @@ class Walk:
         if origin is None or prod(shape[:-1]) != 1:
             return self.work.add(wanted, name, stem=f"{name}_rows")[0], None
         high, wide, channels = pixels(self.shape(origin))
-        (found,) = self.work.add(wanted, self._twins[origin], stem=f"{name}_rows")
+        (found,) = self.work.add(wanted, self._twins[origin], stem=f"{name}_flat")  # in another order: no twin
         return found, None if high * wide == 1 else (channels, high * wide)
 
     def _flattened(self, name: str) -> str | None:
