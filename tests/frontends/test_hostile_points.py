@@ -95,3 +95,25 @@ def test_mutated_arrays(model, data):
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_what_is_not_mutated_passes(model):
     assert judged(model)
+
+
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree", "auto"])
+def test_rows_that_the_tree_does_not_hold(algorithm):
+    model = neighbors.KNeighborsClassifier(algorithm=algorithm).fit(X, Y)
+    assert read_estimator(model, "m", None, Loc("model"))
+    model._fit_X = X + 1
+    with pytest.raises(McugenError, match="other rows than the tree"):
+        read_estimator(model, "m", None, Loc("model"))
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(MODELS[0], "support_vectors_"), (MODELS[5], "_intercept_"), (MODELS[6], "_fit_X"), (MODELS[8], "centroids_")],
+)
+@pytest.mark.parametrize("kind", [np.asmatrix, np.ma.array])
+def test_arrays_that_reckon_otherwise(model, name, kind):
+    """A matrix multiplies with `*`, and a masked array leaves numbers out."""
+    model = copy.copy(model)
+    setattr(model, name, kind(getattr(model, name)))
+    with pytest.raises(McugenError, match="must be a plain array"):
+        read_estimator(model, "m", None, Loc("model"))

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import skops.io
+from scipy import sparse
 from sklearn import datasets
 from sklearn.naive_bayes import GaussianNB
 
@@ -137,3 +138,9 @@ def test_what_is_refused():
             return -super()._joint_log_likelihood(X)
 
     assert code_of(Other().fit(X, Y)) == "E0301"
+
+
+def test_sparse_arrays_are_made_dense():
+    model = edited(**{name: sparse.csr_matrix(getattr(MODEL, name)) for name in ("theta_", "var_")})
+    assert read_estimator(model, "m", None, LOC)
+    assert np.array_equal(reference_of(model).labels(X), reference_of(MODEL).labels(X))

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import skops.io
+from scipy import sparse
 from sklearn import datasets
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis as Qda
 
@@ -95,3 +96,9 @@ def test_what_is_refused():
     singular = [s * [1, 1, 1, 1e-30] for s in MODEL.scalings_]
     assert code_of(edited(scalings_=singular)) == "E0302"
     assert code_of(edited(rotations_=[r * 1e60 for r in MODEL.rotations_])) == "E0303"
+
+
+def test_sparse_arrays_are_made_dense():
+    model = edited(**{name: sparse.csr_matrix(getattr(MODEL, name)) for name in ["means_"]})
+    assert read_estimator(model, "m", None, LOC)
+    assert np.array_equal(reference_of(model).labels(X), reference_of(MODEL).labels(X))

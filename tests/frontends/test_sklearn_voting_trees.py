@@ -226,3 +226,11 @@ def test_edited_members(model):
         else:
             member.predict = lambda rows: rows
         assert code_of(broken) == "E0107"
+
+
+@pytest.mark.parametrize("make", [CLASSIFIERS["ada"], CLASSIFIERS["bagging"], REGRESSORS["bagging"]])
+def test_members_that_are_nothing(make):
+    model = make().fit(*DATA["iris"])
+    model.estimators_ = [None] * model.n_estimators
+    with pytest.raises(McugenError, match=r"of builtins\.NoneType is not supported"):
+        read_estimator(model, "m", None, LOC)

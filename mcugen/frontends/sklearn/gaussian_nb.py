@@ -69,9 +69,9 @@ def reference(estimator: object, head: Head) -> Reference:
             )
 
     exact = copy.copy(estimator)
-    for name in ("theta_", "var_", "class_prior_"):
-        setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
-    offset = np.log(2 * np.pi * vars(exact)["var_"]).sum(axis=1)
+    mean, variance, prior = _arrays(vars(estimator), head, Loc())
+    vars(exact).update(theta_=mean, var_=variance, class_prior_=prior)
+    offset = np.log(2 * np.pi * variance).sum(axis=1)
     return JointReference(exact, head)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.frontends import Output
-from mcugen.frontends.sklearn.attributes import refuse, shown, whole
+from mcugen.frontends.sklearn.attributes import Problem, refuse, shown, whole
 from mcugen.ir import Label
 
 MAX_CLASSES = 32_767  # an index is an int of 16 bits on AVR
@@ -69,7 +71,17 @@ def state_of(estimator: object, base: type, fitted: str, loc: Loc, also: Iterabl
             help="call `fit(X, y)` on it first, then compile or save it",
             loc=loc,
         )
+    refuse(_odd_arrays(state), loc)
     return state
+
+
+def _odd_arrays(state: Mapping[str, object]) -> Iterator[Problem]:
+    """Arrays that reckon otherwise than arrays do: no `fit` leaves one."""
+    for name, value in state.items():
+        for part in value if type(value) is list else [value]:
+            if isinstance(part, np.matrix | np.ma.MaskedArray):
+                yield name, f"must be a plain array, not {shown(part)}"
+                break
 
 
 def features_of(state: Mapping[str, object], loc: Loc) -> int:

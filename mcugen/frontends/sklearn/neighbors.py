@@ -65,6 +65,7 @@ def read_knn(estimator: object, head: Head, wanted: Output, loc: Loc) -> Knn:
     metric = _metric(state, loc)
     _check_scales(points, metric, loc)
     neighbours = _neighbours(state.get("n_neighbors"), len(points), loc)
+    _check_tree(state.get("_tree"), points, loc)
     return Knn(points, answers, neighbours, len(head.labels or ()), wanted, _votes(state.get("weights"), loc), metric)
 
 
@@ -90,6 +91,14 @@ def _points(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
         limits = f"{MOST_POINTS:,} rows of {MOST_FEATURES:,} features"
         raise too_large(f"{len(points):,} training rows of {features:,} features; the generated C takes {limits}", loc)
     return points
+
+
+def _check_tree(tree: object, points: npt.NDArray[np.float64], loc: Loc) -> None:
+    """E0107 where scikit-learn would find neighbours in a tree of other rows."""
+    from sklearn.neighbors import BallTree, KDTree
+
+    if type(tree) in (BallTree, KDTree) and not np.array_equal(tree.data, points):  # type: ignore[attr-defined]
+        refuse([("_fit_X", "holds other rows than the tree that finds neighbours")], loc)
 
 
 def _answers(given: object, head: Head, rows: int, loc: Loc) -> Array:

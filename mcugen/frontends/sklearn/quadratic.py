@@ -66,11 +66,14 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, worked out in float64 where the model was fitted on float32."""
-    exact = copy.copy(estimator)
-    for name in ("means_", "priors_"):
-        setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
-    for name in ("rotations_", "scalings_"):
-        setattr(exact, name, [np.asarray(one, np.float64) for one in getattr(estimator, name)])
+    exact, state, classes = copy.copy(estimator), vars(estimator), len(head.labels or ())
+    rotations, scalings = zip(*(_class(state, k, head, Loc()) for k in range(classes)), strict=True)
+    vars(exact).update(
+        means_=numbers_of(state, "means_", (classes, head.n_features), Loc()),
+        priors_=numbers_of(state, "priors_", (classes,), Loc()),
+        rotations_=list(rotations),
+        scalings_=list(scalings),
+    )
     return FormsReference(exact, head)
 
 

@@ -50,9 +50,9 @@ def check_kind(members: Iterable[object], holder: str, classifier: bool, loc: Lo
     """E0301 for an ensemble of something else than trees."""
     kind = "Classifier" if classifier else "Regressor"
     known = {cls for cls in single_trees() if cls.__name__.endswith(kind)}
-    odd = next((member for member in members if type(member) not in known), None)
-    if odd is not None:
-        cls = type(odd)
+    odd = [type(member) for member in members if type(member) not in known]
+    if odd:
+        cls = odd[0]
         name = f"{cls.__module__}.{cls.__qualname__}"
         raise error(
             "E0301",
