@@ -110,6 +110,7 @@ def test_rows_that_the_tree_does_not_hold(algorithm):
     ("model", "name"),
     [(MODELS[0], "support_vectors_"), (MODELS[5], "_intercept_"), (MODELS[6], "_fit_X"), (MODELS[8], "centroids_")],
 )
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize("kind", [np.asmatrix, np.ma.array])
 def test_arrays_that_reckon_otherwise(model, name, kind):
     """A matrix multiplies with `*`, and a masked array leaves numbers out."""

@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier, VotingRegressor
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold, f_classif
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -37,7 +37,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.frontends import read
-from mcugen.frontends.sklearn import read_estimator
+from mcugen.frontends.sklearn import read_estimator, reference_of
 from mcugen.ir import DType
 
 warnings.filterwarnings("ignore", category=UserWarning)
@@ -255,3 +255,21 @@ def test_a_class_that_changes_what_counts() -> None:
             return x
 
     assert only(Odd().fit(X))[0] == "E0301"
+
+
+def test_what_was_edited_of_votes_and_polynomials() -> None:
+    polynomial = PolynomialFeatures(2).fit(X)
+    polynomial._n_out_full = 10**6
+    assert only(polynomial)[0] == "E0107"
+    vote = VotingClassifier([("a", tree())]).fit(X, Y)
+    vote.classes_ = vote.classes_ + 1
+    assert only(vote)[0] == "E0107"
+
+
+def test_a_vote_refuses_rows_of_which_a_member_says_what_no_float_holds() -> None:
+    line = LinearRegression().fit(np.eye(4), [4.0, 0, 0, 0])
+    line.coef_, line.intercept_ = np.array([2.0, 0, 0, 0]), 0.0
+    vote = VotingRegressor([("a", line), ("b", DecisionTreeRegressor())]).fit(X, Y)
+    vote.estimators_[0] = line
+    rows = np.array([[3e38, 0, 0, 0], [1e38, 0, 0, 0]], np.float32)
+    assert reference_of(vote).accepts(rows).tolist() == [False, True]

@@ -41,9 +41,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     op = Polynomial(n, most, interaction_only)
     left_out = terms(n, least - 1, interaction_only) if least > 0 else 1
     kept = np.array([*([0] if bias else []), *range(left_out, op.height)], np.int64)
-    given = whole(state.get("n_output_features_"))
-    if given is not None and given != len(kept):
-        refuse([("n_output_features_", f"is {given}; its degrees give {len(kept)}")], loc)
+    full = op.height if bias else op.height - 1
+    for name, count in (("n_output_features_", len(kept)), ("_n_out_full", full)):
+        given = whole(state.get(name))
+        if given is not None and given != count:
+            refuse([(name, f"is {given}; its degrees give {count}")], loc)
     if not len(kept):
         raise error("E0302", "this PolynomialFeatures gives nothing", help="use `degree=1` or more", loc=loc)
     (made,) = builder.add(op, x, loc=loc)

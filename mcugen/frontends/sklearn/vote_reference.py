@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mcugen.frontends.sklearn.composite_reference import CompositeReference, Floats, Mask
+from mcugen.frontends.sklearn.composite_reference import LARGEST, CompositeReference, Floats, Mask
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import close
 from mcugen.ir import Array
@@ -50,10 +50,12 @@ class VoteReference(CompositeReference):
         return lost
 
     def accepts(self, rows: Array) -> Mask:
-        """Rows that every member accepts."""
+        """Rows that every member accepts, and of which it says a number that a float holds."""
         accepted = super().accepts(rows)
         for member in self._members():
             accepted &= member.accepts(rows)
+            if self._head.labels is None:
+                accepted &= ~(np.abs(member.numbers("value", rows)) > LARGEST)
         return accepted
 
     def _members(self) -> list[Any]:

@@ -43,6 +43,8 @@ def head(estimator: object, loc: Loc) -> Head:
     if base.__name__ == "VotingRegressor":
         return Head(base, features, ("value",))
     labels = labels_of(state.get("classes_"), loc)
+    if labels_of(getattr(state.get("le_"), "classes_", None), loc.within("le_")) != labels:
+        refuse([("classes_", "are other labels than those of le_, which gives the answers")], loc)
     check_sizes(0, len(labels), loc)
     return Head(base, features, ("label", "proba") if _soft(state, loc) else ("label",), labels)
 
