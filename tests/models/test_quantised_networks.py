@@ -233,12 +233,17 @@ def test_a_join_of_other_steps_and_a_mean_over_all_pixels(keepdims, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_flattened_image_of_operators_is_no_plane(tmp_path):
-    """QGemm behind a Flatten of integers, whose elements lie pixel by pixel."""
+@pytest.mark.parametrize("make", [image, line])
+@pytest.mark.parametrize("signed", [False, True])
+def test_operators_become_integers(make, signed, tmp_path):
+    """QGemm behind a Flatten of integers, whose elements lie pixel by pixel; QLinearMatMul."""
     from onnxruntime import quantization
 
+    kind = quantization.QuantType.QInt8 if signed else quantization.QuantType.QUInt8
+
     rng = np.random.default_rng(1)
-    path = quantised(model_of(image(rng)), tmp_path, rng, quant_format=quantization.QuantFormat.QOperator)
+    how = {"quant_format": quantization.QuantFormat.QOperator, "activation_type": kind}
+    path = quantised(model_of(make(rng)), tmp_path, rng, **how)
     compiled = mcugen.compile(path, board="esp32c3")
     layers = [n for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
     assert {compiled.module.predict.values[n.name].type.dtype for n in layers} == {DType.I8}

@@ -43,7 +43,8 @@ def read_graph(model: onnx.ModelProto, name: str, loc: Loc, output: str | None =
     """
     graph = model.graph
     versions = {one.domain or "": one.version for one in model.opset_import}
-    tensors = Tensors(GraphBuilder("predict"))
+    outside = frozenset(one.name for one in (*graph.input, *graph.output))
+    tensors = Tensors(GraphBuilder("predict"), outside=outside)
     _given(model, tensors, loc)
     problems: list[Diagnostic] = []
     for position, node in enumerate(graph.node):

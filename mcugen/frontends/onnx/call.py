@@ -38,6 +38,7 @@ class Tensors:
     builder: GraphBuilder
     known: dict[str, Operand] = field(default_factory=dict)
     classes: dict[str, Classes] = field(default_factory=dict)
+    outside: frozenset[str] = frozenset()  # what the caller gives and gets
     _constants: dict[int, str] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict)
     _kept: list[Array] = field(default_factory=list)

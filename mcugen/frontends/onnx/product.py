@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.frontends.onnx.call import Call, Operand
-from mcugen.frontends.onnx.quantize import dequantised_sum, whole_number
+from mcugen.frontends.onnx.quantize import dequantised, dequantised_sum, is_narrow, quantised, whole_number
 from mcugen.ops.contract import Contract
 from mcugen.ops.elementwise import Elementwise
 
@@ -74,7 +74,15 @@ def _matmul_integer(call: Call) -> None:
 
 
 def _qlinear_matmul(call: Call) -> None:
-    """Exact sums of integers, then one rescaling."""
+    """Exact sums of integers, then one rescaling; by the pass `layers` where that can."""
+    if (
+        is_narrow(call, 0, 3, axis=-1)
+        and len(call.type(3).shape) == 2
+        and all(not isinstance(call.operand(i), str) for i in range(1, 8))
+    ):
+        a, b = dequantised(call, 0, 1, 2, axis=-2), dequantised(call, 3, 4, 5, axis=-1)
+        call.gives(quantised(call, product(call, a, b), 6, 7))
+        return
     found = product(call, whole_number(call, 0, 2, axis=-2), whole_number(call, 3, 5, axis=-1))
     call.gives(dequantised_sum(call, found, (1, 4), 6, 7))
 

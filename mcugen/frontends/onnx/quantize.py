@@ -88,6 +88,22 @@ def dequantised_bias(call: Call, bias: int, first: int, second: int) -> Operand:
     return _in_graph(call, call.operand(bias), scale if len(scale) > 1 else scale.reshape(()), zero)
 
 
+def is_narrow(call: Call, x: int, weights: int, axis: int) -> bool:
+    """Whether the pass `layers` makes integers of a layer on operand x: of `i8`, or of `u8` that the caller does not see, with
+    weights that are `i8` without their zero point, too.
+    """
+    kind, w = call.type(x).dtype, call.operand(weights)
+    zero = call.operand(weights + 2) if call.has(weights + 2) else np.zeros((), np.int8)
+    if isinstance(w, str) or isinstance(zero, str) or w.dtype != np.int8:
+        return False
+    moved = along(call, zero, axis % w.ndim, w.ndim)
+    whole = w.astype(np.int16) - np.asarray(moved, np.int16)
+    if kind is DType.I8:
+        return bool(whole.min() >= -128 and whole.max() <= 127)
+    inner = call.operand(x) not in call.tensors.outside and not call.tensors.outside.intersection(call.outputs)
+    return kind is DType.U8 and inner and not zero.any()
+
+
 def _in_graph(call: Call, *operands: Operand) -> Operand:
     known = all(not isinstance(one, str) for one in operands)
     return call.add_here(Dequantize(), *operands) if known else call.add(Dequantize(), *operands)

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mcugen.frontends.onnx.call import Call
-from mcugen.frontends.onnx.quantize import dequantised, dequantised_bias, dequantised_sum, quantised, whole_number
-from mcugen.ir import DType
+from mcugen.frontends.onnx.quantize import (
+    dequantised,
+    dequantised_bias,
+    dequantised_sum,
+    is_narrow,
+    quantised,
+    whole_number,
+)
 from mcugen.ops.conv import Conv
 from mcugen.ops.conv_transpose import ConvTranspose
 from mcugen.ops.pool import Pool
@@ -46,11 +52,10 @@ def _conv_integer(call: Call) -> None:
 
 
 def _qlinear_conv(call: Call) -> None:
-    """Exact sums of integers, the bias among them, then one rescaling for each channel: by the pass `layers` where that is of `i8`."""
+    """Exact sums of integers, the bias among them, then one rescaling for each channel: by the pass `layers` where that can."""
     op = Conv(_windows(call, call.type(3).shape[2:]), call.attribute("group", 1))
     constants = [call.operand(i) for i in range(1, 9) if call.has(i)]
-    narrow = call.type(0).dtype is call.type(3).dtype is DType.I8
-    if narrow and all(not isinstance(one, str) for one in constants):
+    if is_narrow(call, 0, 3, axis=0) and all(not isinstance(one, str) for one in constants):
         operands = [dequantised(call, 0, 1, 2), dequantised(call, 3, 4, 5, axis=0)]
         bias = [dequantised_bias(call, 8, 1, 4)] if call.has(8) else []
         call.gives(quantised(call, call.add(op, *operands, *bias), 6, 7))
