@@ -100,7 +100,8 @@ class Walk:
         scale, zero = (self.work.constant(one) for one in node.inputs[1:])
         if scale is None or zero is None or scale.size != 1 or self.work.type_of(node.inputs[0]).dtype is not DType.I8:
             return None
-        return Steps(node.inputs[0], float(scale.ravel()[0]), int(zero.ravel()[0]))
+        found = Steps(node.inputs[0], float(scale.ravel()[0]), int(zero.ravel()[0]))
+        return found if np.isfinite(found.scale) and found.scale > 0 else None
 
     def _viewed(self, q: str, op: Reshape) -> str:
         key = f"{q} as {op.shape}"
