@@ -273,3 +273,11 @@ def test_a_vote_refuses_rows_of_which_a_member_says_what_no_float_holds() -> Non
     vote.estimators_[0] = line
     rows = np.array([[3e38, 0, 0, 0], [1e38, 0, 0, 0]], np.float32)
     assert reference_of(vote).accepts(rows).tolist() == [False, True]
+
+
+def test_a_pca_fitted_on_floats_is_compared_in_doubles() -> None:
+    model = PCA(2, whiten=True).fit(X.astype(np.float32))
+    directions = model.components_ / np.sqrt(model.explained_variance_.astype(np.float64))[:, None]
+    rows = (X * 40).round().astype(np.float32)
+    found = reference_of(model).numbers("transform", rows)
+    assert np.allclose(found, (rows - model.mean_.astype(np.float64)) @ directions.T, rtol=1e-12, atol=1e-12)

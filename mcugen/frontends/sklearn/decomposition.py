@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cache
 
@@ -62,11 +63,6 @@ def _of_one_size(weights: Floats, mean: Floats, state: Mapping[str, object], n: 
     return bool(n * part * 2.0**-29 < ENOUGH)
 
 
-def reference(estimator: object, head: Head) -> Reference:
-    """scikit-learn's own answers."""
-    return SklearnReference(estimator, head)
-
-
 def _state(estimator: object, loc: Loc) -> Mapping[str, object]:
     return state_of(estimator, _base(), "components_", loc)
 
@@ -74,6 +70,14 @@ def _state(estimator: object, loc: Loc) -> Mapping[str, object]:
 def _base() -> type:
     (base,) = _known()
     return base
+
+
+def reference(estimator: object, head: Head) -> Reference:
+    """scikit-learn's own answers, worked out in float64 where the model was fitted on float32."""
+    exact = copy.copy(estimator)
+    for name in ("mean_", "components_", "explained_variance_"):
+        setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
+    return SklearnReference(exact, head)
 
 
 @cache
