@@ -281,3 +281,9 @@ def test_a_pca_fitted_on_floats_is_compared_in_doubles() -> None:
     rows = (X * 40).round().astype(np.float32)
     found = reference_of(model).numbers("transform", rows)
     assert np.allclose(found, (rows - model.mean_.astype(np.float64)) @ directions.T, rtol=1e-12, atol=1e-12)
+
+
+def test_variances_that_a_pca_does_not_ask_for() -> None:
+    model = PCA(2).fit(X)
+    del model.explained_variance_
+    assert np.allclose(reference_of(model).numbers("transform", X), model.transform(X.astype(np.float32)), atol=1e-5)

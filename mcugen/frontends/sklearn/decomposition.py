@@ -75,7 +75,8 @@ def _base() -> type:
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, worked out in float64 where the model was fitted on float32."""
     exact = copy.copy(estimator)
-    for name in ("mean_", "components_", "explained_variance_"):
+    whiten = flag(vars(estimator), "whiten", Loc())
+    for name in ("mean_", "components_", *(["explained_variance_"] if whiten else [])):
         setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
     return SklearnReference(exact, head)
 
