@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ def test_every_door_has_its_command() -> None:
 def test_a_door_leads_to_proven_c(name: str, tmp_path: Path) -> None:
     code, command = DOORS[name]["code"], DOORS[name]["command"]
     for package in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
-        pytest.importorskip(package)
+        if find_spec(package) is None:  # none of them is a tool of the tests: CI goes on without
+            pytest.skip(f"{package} is of another door than the dependencies'")
     (tmp_path / "door.py").write_text(code, encoding="utf-8")
     for line in (["door.py"], ["-m", "mcugen", *command.split(), "-o", "out"]):
         done = subprocess.run(
