@@ -24,11 +24,16 @@ def _fused(graph: Graph) -> Graph:
     if not any(isinstance(node.op, ConvRows) for node in graph.nodes):
         return graph
     taken, nodes, values = uses(graph), list(graph.nodes), dict(graph.values)
-    place = {node.name: i for i, node in enumerate(nodes)}
+    place = {name: i for i, node in enumerate(nodes) for name in node.outputs}
     gone: set[int] = set()
     for i, node in enumerate(graph.nodes):
         at = max((place.get(name, -1) for name in node.inputs), default=-1)
-        if at < 0 or taken[nodes[at].name] != 1 or not isinstance(nodes[at].op, ConvRows):
+        if (
+            at < 0
+            or nodes[at].name not in node.inputs
+            or taken[nodes[at].name] != 1
+            or not isinstance(nodes[at].op, ConvRows)
+        ):
             continue
         made = _with(nodes[at], node, graph)
         if made is not None:
