@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from mcugen.ir import Array
+
 
 @dataclass(frozen=True)
 class Window:
@@ -42,6 +47,16 @@ class Window:
     def inside(self) -> bool:
         """Whether no tap of any window leaves the input."""
         return self.before == 0 and (self.out - 1) * self.stride + self.reach <= self.size
+
+
+def gathered(x: Array, rows: Window, columns: Window, outside: float) -> npt.NDArray[np.float64]:
+    """Every window of a pixel-major tensor (H, W, C) as (windows, windows, kernel, kernel, C), `outside` where it leaves it."""
+    axes = (rows, columns)
+    pads = [(a.before, max(0, (a.out - 1) * a.stride + a.reach - a.size - a.before)) for a in axes]
+    whole = np.pad(np.asarray(x, np.float64), [*pads, (0, 0)], constant_values=outside)
+    u, v = (np.arange(a.out)[:, None] * a.stride + np.arange(a.kernel)[None, :] * a.dilation for a in axes)
+    found: npt.NDArray[np.float64] = whole[u[:, None, :, None], v[None, :, None, :]]
+    return found
 
 
 def windows(

@@ -12,7 +12,7 @@ import numpy as np
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Op
-from mcugen.windows import Window
+from mcugen.windows import Window, gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +48,8 @@ class PoolRows(Op):
         return (TensorType((self.rows.out, self.columns.out, inputs[0].shape[2]), inputs[0].dtype),)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
-        x = np.asarray(inputs[0], np.float64)
         fill = -np.inf if self.function == "max" else float(self.zero)
-        pads = [
-            (a.before, max(0, (a.out - 1) * a.stride + a.reach - a.size - a.before)) for a in (self.rows, self.columns)
-        ]
-        whole = np.pad(x, [*pads, (0, 0)], constant_values=fill)
-        u, v = (
-            np.arange(a.out)[:, None] * a.stride + np.arange(a.kernel)[None, :] * a.dilation
-            for a in (self.rows, self.columns)
-        )
-        windows = whole[u[:, None, :, None], v[None, :, None, :]]
+        windows = gathered(inputs[0], self.rows, self.columns, fill)
         if self.function == "max":
             return (np.asarray(windows.max(axis=(2, 3)).astype(inputs[0].dtype)),)
         sums = (windows - self.zero).sum(axis=(2, 3))

@@ -18,7 +18,7 @@ from mcugen.op import Cost, Op
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.conv_rows import floats, packed
 from mcugen.requantise import rescaled
-from mcugen.windows import Window
+from mcugen.windows import Window, gathered
 
 ROWS, DSP, FPU = "rows", "dsp", "fpu"  # forms
 
@@ -152,15 +152,7 @@ class ConvRows(Op):
 
     def _sums(self, x: Array, weights: npt.NDArray[np.float64], less: int) -> npt.NDArray[np.float64]:
         """Sums of products in float64, which is exact for integers; outside of the input is 0, or the zero point."""
-        pads = [
-            (a.before, max(0, (a.out - 1) * a.stride + a.reach - a.size - a.before)) for a in (self.rows, self.columns)
-        ]
-        whole = np.pad(np.asarray(x, np.float64), [*pads, (0, 0)], constant_values=self.zero) - less
-        u, v = (
-            np.arange(a.out)[:, None] * a.stride + np.arange(a.kernel)[None, :] * a.dilation
-            for a in (self.rows, self.columns)
-        )
-        windows = whole[u[:, None, :, None], v[None, :, None, :]]
+        windows = gathered(x, self.rows, self.columns, self.zero) - less
         if self.depthwise:
             parts = weights[..., 0].reshape(x.shape[2], -1, *self.kernel)
             found: npt.NDArray[np.float64] = np.einsum("opuvc,cmuv->opcm", windows, parts)
