@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Optimize = Literal["auto", "size", "speed"]
 Numeric = Literal["auto", "float32", "int16", "int8"]
+Requant = Literal["integer", "float"]
 Known = Literal["measured", "estimated", "unknown"]
 Simulator = Literal["", "simavr", "qemu"]
 Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
@@ -93,16 +94,18 @@ class Board:
 class Target:
     """A board and what was asked of it: the only thing besides the model that decides anything.
 
-    rows  (n, features) float32, the user's, where there are any
+    requant  what brings sums of quantised layers to the next scale: whole numbers, or float32 as onnxruntime has it
+    rows     (n, features) float32, the user's, where there are any
     """
 
     board: Board
     optimize: Optimize = "auto"
     numeric: Numeric = "auto"
+    requant: Requant = "integer"
     rows: npt.NDArray[np.generic] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, kinds in (("optimize", Optimize), ("numeric", Numeric)):
+        for name, kinds in (("optimize", Optimize), ("numeric", Numeric), ("requant", Requant)):
             value = getattr(self, name)
             if not isinstance(value, str) or value not in get_args(kinds):
                 known = ", ".join(get_args(kinds))
@@ -111,6 +114,9 @@ class Target:
                     f"{name} is {value!r}",
                     help=f"{did_you_mean(str(value), get_args(kinds))}it is one of {known}",
                 )
+        if self.requant == "float" and not self.board.fpu:
+            help = "leave --requant out: integers differ by a step at most; or choose a board with an FPU"
+            raise error("E0403", f"--requant float: {self.board.title} has no FPU", help=help)
 
 
 def board_names() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from mcugen.arguments import (
     rows_of,
     sample_of,
 )
-from mcugen.boards import Numeric, Optimize, Target, load_board
+from mcugen.boards import Numeric, Optimize, Requant, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
 from mcugen.frontends import Reference, Source, read
@@ -53,6 +53,7 @@ def compile(
     name: str | None = None,
     optimize: Optimize = "auto",
     numeric: Numeric = "auto",
+    requant: Requant = "integer",
     output: str | None = None,
     input: Input = "float32",
     data: object = None,
@@ -71,6 +72,8 @@ def compile(
     numeric        number format of weights: float32 (nothing is lost), int16, int8, or "auto": float32 where the board has
                    an FPU, else the smallest that changes no label of `data` and of rows between them. Trees are exact in
                    every one, so it changes nothing for them
+    requant        how quantised layers bring sums to their output's scale: "integer", or "float", which gives the bits of
+                   onnxruntime's integer kernels and takes a board with an FPU (E0403)
     output         "label", "proba" or "decision" for a classifier, "value" for a regressor, "transform" for a transformer
     input          "float32", "uint8" or "int16": what the caller's rows are made of
     data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
@@ -80,7 +83,7 @@ def compile(
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
-    target = Target(load_board(board), optimize, numeric)
+    target = Target(load_board(board), optimize, numeric, requant)
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
     if target.numeric == "int8" and is_network(source):

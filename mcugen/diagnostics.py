@@ -86,6 +86,9 @@ CODES: dict[str, Code] = {
     "E0402": Code(
         "board file is not valid", "A key of the board file is unknown, missing, or has a value that cannot be."
     ),
+    "E0403": Code(
+        "board lacks what the option needs", "The option asks for a part of a processor that this board's has not."
+    ),
     "E0501": Code(
         "not enough RAM", "The model with its stack needs more RAM than the board has free for a sketch.", EXIT_FIT
     ),

@@ -25,6 +25,26 @@ def rescaled(sums: Integers, factors: Array) -> Integers:
     return (sums * np.asarray(factors, np.int64) + (1 << 31)) >> 32
 
 
+def by_floats(sums: Integers, factors: Array) -> Integers:
+    """sums * factors in float32, the nearest whole number, halves to the even one: what onnxruntime's integer kernels do."""
+    with np.errstate(over="ignore"):
+        steps = np.asarray(sums, np.float32) * np.asarray(factors, np.float32)
+    return np.rint(np.clip(steps, -MOST, MOST)).astype(np.int64)
+
+
+def float_factors(scales: npt.NDArray[np.float64], bias: Integers, weights: Integers) -> tuple[Array, Array] | None:
+    """Factors `f32` (rows,) for real scales (rows,), and the bias (rows,) that goes with them, as `factors_of` has them."""
+    steady = ~weights.any(axis=1) & (np.abs(bias) >= 1 << 31)
+    values = bias * scales
+    if not np.isfinite(scales).all():
+        return None
+    factors = np.where(steady, 2.0**-STEADY, scales).astype(np.float32)
+    given = np.where(steady, np.rint(np.clip(values, -MOST, MOST) * 2.0**STEADY), bias).astype(np.int64)
+    if not np.isfinite(factors).all() or np.abs(given).max(initial=0) >= 1 << 31:
+        return None
+    return factors, given.astype(np.int32)
+
+
 def factors_of(scales: npt.NDArray[np.float64], bias: Integers, weights: Integers) -> tuple[Array, Array] | None:
     """Factors `i32` (rows,) for real scales (rows,), and the bias (rows,) that goes with them; None where 32 bits hold no such
     factor. weights (rows, columns) tell which rows are constant: those have a scale that says nothing, and get another.

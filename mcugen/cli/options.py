@@ -32,6 +32,13 @@ numeric = click.option(
     show_default=True,
     help="Number format of weights. auto: float32 with an FPU, else the smallest that changes no label of --data. Trees are exact in every one; ONNX networks take int8, with --data.",
 )
+requant = click.option(
+    "--requant",
+    type=click.Choice(["integer", "float"]),
+    default="integer",
+    show_default=True,
+    help="How quantised layers bring sums to their output's scale: in integers, or in float32 as onnxruntime's integer kernels do, bit for bit, where there is an FPU.",
+)
 output = click.option(
     "--output",
     type=click.Choice(["label", "proba", "decision", "value", "transform"]),
@@ -122,6 +129,7 @@ def reading(command: F) -> F:
         max_disagreement,
         input,
         output,
+        requant,
         numeric,
         optimize,
         name,

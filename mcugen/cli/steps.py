@@ -48,6 +48,7 @@ _DECISIVE = {
     "name": None,
     "optimize": "auto",
     "numeric": "auto",
+    "requant": "integer",
     "output": None,
     "input": "float32",
     "max_disagreement": 0.0,

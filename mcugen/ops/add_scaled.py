@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -40,6 +40,10 @@ class AddScaled(Op):
         a, b = (np.asarray(one, np.int64) for one in inputs)
         found = (a * self.first + b * self.second + self.term) >> self.shift
         return (np.clip(found, self.low, self.high).astype(np.int8),)
+
+    def swapped(self) -> Self:
+        """The same sum of b and a."""
+        return replace(self, first=self.second, second=self.first)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         limits = {"low": self.low, "high": self.high, "size": inputs[0].size}

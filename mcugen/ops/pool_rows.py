@@ -12,6 +12,7 @@ import numpy as np
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Op
+from mcugen.requantise import MOST
 from mcugen.windows import Window, gathered
 
 
@@ -21,7 +22,9 @@ class PoolRows(Op):
 
     Input (H, W, C) of `f32` or `i8`, output (windows, windows, C) of its type. What lies outside counts for nothing. The sum of
     an `i8` is one of (x - zero); it becomes a float, and with `factor` the nearest whole number, halves to the even one, to which
-    `to` is added. E0201 for another type or shape.
+    `to` is added. With `scales`, of x and of y, a mean of `i8` is one of floats, each step rounded as onnxruntime rounds it: products
+    of (x - zero) and the first scale, their sum over their count, that over the second; `apart`, four sums of every fourth
+    product are added at last. E0201 for another type or shape.
     """
 
     name: ClassVar[str] = "pool_rows"
@@ -33,6 +36,20 @@ class PoolRows(Op):
     factor: float = 1.0
     zero: int = 0
     to: int = 0
+    scales: tuple[float, float] | None = None
+
+    @property
+    def count(self) -> int:
+        """Over which sums are divided."""
+        return round(1 / self.factor)
+
+    @property
+    def apart(self) -> bool:
+        """Whether onnxruntime adds four sums: over a whole image, and in windows of 2 x 2 side by side."""
+        inside = self.rows.inside and self.columns.inside
+        kernel = self.rows.kernel, self.columns.kernel
+        whole = kernel == (self.rows.size, self.columns.size)
+        return inside and (whole or (kernel == (2, 2) and self.rows.stride == self.columns.stride == 2))
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         good = (
@@ -52,11 +69,28 @@ class PoolRows(Op):
         windows = gathered(inputs[0], self.rows, self.columns, fill)
         if self.function == "max":
             return (np.asarray(windows.max(axis=(2, 3)).astype(inputs[0].dtype)),)
+        if self.scales:
+            return (self._by_float(windows - self.zero),)
         sums = (windows - self.zero).sum(axis=(2, 3))
         if inputs[0].dtype.kind == "f":
             return (np.asarray(sums * self.factor, np.float32),)
         steps = np.rint(sums.astype(np.float32) * np.float32(self.factor)).astype(np.int64)
         return (np.clip(steps + self.to, -128, 127).astype(np.int8),)
+
+    def _by_float(self, windows: Array) -> Array:
+        """Means of (out, out, kernel, kernel, C), quantised."""
+        assert self.scales is not None
+        first, second = (np.float32(scale) for scale in self.scales)
+        parts = windows.reshape(*windows.shape[:2], -1, windows.shape[4]).astype(np.float32) * first
+        alone = parts.shape[2] // 4 * 4 if self.apart else 0
+        four = np.zeros((4, *parts[:, :, 0].shape), np.float32)
+        for i in range(alone):
+            four[i % 4] += parts[:, :, i]
+        sums = (four[0] + four[2]) + (four[1] + four[3])
+        for i in range(alone, parts.shape[2]):
+            sums += parts[:, :, i]
+        steps = np.rint(np.clip(sums / np.float32(self.count) / second, -MOST, MOST)).astype(np.int64)
+        return np.asarray(np.clip(steps + self.to, -128, 127).astype(np.int8))
 
     def describe(self) -> str:
         return f"{self.function} kernel={self.rows.kernel}x{self.columns.kernel}"
@@ -70,5 +104,8 @@ class PoolRows(Op):
             "factor": self.factor,
             "zero": self.zero,
             "to": self.to,
+            "scales": self.scales,
+            "count": self.count,
+            "apart": self.apart,
             "total": inputs[0].size,
         }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from mcugen.boards import Target
 from mcugen.ir import Graph, Module, Node, Storage
 from mcugen.ops.add_scaled import AddScaled
+from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.elementwise import Elementwise
 from mcugen.rewrite import uses
@@ -56,9 +57,9 @@ def _with(layer: Node, node: Node, graph: Graph) -> Node | None:
     other = node.inputs[first]
     if graph.values[other].type != graph.values[layer.name].type or graph.values[other].storage is Storage.CONST:
         return None
-    scaled = None
-    if isinstance(node.op, AddScaled):
-        scaled = replace(node.op, first=node.op.second, second=node.op.first) if first else node.op
+    scaled: AddScaled | AddSteps | None = None
+    if isinstance(node.op, AddScaled | AddSteps):
+        scaled = node.op.swapped() if first else node.op
     elif not isinstance(node.op, Elementwise) or node.op.function != "Add" or (op.low, op.high) != (-_INF, _INF):
         return None
     fused = replace(op, adds=True, scaled=scaled)

@@ -251,6 +251,38 @@ def test_operators_become_integers(make, signed, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", [image, line])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("operators", [False, True])
+def test_floats_bring_sums_to_onnxruntimes_bits(make, per_channel, operators, tmp_path):
+    """QLinearConv, QLinearMatMul and QGemm work as we do; of QDQ, floats are rounded as often as here."""
+    from onnxruntime import quantization
+
+    rng = np.random.default_rng(7 + per_channel)
+    how = {"per_channel": per_channel, "activation_type": quantization.QuantType.QInt8}
+    if operators:
+        how["quant_format"] = quantization.QuantFormat.QOperator
+    path = quantised(model_of(make(rng)), tmp_path, rng, **how)
+    compiled = mcugen.compile(path, board="feather_nrf52840", requant="float")
+    layers = [n for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
+    assert all(node.op.by_float for node in layers)
+    x = rng.standard_normal((60, compiled.module.features)).astype(np.float32)
+    assert all(one.largest == 0 for one in compiled.reference.layers(x[:20]))
+    np.testing.assert_array_equal(
+        compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])[0].reshape(len(x), -1),
+        compiled.source.reference.numbers("y", x).astype(np.float32),
+    )
+
+
+def test_floats_bring_sums_where_there_is_an_fpu(tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    model = by_hand(nodes, (1, 4), {"y": TensorProto.FLOAT})
+    with pytest.raises(McugenError, match="no FPU") as caught:
+        mcugen.compile(model, board="esp32c3", requant="float")
+    assert caught.value.diagnostics[0].code == "E0403"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [image, line])
 def test_unsigned_integers_become_signed_ones(make, tmp_path):
     from onnxruntime import quantization
 
@@ -303,6 +335,14 @@ def test_mlperf_tiny_in_integers(net, board):
     layers = compiled.reference.layers(x.astype(np.float32))
     assert len(layers) == {"kws": 11, "ad": 10, "ic": 14}[net]
     assert max(one.largest for one in layers) <= 1
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_mlperf_tiny_by_floats_gives_onnxruntimes_bits(net):
+    path, x, wanted = golden(net, "int8")
+    compiled = mcugen.compile(path, board="feather_nrf52840", check_fit=False, requant="float")
+    (found,) = compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])
+    np.testing.assert_array_equal(found.reshape(len(x), -1), wanted.reshape(len(x), -1))
 
 
 @pytest.mark.parametrize("net", NETS)

@@ -14,6 +14,7 @@ from mcugen.emit import emit
 from mcugen.ir import DType, GraphBuilder, Module, Storage, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.add_scaled import AddScaled
+from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import ConvRows, packed
 from mcugen.passes import run
 from mcugen.targets.driver import Unit
@@ -39,8 +40,8 @@ ADDS = ("pixels", "three by three", "one pixel", "odd", "tall")  # which have so
 BOARDS = ("uno", "feather_nrf52840", "esp32c3")
 
 
-def graph_of(name: str, kind: DType, rng: np.random.Generator):
-    """A layer of a case with weights of its own."""
+def graph_of(name: str, kind: DType, rng: np.random.Generator, by_float: bool = False):
+    """A layer of a case with weights of its own; `by_float`: integers that floats bring to another scale."""
     rows, columns, channels, groups, outs = CASES[name]
     shape = (outs, rows.kernel, columns.kernel, channels // groups)
     builder = GraphBuilder(f"run_{name.replace(' ', '_')}")
@@ -55,23 +56,26 @@ def graph_of(name: str, kind: DType, rng: np.random.Generator):
         tables = [
             rng.integers(-127, 127, shape, dtype=np.int8, endpoint=True),
             rng.integers(-4000, 4000, outs, dtype=np.int32),
-            np.rint(factors * 2.0**32).astype(np.int32),
+            factors.astype(np.float32) if by_float else np.rint(factors * 2.0**32).astype(np.int32),
         ]
+        op = replace(op, by_float=by_float)
     names = [builder.const(f"t{i}", one) for i, one in enumerate(tables)]
     if name in ADDS:
         scaled = AddScaled(1 << 19, 3 << 18, -12345, 20, low=-90) if kind is DType.I8 else None
         op = replace(op, adds=True, scaled=scaled)
+        if by_float:
+            op = replace(op, scaled=AddSteps((0.03, 0.04, 0.05), (3, -9, op.to), low=-90))
         names.insert(0, builder.input("added", TensorType((rows.out, columns.out, outs), kind)))
     (y,) = builder.add(op, x, *names)
     builder.output(y)
     return builder.build(), op, tables
 
 
-def made_for(kind: DType, board: str):
+def made_for(kind: DType, board: str, by_float: bool = False):
     """Every case for a board: (graph, op, tables), its C, and rows."""
     rng = np.random.default_rng(0)
     target = Target(load_board(board))
-    made = [graph_of(name, kind, rng) for name in CASES]
+    made = [graph_of(name, kind, rng, by_float) for name in CASES]
     modules = [run(Module(f"m{i}", (graph,)), target) for i, (graph, _, _) in enumerate(made)]
     units = [Unit(module, emit(module, plan(module, target), target)) for module in modules]
     inputs = []
@@ -95,9 +99,9 @@ def compare(kind: DType, made, units, inputs, results) -> None:
             np.testing.assert_allclose(layer.op.evaluate(*x, *constants)[0], wanted, rtol=1e-6, atol=1e-6)
 
 
-def check(kind: DType, board: str) -> set[str]:
+def check(kind: DType, board: str, by_float: bool = False) -> set[str]:
     """Every case on the host; the forms that were taken."""
-    made, units, inputs = made_for(kind, board)
+    made, units, inputs = made_for(kind, board, by_float)
     compare(kind, made, units, inputs, run_sanitized(units, inputs))
     check_as_cpp(units)
     return {node.op.form for unit in units for node in unit.module.nodes}
@@ -112,6 +116,12 @@ def test_floats(board):
 @pytest.mark.parametrize("board", BOARDS)
 def test_integers_are_the_same_bits(board):
     forms = check(DType.I8, board)
+    assert forms == ({"rows", "dsp"} if board == "feather_nrf52840" else {"rows"})
+
+
+@pytest.mark.parametrize("board", ["feather_nrf52840", "esp32dev"])
+def test_integers_by_floats(board):
+    forms = check(DType.I8, board, by_float=True)
     assert forms == ({"rows", "dsp"} if board == "feather_nrf52840" else {"rows"})
 
 

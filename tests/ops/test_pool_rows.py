@@ -31,6 +31,17 @@ def test_every_window(kind):
     check([case(op, shape, dtype=kind, **limits) for op, shape in ops], rtol=1e-6, atol=1e-6)
 
 
+def test_means_by_floats():
+    """Four sums over whole images and windows of 2 x 2, one elsewhere."""
+    more = [((2, 3, 2), Window(2, 2), Window(3, 3)), ((1, 3, 2), Window(1, 1), Window(3, 3))]
+    ops = [
+        (PoolRows("average", *w, factor=1 / (w[0].kernel * w[1].kernel), zero=3, to=-9, scales=(0.03, 0.02)), s)
+        for s, *w in (*WINDOWS, *more)
+    ]
+    assert [op.apart for op, _ in ops] == [True, False, False, True, True, True]
+    check([case(op, shape, dtype=DType.I8, low=-128, high=127) for op, shape in ops], rtol=0, atol=0)
+
+
 def test_halves_go_to_the_even_number():
     op = PoolRows("average", Window(1, 1), Window(2, 2), factor=0.5)
     sums = [np.int8([[[a], [b]]]) for a, b in ((1, 0), (1, 2), (-1, 0), (-1, -2), (127, 127))]

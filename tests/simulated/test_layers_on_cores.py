@@ -28,8 +28,17 @@ BOARDS = {
 @pytest.mark.parametrize("kind", [DType.I8, DType.F32])
 @pytest.mark.parametrize("board", BOARDS)
 def test_cores_give_the_hosts_bits(board: str, kind: DType, require: Any) -> None:
+    check(board, kind, False, require)
+
+
+def test_floats_that_round_integers_give_the_hosts_bits(require: Any) -> None:
+    check("feather_nrf52840", DType.I8, True, require)
+
+
+def check(board: str, kind: DType, by_float: bool, require: Any) -> None:
+    """Every case on a simulated core."""
     require(*BOARDS[board], "python:elftools")
-    made, units, inputs = test_conv_rows.made_for(kind, board)
+    made, units, inputs = test_conv_rows.made_for(kind, board, by_float)
     runs = toolchain_for(load_board(board)).run_rows(units, inputs, load_board(board))
     results = [run.outputs for run in runs]
     test_conv_rows.compare(kind, made, units, inputs, results)

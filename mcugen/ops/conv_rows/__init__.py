@@ -16,8 +16,9 @@ from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Op
 from mcugen.ops.add_scaled import AddScaled
+from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import floats, packed
-from mcugen.requantise import rescaled
+from mcugen.requantise import by_floats, rescaled
 from mcugen.windows import Window, gathered
 
 ROWS, DSP, FPU = "rows", "dsp", "fpu"  # forms
@@ -28,7 +29,8 @@ class ConvRows(Op):
     """y[o, p, m] = the sum over a window of x * w[m], and a bias; dense, or depthwise where there is a group for every channel.
 
     Inputs of `f32`: x (H, W, C), weights (M, kernel, kernel, C / groups), bias (M,). Of `i8`: x, weights `i8`, bias `i32`, and
-    factors `i32` (M,) of 2^-32 by which sums of (x - zero) * w are scaled; rounded, halves upwards, and `to` added. Where it
+    factors `i32` (M,) of 2^-32 by which sums of (x - zero) * w are scaled; rounded, halves upwards, and `to` added; `by_float`
+    factors are `f32`, the product is one of float32, and halves become even. Where it
     `adds`, the second input is like the output, and added before the bounds; of `i8` by `scaled`, with its own bounds. Decided, the
     tables are packed as the form wants them, an `i8` bias has the zero point in it, and the last output is scratch. Output
     (windows, windows, M) of x's type, from `low` to `high`. E0201 for other shapes and groups.
@@ -45,7 +47,8 @@ class ConvRows(Op):
     zero: int = 0
     to: int = 0
     adds: bool = False
-    scaled: AddScaled | None = None
+    scaled: AddScaled | AddSteps | None = None
+    by_float: bool = False
     form: str = ""
     outs: int = 0
 
@@ -101,7 +104,8 @@ class ConvRows(Op):
         )
         if not good or self.form in (DSP, FPU):
             return good and len(inputs) == 2
-        wanted = [DType.F32] * 3 if x.dtype is DType.F32 else [DType.I8, DType.I8, DType.I32, DType.I32]
+        factors = DType.F32 if self.by_float else DType.I32
+        wanted = [DType.F32] * 3 if x.dtype is DType.F32 else [DType.I8, DType.I8, DType.I32, factors]
         if [t.dtype for t in inputs] != wanted or len(inputs[1].shape) != 4:
             return False
         outs = inputs[1].shape[0]
@@ -145,7 +149,8 @@ class ConvRows(Op):
             found = np.clip(sums, self.low, self.high).astype(np.float32)
         else:
             low, high = self.bounds
-            found = np.clip(rescaled(sums.astype(np.int64), factors[0]) + self.to, low, high).astype(np.int8)
+            steps = (by_floats if self.by_float else rescaled)(sums.astype(np.int64), factors[0])
+            found = np.clip(steps + self.to, low, high).astype(np.int8)
             found = self.scaled.evaluate(inputs[1], found)[0] if self.scaled else found
         types = self.infer(*(TensorType(one.shape, DType.of(one.dtype)) for one in inputs))
         return (np.asarray(found), *(np.zeros(t.shape, t.dtype.numpy) for t in types[1:]))
@@ -214,6 +219,7 @@ class ConvRows(Op):
             "adds": self.adds,
             "sums_at": self._room(x.shape) - self._sums_room,
             "scaled": self.scaled,
+            "by_float": self.by_float,
             "zero": self.zero,
             "to": self.to,
             "together": packed.together(self),

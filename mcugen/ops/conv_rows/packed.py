@@ -82,8 +82,9 @@ def _order(op: ConvRows, channels: int) -> Integers:
 
 
 def table(op: ConvRows, channels: int, weights: Array, bias: Array, factors: Array) -> npt.NDArray[np.uint32]:
-    """The stream for weights (M, kernel, kernel, C / groups), a folded bias (M,) and factors (M,)."""
-    parts = np.asarray(weights, np.int64), np.asarray(bias, np.int64), np.asarray(factors, np.int64)
+    """The stream for weights (M, kernel, kernel, C / groups), a folded bias (M,) and factors (M,), `f32` as their bits."""
+    words = np.asarray(factors, np.float32).view(np.int32) if op.by_float else factors
+    parts = np.asarray(weights, np.int64), np.asarray(bias, np.int64), np.asarray(words, np.int64)
     made = _depthwise(*parts) if op.depthwise else _dense(_order(op, channels), *parts)
     return (made & 0xFFFFFFFF).astype(np.uint32).ravel()
 
@@ -115,8 +116,12 @@ def _depthwise(weights: Integers, bias: Integers, factors: Integers) -> Integers
 def unpacked(op: ConvRows, words: Array, channels: int) -> tuple[Array, Array, Array]:
     """The weights, the bias and the factors of a stream."""
     signed = np.asarray(words, np.uint32).astype(np.int64)
-    if op.depthwise:
-        return _depthwise_of(signed.reshape(-1, 26), channels)
+    found = _depthwise_of(signed.reshape(-1, 26), channels) if op.depthwise else _dense_of(op, signed, channels)
+    weights, bias, factors = found
+    return weights, bias, factors.astype(np.uint32).view(np.float32) if op.by_float else factors
+
+
+def _dense_of(op: ConvRows, signed: Integers, channels: int) -> tuple[Array, Array, Array]:
     order = _order(op, channels)
     stream = signed.reshape(-1, len(order) + 4)
     halves = np.stack([_signed(stream[:, 2:-2], 16), _signed(stream[:, 2:-2] >> 16, 16)], axis=2)

@@ -25,14 +25,14 @@ LAYERS = (Conv, Contract, Pool)
 
 def layers(module: Module, target: Target) -> Module:
     """The module with its layers on pixel-major tensors."""
-    return module.map(_graph)
+    return module.map(lambda graph: _graph(graph, target))
 
 
-def _graph(graph: Graph) -> Graph:
+def _graph(graph: Graph, target: Target) -> Graph:
     if not any(isinstance(node.op, LAYERS) for node in graph.nodes):
         return graph
     graph = signed(graph)
-    walk = Walk(graph)
+    walk = Walk(graph, target.requant == "float")
     for node in graph.nodes:
         if not _changed(walk, node):
             walk.work.keep(node)

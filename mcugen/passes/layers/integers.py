@@ -10,6 +10,7 @@ import numpy as np
 from mcugen.ir import Node
 from mcugen.op import Op
 from mcugen.ops.add_scaled import AddScaled
+from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.elementwise import Elementwise
@@ -23,11 +24,12 @@ from mcugen.ops.strided import Strided
 from mcugen.passes.layers.dense import given, placed
 from mcugen.passes.layers.pools import pool_rows
 from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes, pixels
-from mcugen.requantise import factors_of
+from mcugen.requantise import factors_of, float_factors
 from mcugen.windows import Window
 
 MOST = 1 << 31
 NOTHING = Steps("", 0.0, 0)  # added to what is only scaled
+LARGEST = 1e30  # scale of a sum in floats, which then is finite
 WHOLE = 1e-3  # how near to whole numbers weights are that were made of some
 
 
@@ -61,7 +63,11 @@ def _layer(walk: Walk, node: Node, to: Steps) -> bool:
         return False
     flat = weights.astype(np.int64).reshape(len(weights), -1)
     bias = np.rint(np.clip(layer.bias / (x.scale * steps), -(2.0**62), 2.0**62)).astype(np.int64)
-    found = factors_of(x.scale * steps / to.scale, bias, flat)
+    if walk.by_float:
+        single = np.float32(x.scale) * steps.astype(np.float32) / np.float32(to.scale)  # in the order of onnxruntime's
+        found = float_factors(single.astype(np.float64), bias, flat)
+    else:
+        found = factors_of(x.scale * steps / to.scale, bias, flat)
     if found is None:
         return False
     factors, bias32 = found
@@ -70,6 +76,7 @@ def _layer(walk: Walk, node: Node, to: Steps) -> bool:
         return False
     place, ordered = placed(walk, x.q, replace(layer, weights=weights))
     op = ConvRows(layer.rows, layer.columns, layer.groups, *_bounds(layer.low, layer.high, to), x.zero, to.zero)
+    op = replace(op, by_float=walk.by_float)
     tables = {"weights": ordered.astype(np.int8), "bias": bias32, "factors": factors}
     names = [walk.work.const(f"{node.name}_{what}", data) for what, data in tables.items()]
     (rows, *_) = walk.work.add(op, place, *names, loc=node.loc, stem=f"{node.name}_rows")
@@ -113,15 +120,20 @@ def _sum(walk: Walk, node: Node, to: Steps) -> bool:
     a, b = (walk.steps(name) for name in before.inputs)
     if a is None or b is None or walk.shape(a.q) != walk.shape(b.q):
         return False
-    op = _added(a, b, to, low)
+    op = _added(walk, a, b, to, low)
     if op is None:
         return False
     _on(walk, node, op, op, (a.q, b.q))
     return True
 
 
-def _added(a: Steps, b: Steps, to: Steps, low: float = -np.inf) -> AddScaled | None:
+def _added(walk: Walk, a: Steps, b: Steps, to: Steps, low: float = -np.inf) -> AddScaled | AddSteps | None:
     """The op for a sum, with as many bits behind the point as 32 bits hold; None where those are too few."""
+    if walk.by_float:
+        if max(a.scale, b.scale) > LARGEST:
+            return None
+        least, most = _bounds(low, np.inf, to)
+        return AddSteps((a.scale, b.scale, to.scale), (a.zero, b.zero, to.zero), int(least), int(most))
     for shift in range(24, 7, -1):
         first, second = (round(one.scale / to.scale * 2**shift) for one in (a, b))
         term = (to.zero << shift) - a.zero * first - b.zero * second + (1 << shift - 1)
@@ -143,9 +155,12 @@ def _mean(walk: Walk, node: Node, to: Steps) -> bool:
     if x is None or op is None or (flat and op.rows.out * op.columns.out != 1):
         return False
     factor = float(np.float32(x.scale / to.scale * op.factor))
-    if not np.isfinite(factor):
+    if not np.isfinite(factor) or x.scale > LARGEST:
         return False
-    op = replace(op, factor=factor, zero=x.zero, to=to.zero)
+    if walk.by_float:
+        op = replace(op, zero=x.zero, to=to.zero, scales=(x.scale, to.scale))
+    else:
+        op = replace(op, factor=factor, zero=x.zero, to=to.zero)
     (rows,) = walk.work.add(op, walk.rows_of(x.q), loc=node.loc, stem=f"{node.name}_rows")
     if is_planes(walk.shape(node.name)) and not flat:
         walk.gives(node, rows)
@@ -192,7 +207,7 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
 
 def _joined(walk: Walk, node: Node, op: Join, parts: Sequence[Steps], to: Steps) -> bool:
     """Tensors after each other, brought to the steps of the result."""
-    scaled = [None if (one.scale, one.zero) == (to.scale, to.zero) else _added(one, NOTHING, to) for one in parts]
+    scaled = [None if (one.scale, one.zero) == (to.scale, to.zero) else _added(walk, one, NOTHING, to) for one in parts]
     if any(
         one is None and (part.scale, part.zero) != (to.scale, to.zero) for one, part in zip(scaled, parts, strict=True)
     ):

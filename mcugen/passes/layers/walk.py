@@ -48,9 +48,10 @@ class Steps:
 
 @dataclass(eq=False)
 class Walk:
-    """The walk: the graph that it goes through, and the one that it makes."""
+    """The walk: the graph that it goes through, and the one that it makes; whether floats bring sums to another scale."""
 
     source: Graph
+    by_float: bool = False
     work: Rewriting = field(init=False)
     layers: dict[str, Layer] = field(init=False, default_factory=dict)
     _uses: dict[str, int] = field(init=False)
