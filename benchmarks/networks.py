@@ -1,9 +1,11 @@
 """Networks in a simulator: `python benchmarks/networks.py FOLDER [--core NAME ...] [--csv FILE]`.
 
 FOLDER has ONNX models, in folders of their own or not. For each: instructions of an inference on the first golden row, or on zeros
-(`<stem>_golden.npz` beside it, with an array `x`), flash of the whole program (start-up code and driver among it, about 2 kB), RAM (the
+(`<stem>_golden.npz` beside it, with an array `x`), the cycles that they take by the core's timing table, flash of the whole program (start-up code and driver among it, about 2 kB), RAM (the
 model's own, its deepest stack, input and output), multiply-accumulates, and what others were measured to take of the same nets on a
-Cortex-M4F at -O2. An inference is one call, counted exactly by a plugin of QEMU. Instructions are no cycles.
+Cortex-M4F at -O2. An inference is one call, counted exactly by a plugin of QEMU. Cycles are modelled, without wait states
+(docs/boards/README.md says what the model has). The README's table is made of benchmarks/results/networks.csv, which `--keep`
+writes.
 """
 
 from __future__ import annotations
@@ -13,17 +15,21 @@ import csv
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
-import mcugen
-from mcugen.boards import load_board
-from mcugen.compile import Compiled
-from mcugen.ir import Array, Storage
-from mcugen.targets import elf, toolchain_for
-from mcugen.targets.alone import Alone
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import mcugen  # noqa: E402
+from benchmarks.classical.program import Core  # noqa: E402
+from mcugen.compile import Compiled  # noqa: E402
+from mcugen.ir import Array, Storage  # noqa: E402
+from mcugen.targets import elf  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "networks.csv"
 
 CORES = {"cortex-m4f": "feather_nrf52840", "cortex-m0plus": "metro_m0", "riscv32": "esp32c3"}
 ROOM = 1 << 24  # bytes of flash and RAM: what is counted does not depend on a board's
@@ -40,12 +46,13 @@ PEERS: dict[str, dict[str, tuple[float, float | None, float | None]]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """One network on one core. Sizes in bytes."""
+    """One network on one core. Sizes in bytes; modelled_cycles are 0 where the core has no timing table."""
 
     network: str
     core: str
     macc: int
     instructions: int
+    modelled_cycles: int
     flash: int
     static: int
     stack: int
@@ -74,24 +81,38 @@ def row_of(path: Path, compiled: Compiled) -> list[Array]:
 def measured(path: Path, core: str, optimise: str) -> Result:
     """One network on one core, built and run."""
     compiled = compiled_for(path, core)
-    board = replace(
-        load_board(CORES[core]), flash=ROOM, ram=ROOM >> 2, framework_flash=None, framework_ram=None, measured=""
-    )
-    tools = toolchain_for(board)
-    assert isinstance(tools, Alone)
-    options = [optimise if one.startswith("-O") else one for one in tools.options(board)]
-    tools.options = lambda _board: options  # type: ignore[method-assign]
+    on = Core(core, CORES[core], optimise)
+    board = replace(on.board, flash=ROOM, ram=ROOM >> 2, framework_flash=None, framework_ram=None, measured="")
     rows = row_of(path, compiled)
     with tempfile.TemporaryDirectory(prefix="mcugen-networks-") as folder:
-        program = tools.link([compiled.unit], board, Path(folder))
+        program = on.tools.link([compiled.unit], board, Path(folder))
         flash = elf.usage(program).flash
-        (run,) = tools.run_program(program, [compiled.unit], [rows], board)
+        (run,) = on.tools.run_program(program, [compiled.unit], [rows], board)
     for found, wanted in zip(run.outputs, compiled.run(rows), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
     graph = compiled.module.predict
     macc = sum(node.op.macc(*graph.types(node.inputs)) for node in graph.nodes)
     buffers = sum(v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT))
-    return Result(path.stem, core, macc, int(run.cycles[0]), flash, compiled.memory.arena, int(run.stacks[0]), buffers)
+    return Result(
+        path.stem, core, macc, int(run.cycles[0]), int(sum(run.modelled[:1])), flash,
+        compiled.memory.arena, int(run.stacks[0]), buffers,
+    )  # fmt: skip
+
+
+def keep(file: Path, found: Sequence[Result]) -> None:
+    """Write results as a table."""
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, [one.name for one in fields(Result)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(one) for one in found)
+
+
+def kept(file: Path = RESULTS) -> list[Result]:
+    """What `keep` wrote."""
+    with file.open() as opened:
+        rows = [*csv.DictReader(opened)]
+    numbers = [one.name for one in fields(Result) if one.type == "int"]
+    return [Result(**{**row, **{name: int(row[name]) for name in numbers}}) for row in rows]  # type: ignore[arg-type]
 
 
 def peers(network: str) -> Iterator[str]:
@@ -103,12 +124,13 @@ def peers(network: str) -> Iterator[str]:
 
 def table(found: Sequence[Result]) -> str:
     """Networks, one after the other, with their peers."""
-    lines = [f"{'':<34}{'M instr.':>10}{'flash kB':>11}{'RAM kB':>11}{'per MACC':>10}"]
+    lines = [f"{'':<34}{'M instr.':>10}{'flash kB':>11}{'RAM kB':>11}{'per MACC':>10}{'M modelled cycles':>19}"]
     for one in found:
         head = f"{one.network} on {one.core}"
         per = one.instructions / max(one.macc, 1)
+        about = f"{one.modelled_cycles / 1e6:.3f}" if one.modelled_cycles else "-"
         lines.append(
-            f"{head:<34}{one.instructions / 1e6:>10.3f}{one.flash / 1e3:>11,.1f}{one.ram / 1e3:>11,.1f}{per:>10.2f}"
+            f"{head:<34}{one.instructions / 1e6:>10.3f}{one.flash / 1e3:>11,.1f}{one.ram / 1e3:>11,.1f}{per:>10.2f}{about:>19}"
         )
         if one.core == "cortex-m4f":
             lines += peers(one.network)
@@ -121,6 +143,7 @@ def main() -> None:
     parser.add_argument("--core", action="append", choices=CORES, help="default: cortex-m4f")
     parser.add_argument("--optimise", default="-O2", help="gcc's option, default -O2")
     parser.add_argument("--csv", type=Path, help="write the results to this file")
+    parser.add_argument("--keep", dest="csv", action="store_const", const=RESULTS, help=f"write them to {RESULTS.name}")
     asked = parser.parse_args()
     found = []
     for path in sorted(asked.folder.rglob("*.onnx")):
@@ -129,10 +152,7 @@ def main() -> None:
             found.append(measured(path, core, asked.optimise))
     print(table(found))
     if asked.csv:
-        with asked.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [*asdict(found[0])], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(one) for one in found)
+        keep(asked.csv, found)
 
 
 if __name__ == "__main__":

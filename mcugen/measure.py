@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from mcugen.compile import Compiled
 from mcugen.ir import Array, Module, Storage
 from mcugen.targets import toolchain_for
+from mcugen.targets.cores import timing_of
 from mcugen.targets.link import DATA_BYTES, FLASH_IT, Line, Patience, Session, outputs_of, rows_as_bytes
 from mcugen.targets.serial import open_line
 from mcugen.verify import Proof, checked_rows, made_text, probe, prove
@@ -20,7 +22,8 @@ FEWEST_SENT = 20  # over a serial line
 @dataclass(frozen=True)
 class Measured:
     """The simulator's counts over all rows: cycles (or instructions, see `unit`) of a call, and the deepest stack in bytes,
-    return address included.
+    return address included. Where instructions are counted, `modelled` is the mean of their cycles by the core's table
+    `timing`; 0 where there is none.
     """
 
     proof: Proof
@@ -29,6 +32,8 @@ class Measured:
     most: int
     stack: int
     unit: str = "cycles"
+    modelled: float = 0.0
+    timing: str = ""
 
 
 def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") -> Measured:
@@ -42,16 +47,21 @@ def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") 
     data = probe(compiled.module, _limit(compiled)) if rows is None else checked_rows(rows, compiled.module)
     cycles: list[int] = []
     stacks: list[int] = []
+    modelled: list[int] = []
 
     def run(inputs: Sequence[Array]) -> Sequence[Array]:
         (done,) = toolchain.run_rows([compiled.unit], [inputs], board)
         cycles.extend(done.cycles)
         stacks.extend(done.stacks)
+        modelled.extend(done.modelled)
         return done.outputs
 
     text, terms = source or (made_text(compiled.module) if rows is None else "rows"), compiled.terms(rows is None)
     proof = prove(compiled.module, compiled.reference, data, run, on="simulator", source=text, terms=terms)
-    return Measured(proof, min(cycles), sum(cycles) / len(cycles), max(cycles), max(stacks), toolchain.unit)
+    return Measured(
+        proof, min(cycles), fmean(cycles), max(cycles), max(stacks), toolchain.unit,
+        fmean(modelled) if modelled else 0.0, timing_of(board) if modelled else "",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from mcugen.targets.cores import CORES
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from benchmarks import networks  # noqa: E402
 from benchmarks.classical.results import RESULTS, Result, read  # noqa: E402
 from benchmarks.classical.tables import FAMILIES, METRICS, Metric, Ratio, mean, ratios, times  # noqa: E402
 
@@ -229,12 +230,40 @@ def _cells(results: Sequence[Result], metric: Metric) -> Mapping[tuple[str, str]
     return alone | beside
 
 
+NETWORKS = {"kws": "keyword spotting", "ic": "image classification", "ad": "anomaly detection"}
+
+
+def networks_table() -> str:
+    """The figures that benchmarks/networks.py keeps of a Cortex-M4F, beside its peers'."""
+    head = ("", "mcugen", "its cycles, modelled", "TFLite Micro", "onnx2c")
+    found = {one.network.removesuffix("_qdq"): one for one in networks.kept() if one.core == "cortex-m4f"}
+    rows = []
+    for kind in ("int8", "float"):
+        for short, title in NETWORKS.items():
+            one = found[f"{short}_{kind}"]
+            own = f"{one.instructions / 1e6:.3g} · {one.flash / 1e3:.1f} · {one.ram / 1e3:.1f}"
+            peers = [_peer(f"{short}_{kind}", tool) for tool in ("TFLite Micro", "onnx2c")]
+            rows.append((f"{title}, {kind}", own, f"{one.modelled_cycles / 1e6:.3g}", *peers))
+    return _rows(head, *rows, right="     ")
+
+
+def _peer(network: str, tool: str) -> str:
+    """What a tool takes of a network, and how it was built where that is said."""
+    for name, (millions, *sizes) in networks.PEERS[network].items():
+        if name.startswith(tool):
+            how = name.removeprefix(tool).strip(", ")
+            figures = " · ".join(f"{one:g}" for one in (millions, *sizes) if one is not None)
+            return f"{figures} ({how})" if how else figures
+    return "-"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "boards": boards_table,
     "verification": verification_table,
     "benchmark": benchmark_table,
     "classical": classical_table,
     "cells": cells_table,
+    "networks": networks_table,
 }
 
 

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -46,9 +47,10 @@ class Core:
 
     @cached_property
     def tools(self) -> Alone:
-        """Its compiler and simulator."""
-        tools = toolchain_for(self.board)
+        """Its compiler and simulator, optimising as this core does."""
+        tools = copy(toolchain_for(self.board))
         assert isinstance(tools, Alone)
+        tools.optimise = self.optimise
         return tools
 
     @cached_property
@@ -59,8 +61,8 @@ class Core:
     @cached_property
     def gcc(self) -> tuple[str, ...]:
         """The compiler for everybody, with what the toolchain knows of the core but its own choice of optimisation."""
-        kept = [flag for flag in self.tools.options(self.board) if not re.match(r"-O|-ff|-fd|-fno-common", flag)]
-        return (*self.tools.compiler(self.board)[0], self.optimise, *SIZED, *kept)
+        kept = [flag for flag in self.tools.options(self.board) if not re.match(r"-ff|-fd|-fno-common", flag)]
+        return (*self.tools.compiler(self.board)[0], *SIZED, *kept)
 
     @cached_property
     def compiler(self) -> str:

@@ -53,7 +53,10 @@ def run(session: Session, /, folder: Path | None, **asked: Any) -> None:
     it took.
     """
     from mcugen.deploy import project_folder, row_text, sample_row
+    from mcugen.report.json import modelled_cycles
+    from mcugen.report.show import modelled_text
     from mcugen.targets import toolchain_for
+    from mcugen.targets.cores import timing_of
 
     compiled = _proven(session, **asked)
     rows, board = compiled.rows, compiled.target.board
@@ -64,11 +67,15 @@ def run(session: Session, /, folder: Path | None, **asked: Any) -> None:
             done = toolchain_for(board).run(built.elf, board, sent)
     serial = done.serial.decode("utf-8", "replace").replace("\r\n", "\n")
     session.say(serial.rstrip("\n"))
+    about = modelled_text(done.modelled, board)
     session.say(
-        f"\n{done.cycles:,} {toolchain_for(board).unit} in all; at most {done.sram_peak:,} of {board.ram:,} B of RAM in use (measured)"
+        f"\n{done.cycles:,} {toolchain_for(board).unit} in all{', ' * bool(about)}{about}; at most {done.sram_peak:,} of {board.ram:,} B of RAM in use (measured)"
     )
     session.put(
-        serial=serial, cycles=done.cycles, sram_peak={"value": done.sram_peak, "unit": "B", "source": "measured"}
+        serial=serial,
+        cycles=done.cycles,
+        modelled_cycles=modelled_cycles(done.modelled, timing_of(board)),
+        sram_peak={"value": done.sram_peak, "unit": "B", "source": "measured"},
     )
 
 

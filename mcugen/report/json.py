@@ -101,12 +101,21 @@ def _finite(number: float) -> float | None:
 
 
 def of_measured(measured: Measured) -> dict[str, Any]:
-    """What the simulator counted, per call."""
+    """What the simulator counted, per call; `cycles` says in `unit` whether they are instructions. Then `instructions` is their
+    mean and `modelled_cycles` that of what they take by the core's table, None where there is none.
+    """
     cycles = {"min": measured.least, "mean": measured.mean, "max": measured.most, "unit": measured.unit}
     return {
         "cycles": {**cycles, "source": "measured"},
+        "instructions": measured.mean if measured.unit == "instructions" else None,
+        "modelled_cycles": modelled_cycles(measured.modelled, measured.timing),
         "stack": {"value": measured.stack, "unit": "B", "source": "measured"},
     }
+
+
+def modelled_cycles(cycles: float, timing: str) -> dict[str, Any] | None:
+    """Cycles by a core's table, without wait states; None where there is none."""
+    return {"value": cycles, "timing": timing, "wait_states": 0, "source": "modelled"} if cycles else None
 
 
 def of_timed(timed: Timed) -> dict[str, Any]:

@@ -37,11 +37,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Counted:
-    """A finished program: what it handed over, and per call the cycles (or instructions) and the stack in bytes."""
+    """A finished program: what it handed over, and per call the cycles (or instructions), the stack in bytes and, where the
+    core has a table of them, the modelled cycles.
+    """
 
     results: bytes
     cycles: tuple[int, ...]
     stacks: tuple[int, ...]
+    modelled: tuple[int, ...] = ()
 
 
 class Alone(ABC):
@@ -49,6 +52,7 @@ class Alone(ABC):
 
     ends: Sequence[Path]  # the C that the driver needs on this processor, a main() in the first
     driver_size: Size  # of an empty driver
+    optimise = "-Os"  # what sketches are compiled with
     row_size = Size(160)  # what the driver has for each model
 
     @abstractmethod
@@ -116,7 +120,8 @@ class Alone(ABC):
         for unit, count in zip(units, counts, strict=True):
             size = count * row_sizes(unit.module)[1]
             outputs = unpack_results(unit.module, done.results[byte : byte + size])
-            yield RowsRun(outputs, done.cycles[at : at + count], done.stacks[at : at + count])
+            calls = slice(at, at + count)
+            yield RowsRun(outputs, done.cycles[calls], done.stacks[calls], done.modelled[calls])
             at, byte = at + count, byte + size
 
     # -- compiling ---------------------------------------------------------------------------------------------------

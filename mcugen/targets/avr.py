@@ -16,7 +16,7 @@ from mcugen.targets.simavr import PACKAGES, SimResult, simulate
 from mcugen.targets.toolchain import Build, Run
 
 # As the Arduino core compiles, but for -flto: the model's part is read from its own object here.
-CODE = ("-Os", "-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
+CODE = ("-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
 
 # The tables of templates/ops/tree_ensemble that are read through far addresses.
 FAR_TABLE = re.compile(r"_far_\d+(\.|$)")
@@ -68,7 +68,7 @@ class Avr(Alone):
 
     def options(self, board: Board) -> Sequence[str]:
         """Size first, as the Arduino core has it."""
-        return CODE
+        return (self.optimise, *CODE)
 
     def link_options(self, board: Board) -> Sequence[str]:
         """None of its own."""

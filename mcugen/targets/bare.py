@@ -15,7 +15,7 @@ from mcugen.targets.serial import monitor
 from mcugen.targets.toolchain import Build, Run
 
 # As PlatformIO compiles sketches with firmware/platformio/bare; on boards, Arduino's cores too optimise for size.
-CODE = ("-Os", "-ffunction-sections", "-fdata-sections", "-fno-common", "-ffp-contract=off")
+CODE = ("-ffunction-sections", "-fdata-sections", "-fno-common", "-ffp-contract=off")
 
 
 class Bare(Alone):
@@ -62,7 +62,7 @@ class Bare(Alone):
     def options(self, board: Board) -> Sequence[str]:
         """Size first; the program counts itself where QEMU has no plugins."""
         inside = qemu.plugin(self.core(board).qemu[0]) is None
-        return (*CODE, f"-I{_mcu()}", *(["-DMCUGEN_COUNT_INSIDE"] if inside else []))
+        return (self.optimise, *CODE, f"-I{_mcu()}", *(["-DMCUGEN_COUNT_INSIDE"] if inside else []))
 
     def link_options(self, board: Board) -> Sequence[str]:
         """Our linker script with the board's memories."""

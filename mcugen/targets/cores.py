@@ -18,6 +18,7 @@ class Core:
     start     the start-up code, and `script` the linker script, in firmware/platformio/bare/mcu
     qemu      the simulator with its machine, and `simulator` what has it
     marks     the three instructions of firmware/driver/mcugen_probe.h, in hexadecimal
+    timing    the table of firmware/simulator/qemu_timing.h by which cycles are modelled; empty where there is none
     """
 
     prefix: str
@@ -29,9 +30,10 @@ class Core:
     qemu: tuple[str, ...]
     simulator: str
     marks: str
+    timing: str = ""
 
 
-def _cortex_m(cpu: str, machine: str, *fpu: str) -> Core:
+def _cortex_m(cpu: str, machine: str, *fpu: str, timing: str = "") -> Core:
     return Core(
         prefix="arm-none-eabi-",
         package="sudo apt install gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib",
@@ -42,13 +44,15 @@ def _cortex_m(cpu: str, machine: str, *fpu: str) -> Core:
         qemu=("qemu-system-arm", "-M", machine),
         simulator="sudo apt install qemu-system-arm",
         marks="46C946D246DB",
+        timing=timing,
     )
 
 
 CORES: Mapping[Arch, Core] = {
-    "cortex-m0plus": _cortex_m("cortex-m0plus", "mps2-an385"),
-    "cortex-m3": _cortex_m("cortex-m3", "mps2-an385"),
-    "cortex-m4f": _cortex_m("cortex-m4", "mps2-an386", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+    "cortex-m0plus": _cortex_m("cortex-m0plus", "mps2-an385", timing="Cortex-M0+"),
+    "cortex-m3": _cortex_m("cortex-m3", "mps2-an385", timing="Cortex-M3"),
+    "cortex-m4f": _cortex_m("cortex-m4", "mps2-an386", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", timing="Cortex-M4"),
+    # It issues two instructions at once where it can: nothing public says what they take.
     "cortex-m7": _cortex_m("cortex-m7", "mps2-an500", "-mfloat-abi=hard", "-mfpu=fpv5-d16"),
     "riscv32": Core(
         prefix="riscv64-unknown-elf-",
@@ -60,8 +64,15 @@ CORES: Mapping[Arch, Core] = {
         qemu=("qemu-system-riscv32", "-M", "virt", "-bios", "none"),
         simulator="sudo apt install qemu-system-misc",
         marks="001020130020201300302013",
+        timing="RV32IMC",
     ),
 }
+
+
+def timing_of(board: Board) -> str:
+    """The name of the table by which cycles of the board's core are modelled: `Cortex-M4`; empty where there is none."""
+    core = CORES.get(board.arch)
+    return core.timing if core else ""
 
 
 def limits(board: Board) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Programs for Cortex-M and RISC-V without a board: QEMU with our start-up code, and a plugin that counts instructions.
 
 QEMU models no pipeline and no flash: it counts instructions, not cycles. They are exact with the plugin of
-firmware/simulator/qemu_count.c, which is built once into the cache; where QEMU has no plugins (or `$MCUGEN_QEMU_PLUGIN` is
+firmware/simulator/qemu_count.c, which is built once into the cache and also adds up what they take by a table of the core; where QEMU has no plugins (or `$MCUGEN_QEMU_PLUGIN` is
 `off`) the program counts itself, by the SysTick timer on Cortex-M (in steps of 40) and by minstret on RISC-V.
 """
 
@@ -56,8 +56,9 @@ def run_rows(core: Core, program: Path, served: bytes, timeout: float) -> Counte
         if plugin(core.qemu[0]):
             _, pairs = _counted(here / "counted")
         else:
-            pairs = [*struct.iter_unpack("<II", (here / "counts").read_bytes())]
-        return Counted(results, tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+            pairs = [(*pair, 0) for pair in struct.iter_unpack("<II", (here / "counts").read_bytes())]
+        instructions, stacks, modelled = zip(*pairs, strict=True) if pairs else ((), (), ())
+        return Counted(results, instructions, stacks, modelled if any(modelled) else ())
 
 
 def run_sketch(core: Core, program: Path, rows: bytes) -> Run:
@@ -77,9 +78,9 @@ def run_sketch(core: Core, program: Path, rows: bytes) -> Run:
             raise _crashed(status, "")
         if not counted.is_file():
             return Run(serial, 0, 0)
-        (instructions, lowest), _ = _counted(counted)
+        (instructions, lowest, modelled), _ = _counted(counted)
         top = elves.address(program, "_stack_top")
-        return Run(serial, instructions, elves.usage(program).ram + max(0, top - lowest))
+        return Run(serial, instructions, elves.usage(program).ram + max(0, top - lowest), modelled)
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,8 @@ def plugin(qemu: str) -> Path | None:
         command = compiler()
     except McugenError:
         return None
-    source = firmware_dir() / "simulator" / "qemu_count.c"
-    digest = hashlib.sha256(f"{command}".encode() + source.read_bytes()).hexdigest()[:16]
+    source, table = (firmware_dir() / "simulator" / name for name in ("qemu_count.c", "qemu_timing.h"))
+    digest = hashlib.sha256(f"{command}".encode() + source.read_bytes() + table.read_bytes()).hexdigest()[:16]
     built = cache_dir() / "simulator" / f"qemu_count-{digest}.so"
     if not built.is_file():
         _compile(command, source, built)
@@ -239,11 +240,19 @@ def _counting(core: Core, program: Path, out: Path) -> list[str]:
     counter = plugin(core.qemu[0])
     if counter is None:
         return []
-    return ["-plugin", f"{counter},marks={core.marks},stack={elves.address(program, '_bss_end')},out={out}"]
+    timing = f",timing={core.timing}" if core.timing else ""
+    return ["-plugin", f"{counter},marks={core.marks},stack={elves.address(program, '_bss_end')}{timing},out={out}"]
 
 
-def _counted(file: Path) -> tuple[tuple[int, int], list[tuple[int, int]]]:
-    """The whole run's instructions and lowest store, and each pair's instructions and stack."""
+_Counts = tuple[int, int, int]
+
+
+def _counted(file: Path) -> tuple[_Counts, list[_Counts]]:
+    """The whole run's instructions, lowest store and modelled cycles, and each pair's instructions, stack and cycles."""
     *pairs, whole = file.read_text().splitlines()
-    _, instructions, lowest = whole.split()
-    return (int(instructions), int(lowest)), [(int(a), int(b)) for a, b in (line.split() for line in pairs)]
+    return _counts(whole.removeprefix("all ")), [_counts(line) for line in pairs]
+
+
+def _counts(line: str) -> _Counts:
+    instructions, stack, modelled = map(int, line.split())
+    return instructions, stack, modelled

@@ -31,21 +31,26 @@ class Build:
 class Run:
     """A program's run in a simulator: what came over serial, the cycles (or instructions) it took, and the most SRAM in use.
 
-    SRAM in bytes; 0 of either where nothing counts.
+    SRAM in bytes; 0 of either where nothing counts. `modelled` are cycles by the core's table, 0 where it has none.
     """
 
     serial: bytes
     cycles: int
     sram_peak: int
+    modelled: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class RowsRun:
-    """One model's rows in a simulator: its outputs (rows, *its own), and per row the cycles (or instructions) and the stack of the call."""
+    """One model's rows in a simulator: its outputs (rows, *its own), and per row the cycles (or instructions) and the stack of the call.
+
+    `modelled` are cycles by the core's table, where instructions are what is counted; empty where it has none.
+    """
 
     outputs: list[Array]
     cycles: tuple[int, ...]
     stacks: tuple[int, ...]  # bytes, the return address included
+    modelled: tuple[int, ...] = ()
 
 
 class Toolchain(Protocol):

@@ -60,6 +60,23 @@ def test_verify_on_the_simulator(model: Path) -> None:
     assert cycles["source"] == "measured"
 
 
+def test_cycles_of_a_core_that_counts_instructions_are_modelled(require: Require, model: Path) -> None:
+    require("arm-none-eabi-gcc", "qemu-system-arm")
+    rows = model.parent / "rows.npy"
+    found = json.loads(mcugen("verify", model, "-b", "metro_m0", "-d", rows, "--on", "simulator", "--json").stdout)
+    measured = found["measured"]
+    assert measured["instructions"] == measured["cycles"]["mean"]
+    assert measured["cycles"]["unit"] == "instructions"
+    about = measured["modelled_cycles"]
+    assert (about["timing"], about["wait_states"], about["source"]) == ("Cortex-M0+", 0, "modelled")
+    assert 1.2 < about["value"] / measured["instructions"] < 2.5
+    said = mcugen("verify", model, "-b", "metro_m0", "-d", rows, "--on", "simulator").stdout
+    assert f"about {about['value']:,.0f} cycles" in " ".join(said.split())
+    assert "(modelled: Cortex-M0+ timing table, no wait states)" in " ".join(said.split())
+    found = json.loads(mcugen("verify", model, "-b", "teensy40", "-d", rows, "--on", "simulator", "--json").stdout)
+    assert found["measured"]["modelled_cycles"] is None
+
+
 def test_build_keeps_the_project_where_it_is_told(model: Path, tmp_path: Path) -> None:
     found = json.loads(mcugen("build", model, "-b", "uno", "-o", tmp_path / "out", "--json").stdout)
     assert Path(found["elf"]).is_file()
