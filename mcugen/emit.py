@@ -64,7 +64,7 @@ def _tidy(text: str) -> str:
 
 def _includes(module: Module, uses: set[str], body: str) -> list[str]:
     found = {"stdint.h"}.union(*(node.op.includes for node in module.nodes))
-    found |= {"string.h"} if "float" in uses else set()  # its reader copies
+    found |= {"string.h"} if uses & {"float", "product_rest"} else set()  # which copy
     found |= {"math.h"} if re.search(r"\b(NAN|INFINITY)\b", body) else set()
     return sorted(found)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
 from mcugen.op import Work
+from mcugen.pairs import difference_rest, product_rest
 from mcugen.rows import Numbers, RowOp, single
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
@@ -28,22 +29,29 @@ class Affine(RowOp):
     The model's own arithmetic in float64 is ((x - minus) / over) · times + plus, each an array (features,). Input and output
     `f32` (features,), which may share a buffer. zero = minus - plus · over / times, as the sum of two floats where one would
     shift y by more than 2^-24; scale = times / over, rounded to float32. So y is off by 2^-22 of itself at most.
+
+    With `pairs` the output is `f32` (2 features,), all y and then what their rounding took off (mcugen/pairs.py); zero and scale
+    are sums of two floats then, and nothing is limited.
     """
 
     name: ClassVar[str] = "affine"
     onnx: ClassVar[tuple[str, ...]] = ("ai.onnx.ml.Scaler",)
     in_place: ClassVar[int | None] = 0
-
     minus: Floats
     over: Floats
     times: Floats = field(default_factory=lambda: np.ones(1))
     plus: Floats = field(default_factory=lambda: np.zeros(1))
     low: float = -inf
     high: float = inf
+    pairs: bool = False
 
     @property
     def width(self) -> int:
         return len(self.minus)
+
+    @property
+    def height(self) -> int:
+        return 2 * self.width if self.pairs else self.width
 
     @cached_property
     def slope(self) -> Floats:
@@ -56,6 +64,8 @@ class Affine(RowOp):
         return np.asarray(self.minus - self.plus / self.slope)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        if self.pairs:
+            return (self._in_pairs(np.asarray(inputs[0], np.float32)),)
         with np.errstate(all="ignore"):
             y = np.asarray(inputs[0], np.float32) - self._zero
             if self._rest.any():
@@ -64,6 +74,16 @@ class Affine(RowOp):
             y = np.where(y < single(self.low), single(self.low), y)
             return (np.where(y > single(self.high), single(self.high), y).astype(np.float32),)
 
+    def _in_pairs(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        zero, scale = self._zero, single(self.slope)
+        with np.errstate(all="ignore"):
+            off = x - zero
+            rest = difference_rest(x, zero, off) - self._rest
+            y = off * scale
+            left = product_rest(off, scale, y) + rest * scale + off * self._scale_rest
+            larger = y + left
+            return np.concatenate([larger, left - (larger - y)])
+
     @cached_property
     def _zero(self) -> npt.NDArray[np.float32]:
         return single(self.origin)
@@ -71,11 +91,16 @@ class Affine(RowOp):
     @cached_property
     def _rest(self) -> npt.NDArray[np.float32]:
         rest = self.origin - self._zero
-        matters = bool((np.abs(rest * self.slope) > NEGLIGIBLE).any())
+        matters = self.pairs or bool((np.abs(rest * self.slope) > NEGLIGIBLE).any())
         return single(rest if matters else np.zeros_like(rest))
 
+    @cached_property
+    def _scale_rest(self) -> npt.NDArray[np.float32]:
+        """What the slope's rounding took off."""
+        return single(self.slope - single(self.slope))
+
     def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
-        return 0, at
+        return None if self.pairs else (0, at)
 
     def exactly(self, at: int, x: Array) -> Array:
         times, plus = (np.broadcast_to(a, self.minus.shape)[at] for a in (self.times, self.plus))
@@ -85,7 +110,7 @@ class Affine(RowOp):
 
     def describe(self) -> str:
         limits = f" low={self.low:g} high={self.high:g}" if self.limited else ""
-        return f"features={self.width}{limits}"
+        return f"features={self.width}{limits}{' pairs' if self.pairs else ''}"
 
     @property
     def limited(self) -> bool:
@@ -99,7 +124,9 @@ class Affine(RowOp):
         zero, rest, scale = Numbers(self._zero), Numbers(self._rest), Numbers(single(self.slope))
         parts = [f"zero {zero.kind}" * bool(self._zero.any()), f"rest {rest.kind}" * bool(self._rest.any())]
         parts += [f"scale {scale.kind}" * bool((single(self.slope) != 1).any()), "limits" * self.limited]
-        return loop(self.width, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes)
+        lower = Numbers(self._scale_rest).nbytes if self.pairs else 0
+        parts += ["pairs" * self.pairs]
+        return loop(self.width, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes + lower)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         rows = rng.standard_normal((min(limit, 2_000), self.width)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
@@ -109,9 +136,10 @@ class Affine(RowOp):
         scale = single(self.slope)
         return {
             "size": self.width,
-            "zero": Numbers(self._zero) if self._zero.any() else None,
-            "rest": Numbers(self._rest) if self._rest.any() else None,
-            "scale": Numbers(scale) if (scale != 1).any() else None,
+            "zero": Numbers(self._zero) if self.pairs or self._zero.any() else None,
+            "rest": Numbers(self._rest) if self.pairs or self._rest.any() else None,
+            "scale": Numbers(scale) if self.pairs or (scale != 1).any() else None,
+            "scale_rest": Numbers(self._scale_rest) if self.pairs else None,
             "low": c_lit(np.float32(self.low)) if self.limited else None,
             "high": c_lit(np.float32(self.high)) if self.limited else None,
         }

@@ -282,13 +282,17 @@ class Linear(Op):
         return bool(apart or far or shared) or self._loses(self._rows_made())
 
     def _loses(self, rows: npt.NDArray[np.float32]) -> bool:
-        """Whether the sums of 32-bit integers of these rows are further off than a part of what is promised."""
+        """Whether the sums of 32-bit integers of these rows are too far off."""
         if not len(rows):
             return False
         weights, bias = self._levelled
         sums, exponents = fixed(weights, bias, 32, self.sizes).sums(rows)
         exact = rows.astype(np.float64) @ weights.T + bias
-        off = SAFE * np.abs(np.ldexp(sums.astype(np.float64), exponents[:, None]) - exact)
+        return self.loses(np.ldexp(sums.astype(np.float64), exponents[:, None]) - exact, exact)
+
+    def loses(self, off: Floats, exact: Floats) -> bool:
+        """Whether sums (n, rows) that are `off` the exact ones by so much are further off than a part of what is promised."""
+        off = SAFE * np.abs(off)
         best = np.abs(np.sort(exact, axis=1)[:, -2:]).max(axis=1)
         unsure = off > SIGN * np.abs(exact) if self.votes else off.max(axis=1) > TELLS * best
         if self.output in DECIDING and np.mean(unsure) > SELDOM:

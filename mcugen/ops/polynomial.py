@@ -8,10 +8,12 @@ from math import comb
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
 from mcugen.op import Work
+from mcugen.pairs import product_rest
 from mcugen.rows import RowOp
 from mcugen.work.loops import loop
 
@@ -24,6 +26,9 @@ class Polynomial(RowOp):
 
     With `interaction_only` no feature is twice in a product. Input `f32` (features,), output `f32` (terms,). A product is
     its first factor times the product of the others, rounded to float32 each time.
+
+    With `pairs` the output is `f32` (2 terms,), all terms and then what their rounding took off (mcugen/pairs.py); with
+    `of_pairs` the input is `f32` (2 features,), of the same kind.
     """
 
     name: ClassVar[str] = "polynomial"
@@ -31,13 +36,20 @@ class Polynomial(RowOp):
     features: int
     degree: int
     interaction_only: bool = False
+    pairs: bool = False
+    of_pairs: bool = False
 
     @property
     def width(self) -> int:
-        return self.features
+        return 2 * self.features if self.of_pairs else self.features
 
     @property
     def height(self) -> int:
+        return 2 * self.terms if self.pairs else self.terms
+
+    @property
+    def terms(self) -> int:
+        """How many there are."""
         return terms(self.features, self.degree, self.interaction_only)
 
     @cached_property
@@ -64,6 +76,8 @@ class Polynomial(RowOp):
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         x = np.asarray(inputs[0], np.float32)
+        if self.pairs:
+            return (self._in_pairs(x),)
         y = [np.ones(1, np.float32), x] if self.degree else [np.ones(1, np.float32)]
         out = np.concatenate(y)
         with np.errstate(all="ignore"):
@@ -71,24 +85,47 @@ class Polynomial(RowOp):
                 out = np.concatenate([out, x[feature] * out[start : start + count]])
         return (out.astype(np.float32),)
 
+    def _in_pairs(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        n = self.features if self.degree else 0
+        larger, rest = np.ones(self.terms, np.float32), np.zeros(self.terms, np.float32)
+        larger[1 : n + 1] = x[:n]
+        if self.of_pairs:
+            rest[1 : n + 1] = x[self.features : self.features + n]
+        at = n + 1
+        with np.errstate(all="ignore"):
+            for feature, start, count in self.runs:
+                factor, others = x[feature : feature + 1], slice(start, start + count)
+                product = factor * larger[others]
+                left = product_rest(factor, larger[others], product) + factor * rest[others]
+                if self.of_pairs:
+                    left = left + rest[1 + feature] * larger[others]
+                larger[at : at + count] = product + left
+                rest[at : at + count] = left - (larger[at : at + count] - product)
+                at += count
+        return np.concatenate([larger, rest])
+
     def describe(self) -> str:
-        return f"features={self.features} degree={self.degree}{' interaction_only' if self.interaction_only else ''}"
+        return f"features={self.features} degree={self.degree}{' interaction_only' if self.interaction_only else ''}{' pairs' if self.pairs else ''}"
 
     def macc(self, *inputs: TensorType) -> int:
-        return self.height - self.features - 1
+        return self.terms - self.features - 1
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
-        bits = "8" if self.height < 256 else "16"
+        bits = "8" if self.terms < 256 else "16"
         size, runs = self.features if self.degree else 0, len(self.runs)
-        rest = {f"products {bits}": float(self.height - size - 1), f"runs {bits}": float(runs)}
-        return loop(size, bits * bool(runs), tables=3 * runs * int(bits) // 8, more=rest)
+        kind = bits + " in pairs" * self.pairs
+        rest = {f"products {kind}": float(self.terms - size - 1), f"runs {bits}": float(runs)}
+        kinds = ("pairs",) * self.pairs
+        return loop(size, bits * bool(runs), kinds=kinds, tables=3 * runs * int(bits) // 8, more=rest)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {
             "size": self.features if self.degree else 0,
-            "height": self.height,
             "runs": self.runs,
-            "bits": 8 if self.height < 256 else 16,
+            "bits": 8 if self.terms < 256 else 16,
+            "terms": self.terms,
+            "pairs": self.pairs,
+            "of_pairs": self.features if self.of_pairs else 0,
         }
 
 

@@ -21,6 +21,7 @@ from mcugen.passes.fold_scaling import fold_scaling
 from mcugen.passes.fuse_sums import fuse_sums
 from mcugen.passes.layers import layers
 from mcugen.passes.pack_tables import pack_tables
+from mcugen.passes.pair_terms import pair_terms
 from mcugen.passes.select import select
 
 Pass = Callable[[Module, Target], Module]
@@ -30,6 +31,7 @@ PIPELINE: tuple[Pass, ...] = (
     layers,
     fold_constants,
     fold_scaling,
+    pair_terms,
     fold_linear,
     fold_points,
     dead_code,

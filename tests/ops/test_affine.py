@@ -14,6 +14,7 @@ from sanitized import hard_floats
 from mcugen.diagnostics import McugenError
 from mcugen.ir import DType, TensorType
 from mcugen.ops.affine import Affine
+from mcugen.pairs import summed
 from mcugen.rows import vector
 
 
@@ -32,6 +33,8 @@ def ops() -> list[Affine]:
         Affine(np.zeros(1), np.ones(1), low=-1.0, high=1.0),
         Affine(many, np.abs(many) + 0.1),
         Affine(np.full(2, 1e30), np.full(2, 1e-30)),
+        Affine(mean, scale, pairs=True),
+        Affine(np.zeros(3), np.ones(3), pairs=True),
     ]
 
 
@@ -54,6 +57,14 @@ def test_float32_is_off_by_a_part_of_the_answer(mean: float, scale: float, seed:
     exact = op.exactly(0, x[:, 0])
     found = np.array([op.evaluate(row)[0][0] for row in x], np.float64)
     assert (np.abs(found - exact) <= 2.0**-22 * np.abs(exact) + 2.0**-23).all()
+
+
+def test_pairs_are_off_by_next_to_nothing() -> None:
+    op = Affine(np.array([1e4 / 3, -7.7]), np.array([1.0, 1e-3]) / 3, pairs=True)
+    x = op.probe(500, np.random.default_rng(0))[0]
+    exact = np.stack([op.exactly(i, x[:, i]) for i in range(2)], axis=1)
+    found = summed(np.stack([op.evaluate(row)[0] for row in x]))
+    np.testing.assert_allclose(found, exact, rtol=2.0**-45, atol=1e-11)
 
 
 def test_limits_hold_nan_stays() -> None:

@@ -46,7 +46,7 @@ class Forget:
 
 
 ORDER = [
-    *("layers", "fold_constants", "fold_scaling", "fold_linear", "fold_points", "dead_code", "fuse_sums"),
+    *("layers", "fold_constants", "fold_scaling", "pair_terms", "fold_linear", "fold_points", "dead_code", "fuse_sums"),
     *("calibrate", "select", "pack_tables", "dead_code"),
 ]
 

@@ -1,0 +1,39 @@
+"""Numbers as sums of two floats, the larger one and what its rounding took off: 48 digits where float32 has 24.
+
+What follows is exact but for the roundings of the smaller float, and the same in C (templates/math.c.j2), bit for bit, where
+nothing over- or underflows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+UPPER = np.uint32(0xFFFFF000)  # the upper half of a float's digits
+
+
+def product_rest(x: Floats, y: Floats, product: Floats) -> Floats:
+    """What is missing in the rounded product of two floats (T. Dekker 1971, with halves of 12 digits)."""
+    x_upper, y_upper = upper(x), upper(y)
+    x_lower, y_lower = x - x_upper, y - y_upper
+    rest = x_upper * y_upper - product + x_upper * y_lower + x_lower * y_upper + x_lower * y_lower
+    return np.asarray(rest, np.float32)
+
+
+def difference_rest(x: Floats, y: Floats, difference: Floats) -> Floats:
+    """What is missing in the rounded difference of two floats (D. Knuth's TwoSum)."""
+    taken = difference - x
+    return np.asarray((x - (difference - taken)) - (y + taken), np.float32)
+
+
+def upper(x: Floats) -> Floats:
+    """The upper 12 of a float's digits."""
+    return (np.ascontiguousarray(x, np.float32).view(np.uint32) & UPPER).view(np.float32)
+
+
+def summed(pairs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The numbers (…, n) that pairs (…, 2 n) stand for, the larger floats first."""
+    n = pairs.shape[-1] // 2
+    return np.asarray(pairs[..., :n].astype(np.float64) + pairs[..., n:])

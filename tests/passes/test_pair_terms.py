@@ -1,0 +1,91 @@
+"""Terms of polynomials as pairs of floats, where sums of them would lose what is promised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
+
+from mcugen.boards import Target, load_board
+from mcugen.compile import compile
+from mcugen.frontends.sklearn import read_estimator
+from mcugen.ir import Module
+from mcugen.passes import run
+from mcugen.passes.dead_code import dead_code
+from mcugen.passes.fold_linear import fold_linear
+from mcugen.passes.pair_terms import pair_terms
+
+CANCER, CLASSES = load_breast_cancer(return_X_y=True)
+FAR, KINDS = load_iris(return_X_y=True)
+FAR = (FAR + 1e4).astype(np.float32)
+RAW, Y = load_diabetes(return_X_y=True, scaled=False)
+TWO, TERMS = PolynomialFeatures(2), PolynomialFeatures(2, include_bias=False)
+
+MODELS: dict[str, tuple[Any, Any, Any, tuple[Any, ...]]] = {
+    "raw": (CANCER, CLASSES, "decision", (TWO, LogisticRegression())),
+    "far": (FAR, KINDS, "decision", (TWO, LogisticRegression())),
+    "far, probabilities": (FAR, KINDS, "proba", (TWO, LogisticRegression())),
+    "scaled behind": (FAR, KINDS, "decision", (TERMS, StandardScaler(), LogisticRegression())),
+    "scaled in front": (RAW, Y, "value", (StandardScaler(), TWO, LinearRegression())),
+    "third degree": (
+        RAW,
+        Y,
+        "value",
+        (MinMaxScaler(), PolynomialFeatures(3, interaction_only=True), LinearRegression()),
+    ),
+    "projected": (FAR, KINDS * 1.0, "value", (TWO, PCA(3), LinearRegression())),
+}
+METHODS = {"decision": "decision_function", "proba": "predict_proba", "value": "predict"}
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_numbers_are_scikit_learns(name: str, known: bool) -> None:
+    x, y, output, steps = MODELS[name]
+    x = x.astype(np.float32)
+    model = make_pipeline(*steps).fit(x.astype(np.float64), y)
+    compiled = compile(model, "mega2560", output=output, numeric="float32", data=x if known else None, check_fit=False)
+    wanted = getattr(model, METHODS[output])(x.astype(np.float64)).reshape(len(x), -1)
+    found = compiled.run([x])[-1].reshape(len(x), -1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+def passed(model: Any, x: Any, y: Any, numeric: Any = "float32", rows: Any = None) -> Module:
+    module = read_estimator(model.fit(x, y), "m", None)
+    target = Target(load_board("uno"), numeric=numeric, rows=rows)
+    return run(module, target, pipeline=(pair_terms, fold_linear, dead_code))
+
+
+def ops(module: Module) -> list[str]:
+    return [f"{node.op.name} {node.op.describe()}" for node in module.nodes]
+
+
+def test_a_scaler_behind_the_terms_becomes_weights() -> None:
+    found = ops(passed(make_pipeline(TERMS, StandardScaler(), LogisticRegression()), FAR, KINDS))
+    assert [one.split(" rows")[0] for one in found] == ["polynomial features=4 degree=2 pairs", "linear"]
+
+
+def test_a_scaler_in_front_and_a_pick_give_pairs() -> None:
+    picks = make_column_transformer((StandardScaler(), [3, 1]))
+    found = ops(passed(make_pipeline(picks, TWO, LinearRegression()), FAR, KINDS * 1.0))
+    assert found[:3] == ["gather of=4 columns=3,1", "affine features=2 pairs", "polynomial features=2 degree=2 pairs"]
+
+
+def test_rows_that_lose_nothing_need_no_pairs() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    model, y = make_pipeline(TWO, LinearRegression()), x[:, 0] * x[:, 1]
+    assert "pairs" in ops(passed(model, x, y))[0]
+    assert "pairs" not in ops(passed(model, x, y, rows=x))[0]
+
+
+@pytest.mark.parametrize("numeric", ["int16", "int8"])
+def test_smaller_formats_round_anyway(numeric: Any) -> None:
+    model = make_pipeline(TWO, LogisticRegression())
+    assert "pairs" not in ops(passed(model, FAR, KINDS, numeric))[0]
