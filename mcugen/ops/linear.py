@@ -268,12 +268,15 @@ class Linear(Op):
 
     @cached_property
     def _is_delicate(self) -> bool:
-        """Whether sums of 32-bit integers may lose what is promised: known where rows are; else where the weights look like
-        those of features as they were measured, not scaled: of different sizes, or far from 0, as large intercepts show, or
-        far smaller than intercepts that some classes share.
+        """Whether sums of 32-bit integers may lose what is promised: known where rows are. Else numbers are taken to be delicate,
+        since nothing says how far from 0 features are whose parts cancel; a label where the weights look like those of
+        features as they were measured, not scaled: of different sizes, or far from 0, as large intercepts show, or far
+        smaller than intercepts that some classes share.
         """
         if self.delicate is not None:
             return self.delicate
+        if self.output != "label":
+            return True
         columns, bias = np.abs(self.weights).max(axis=0), np.sort(self.bias)
         used, largest = columns[columns > 0], np.abs(bias).max()
         apart = bool(len(used)) and np.ptp(np.frexp(used)[1]) > LIFTED

@@ -316,3 +316,16 @@ def test_rows_say_whether_32_bits_are_enough() -> None:
         assert (op.seen(x).width == 64) == wide
     far = Linear(np.array([[1.1, -0.7, -0.39]]), np.array([0.1]), "label", form="float32")  # parts of 1e7 cancel
     assert far.seen((np.array([1, 1, 0.4 / 0.39]) * 1e7 + rng.normal(size=(50, 3))).astype(np.float32)).width == 64
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_numbers_of_features_that_nothing_is_known_of(rows: int) -> None:
+    """Features of 1e4, whose parts cancel: neither the weights nor the intercepts show that there are such."""
+    rng = np.random.default_rng(rows)
+    weights = rng.normal(size=(rows, 4))
+    weights -= weights.mean(axis=1, keepdims=True)
+    x = (1e4 + rng.normal(size=(500, 4))).astype(np.float32)
+    op = replace(Linear(weights, np.zeros(rows), "decision"), form="float32")
+    exact = x.astype(np.float64) @ weights.T
+    np.testing.assert_allclose(op.answers(x)[1], exact, rtol=1e-6, atol=1e-6)
+    assert replace(op, output="label").width == 32
