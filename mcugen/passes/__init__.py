@@ -13,6 +13,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import McugenError
 from mcugen.ir import Module, verify_module
 from mcugen.passes.calibrate import calibrate
+from mcugen.passes.constant_channels import constant_channels
 from mcugen.passes.dead_code import dead_code
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_linear import fold_linear
@@ -36,6 +37,7 @@ PIPELINE: tuple[Pass, ...] = (
     fold_points,
     dead_code,
     fuse_sums,
+    constant_channels,
     calibrate,
     select,
     pack_tables,

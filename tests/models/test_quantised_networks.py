@@ -110,6 +110,23 @@ def test_what_onnxruntime_quantised_becomes_integers(make, per_channel, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("board", BOARDS)
+def test_channels_that_say_nothing_are_not_computed(board, tmp_path):
+    """Four of eight channels that ReLU lets nothing of through; the C has to give the bits of the whole network."""
+    rng = np.random.default_rng(11)
+    nodes, tables, *ends = image(rng)
+    tables["w0"][1::2], tables["b0"][1::2] = 0, -1
+    tables["w1"][1::2], tables["b1"][1::2] = 0, -1
+    tables["w2"][1::2], tables["b2"][1::2] = 0, -1
+    path = quantised(model_of((nodes, tables, *ends)), tmp_path, rng, per_channel=True)
+    compiled = mcugen.compile(path, board=board)
+    outs = [n.op.outs for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
+    assert outs == [4, 4, 4, 6, 5]
+    found = compiled.verify(rng.standard_normal((20, compiled.module.features)).astype(np.float32))
+    assert found.proven
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("how", ["unsigned", "operators"])
 def test_other_ways_to_quantise_are_right(how, tmp_path):
     from onnxruntime import quantization
