@@ -31,7 +31,7 @@ class Affine(RowOp):
     shift y by more than 2^-24; scale = times / over, rounded to float32. So y is off by 2^-22 of itself at most.
 
     With `pairs` the output is `f32` (2 features,), all y and then what their rounding took off (mcugen/pairs.py); zero and scale
-    are sums of two floats then, and nothing is limited.
+    are sums of two floats then, and nothing is limited. With `of_pairs` the input is `f32` (2 features,), of the same kind.
     """
 
     name: ClassVar[str] = "affine"
@@ -44,14 +44,20 @@ class Affine(RowOp):
     low: float = -inf
     high: float = inf
     pairs: bool = False
+    of_pairs: bool = False
 
     @property
-    def width(self) -> int:
+    def features(self) -> int:
+        """Numbers that are scaled."""
         return len(self.minus)
 
     @property
+    def width(self) -> int:
+        return 2 * self.features if self.of_pairs else self.features
+
+    @property
     def height(self) -> int:
-        return 2 * self.width if self.pairs else self.width
+        return 2 * self.features if self.pairs else self.features
 
     @cached_property
     def slope(self) -> Floats:
@@ -67,9 +73,11 @@ class Affine(RowOp):
         if self.pairs:
             return (self._in_pairs(np.asarray(inputs[0], np.float32)),)
         with np.errstate(all="ignore"):
-            y = np.asarray(inputs[0], np.float32) - self._zero
+            y = np.asarray(inputs[0], np.float32)[: self.features] - self._zero
             if self._rest.any():
                 y = y - self._rest
+            if self.of_pairs:
+                y = y + np.asarray(inputs[0], np.float32)[self.features :]
             y = y * single(self.slope)
             y = np.where(y < single(self.low), single(self.low), y)
             return (np.where(y > single(self.high), single(self.high), y).astype(np.float32),)
@@ -100,7 +108,7 @@ class Affine(RowOp):
         return single(self.slope - single(self.slope))
 
     def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
-        return None if self.pairs else (0, at)
+        return None if self.pairs or self.of_pairs else (0, at)
 
     def exactly(self, at: int, x: Array) -> Array:
         times, plus = (np.broadcast_to(a, self.minus.shape)[at] for a in (self.times, self.plus))
@@ -110,7 +118,7 @@ class Affine(RowOp):
 
     def describe(self) -> str:
         limits = f" low={self.low:g} high={self.high:g}" if self.limited else ""
-        return f"features={self.width}{limits}{' pairs' if self.pairs else ''}"
+        return f"features={self.features}{limits}{' pairs' if self.pairs else ' of pairs' if self.of_pairs else ''}"
 
     @property
     def limited(self) -> bool:
@@ -118,24 +126,25 @@ class Affine(RowOp):
         return (self.low, self.high) != (-inf, inf)
 
     def macc(self, *inputs: TensorType) -> int:
-        return self.width
+        return self.features
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         zero, rest, scale = Numbers(self._zero), Numbers(self._rest), Numbers(single(self.slope))
         parts = [f"zero {zero.kind}" * bool(self._zero.any()), f"rest {rest.kind}" * bool(self._rest.any())]
         parts += [f"scale {scale.kind}" * bool((single(self.slope) != 1).any()), "limits" * self.limited]
         lower = Numbers(self._scale_rest).nbytes if self.pairs else 0
-        parts += ["pairs" * self.pairs]
-        return loop(self.width, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes + lower)
+        parts += ["pairs" * self.pairs, "of pairs" * self.of_pairs]
+        return loop(self.features, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes + lower)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        rows = rng.standard_normal((min(limit, 2_000), self.width)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
+        rows = rng.standard_normal((min(limit, 2_000), self.features)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
         return (single(self.origin + rows / self.slope),)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         scale = single(self.slope)
         return {
-            "size": self.width,
+            "size": self.features,
+            "of_pairs": self.of_pairs,
             "zero": Numbers(self._zero) if self.pairs or self._zero.any() else None,
             "rest": Numbers(self._rest) if self.pairs or self._rest.any() else None,
             "scale": Numbers(scale) if self.pairs or (scale != 1).any() else None,

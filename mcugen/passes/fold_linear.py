@@ -161,6 +161,8 @@ def _one_map(graph: Graph, node: Node, op: Affine) -> Graph:
     before = graph.nodes[step] if step is not None else None
     if before is None or not isinstance(before.op, Affine) or before.op.limited:
         return graph
+    if before.op.pairs or before.op.of_pairs or op.pairs:
+        return graph
     slope, origin = before.op.slope * op.slope, before.op.origin + op.origin / before.op.slope
     both = Affine(origin, np.ones(op.width), slope, low=op.low, high=op.high)
     return replaced(graph, node, replace(node, op=both, inputs=before.inputs))

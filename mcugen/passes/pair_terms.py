@@ -2,7 +2,8 @@
 
 Products of features as they were measured are far apart, and parts of a sum of them cancel: their rounding to float32 alone
 may be more than is left. There a linear op takes them as pairs of floats (mcugen/pairs.py), from a scaler that gives pairs, too,
-where there is one in front. A scaler behind the terms becomes part of the weights.
+where there is one in front. A scaler behind the terms becomes part of the weights; in front of other ops it takes pairs and
+gives floats.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mcugen.passes.fold_linear import Source, source_of
 
 SEED = 0
 ROWS = 500  # that say whether pairs are needed
+ROUNDED = 2.0**-21  # of a scaled number: what it may be off by where pairs are not needed
 
 
 def pair_terms(module: Module, target: Target) -> Module:
@@ -37,6 +39,9 @@ def _paired(graph: Graph, rows: Array | None) -> Graph:
     for node in graph.nodes:
         if isinstance(node.op, Linear) and not node.op.form:
             graph = _with_pairs(graph, node, node.op, rows)
+    for node in graph.nodes:
+        if isinstance(node.op, Affine) and not (node.op.pairs or node.op.of_pairs):
+            graph = _scaled(graph, node, node.op, rows)
     return graph
 
 
@@ -47,21 +52,41 @@ def _with_pairs(graph: Graph, node: Node, op: Linear, rows: Array | None) -> Gra
     if inner is None or not isinstance(inner.op, Polynomial):
         return graph
     new = _steps(graph, inner, inner.op, _source(graph, inner.inputs[0]))
-    terms = new[-1].op
-    assert isinstance(terms, Polynomial)
-    weights = np.zeros((op.rows, terms.terms))
+    (pairs,) = new[-1].outputs
+    weights = np.zeros((op.rows, inner.op.terms))
     np.add.at(weights.T, behind.at, (op.weights * behind.slope).T)
     bias = op.bias - op.weights @ (behind.slope * behind.origin)
     twice = replace(op, weights=np.tile(weights, 2), bias=bias, delicate=True)
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
         return graph
-    better = replaced(graph, node, *new, replace(node, op=twice, inputs=new[-1].outputs))
+    better = replaced(_with(graph, inner, new), node, replace(node, op=twice, inputs=(pairs,)))
     seen = _rows_for(graph, rows, new)
     if seen is None:
         return better
-    exact = summed(_values(better, seen, new[-1].outputs[0])) @ weights.T + bias
+    exact = summed(_values(better, seen, pairs)) @ weights.T + bias
     rounded = _values(graph, seen, node.inputs[0]).astype(np.float64) @ op.weights.T + op.bias
     return better if op.loses(rounded - exact, exact) else graph
+
+
+def _scaled(graph: Graph, node: Node, op: Affine, rows: Array | None) -> Graph:
+    behind = _source(graph, node.inputs[0])
+    made = graph.producer.get(behind.value)
+    inner = graph.nodes[made] if made is not None else None
+    if inner is None or not isinstance(inner.op, Polynomial) or not behind.plain:
+        return graph
+    new = _steps(graph, inner, inner.op, _source(graph, inner.inputs[0]))
+    at, terms, picked, x = behind.at, inner.op.terms, list[Node](), new[-1].outputs
+    if len(at) != terms or (at != np.arange(terms)).any():
+        pick = Gather(2 * terms, np.concatenate([at, terms + at]))
+        picked.append(Node(pick, x, (f"{node.name}.columns",), node.loc))
+        x = picked[0].outputs
+    better = _with(graph, inner, new)
+    better = replaced(better, node, *picked, replace(node, op=replace(op, of_pairs=True), inputs=x))
+    seen = _rows_for(graph, rows, new)
+    if seen is None:
+        return better
+    exact, rounded = (_values(one, seen, node.name).astype(np.float64) for one in (better, graph))
+    return better if (np.abs(rounded - exact) > ROUNDED * np.maximum(np.abs(exact), 1)).any() else graph
 
 
 def _source(graph: Graph, value: str) -> Source:
@@ -83,6 +108,11 @@ def _steps(graph: Graph, node: Node, op: Polynomial, source: Source) -> list[Nod
         x = f"{name}.scaled"
     found.append(Node(replace(op, pairs=True, of_pairs=scaled), (x,), (name,), node.loc))
     return found
+
+
+def _with(graph: Graph, node: Node, steps: list[Node]) -> Graph:
+    """The graph with these steps before a node, unless they are there for another consumer of what it makes."""
+    return graph if steps[-1].outputs[0] in graph.values else replaced(graph, node, *steps, node)
 
 
 def _rows_for(graph: Graph, rows: Array | None, steps: list[Node]) -> Array | None:

@@ -35,6 +35,9 @@ def ops() -> list[Affine]:
         Affine(np.full(2, 1e30), np.full(2, 1e-30)),
         Affine(mean, scale, pairs=True),
         Affine(np.zeros(3), np.ones(3), pairs=True),
+        Affine(mean, scale, of_pairs=True),
+        Affine(np.zeros(3), np.ones(3), of_pairs=True),
+        Affine(np.zeros(3), scale[:3], low=-1.0, high=1.0, of_pairs=True),
     ]
 
 
@@ -43,6 +46,8 @@ def test_the_c_is_numpy() -> None:
     rows = []
     for op in ops():
         near = op.probe(20, rng)[0]
+        if op.of_pairs:
+            near = np.concatenate([near, near * 2.0**-25], axis=1)
         rows.append([np.concatenate([hard_floats(rng, 20, (op.width,)), near])])
     assert_c_is_numpy([(op, (vector(op.width),)) for op in ops()], rows)
 

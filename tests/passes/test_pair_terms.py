@@ -9,9 +9,11 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, SVR
 
 from mcugen.boards import Target, load_board
 from mcugen.compile import compile
@@ -39,6 +41,14 @@ MODELS: dict[str, tuple[Any, Any, Any, tuple[Any, ...]]] = {
         Y,
         "value",
         (MinMaxScaler(), PolynomialFeatures(3, interaction_only=True), LinearRegression()),
+    ),
+    "scaled in front of machines": (RAW, Y, "value", (TWO, StandardScaler(), SVR(gamma=0.01))),
+    "picked and scaled": (FAR, KINDS, "decision", (TERMS, MinMaxScaler(), SVC(kernel="rbf"))),
+    "two consumers": (
+        FAR,
+        KINDS,
+        "proba",
+        (TWO, VotingClassifier([(n, LogisticRegression(C=c)) for n, c in (("a", 1), ("b", 9))], voting="soft")),
     ),
     "projected": (FAR, KINDS * 1.0, "value", (TWO, PCA(3), LinearRegression())),
 }
@@ -76,6 +86,11 @@ def test_a_scaler_in_front_and_a_pick_give_pairs() -> None:
     picks = make_column_transformer((StandardScaler(), [3, 1]))
     found = ops(passed(make_pipeline(picks, TWO, LinearRegression()), FAR, KINDS * 1.0))
     assert found[:3] == ["gather of=4 columns=3,1", "affine features=2 pairs", "polynomial features=2 degree=2 pairs"]
+
+
+def test_a_scaler_behind_the_terms_takes_pairs_where_there_are_no_weights() -> None:
+    found = ops(passed(make_pipeline(TERMS, StandardScaler(), SVC()), FAR, KINDS))
+    assert found[1:3] == [f"gather of=30 columns={','.join(map(str, range(1, 9)))},..", "affine features=14 of pairs"]
 
 
 def test_rows_that_lose_nothing_need_no_pairs() -> None:
