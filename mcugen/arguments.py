@@ -18,6 +18,7 @@ from mcugen.project import As
 from mcugen.verify import accepted_rows, checked_rows
 
 Input = Literal["float32", "uint8", "int16"]
+Calibration = Literal["minmax", "entropy", "percentile"]
 _ELEMENTS: dict[str, DType] = {"float32": DType.F32, "uint8": DType.U8, "int16": DType.I16}
 _NUMBERS = "biufO"  # kinds of NumPy's types; objects are numbers where each of them is
 
@@ -100,6 +101,15 @@ def element_of(given: object) -> DType:
         help = f"{did_you_mean(str(given), _ELEMENTS)}it is one of {', '.join(_ELEMENTS)}"
         raise error("E0112", f"input is {given!r}", help=help)
     return _ELEMENTS[given]
+
+
+def calibration_of(given: object) -> Calibration:
+    """One of the ways to find ranges; E0112 for anything else."""
+    known = get_args(Calibration)
+    if not isinstance(given, str) or given not in known:
+        help = f"{did_you_mean(str(given), known)}it is one of {', '.join(known)}"
+        raise error("E0112", f"calibration is {given!r}", help=help)
+    return cast("Calibration", given)
 
 
 def part_of(given: object) -> float:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.arguments import (
+    Calibration,
     Input,
+    calibration_of,
     element_of,
     folder_of,
     form_of,
@@ -57,6 +59,7 @@ def compile(
     output: str | None = None,
     input: Input = "float32",
     data: object = None,
+    calibration: Calibration = "minmax",
     max_disagreement: float = 0.0,
     check_fit: bool = True,
     check_answers: bool = True,
@@ -77,6 +80,7 @@ def compile(
     output         "label", "proba" or "decision" for a classifier, "value" for a regressor, "transform" for a transformer
     input          "float32", "uint8" or "int16": what the caller's rows are made of
     data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
+    calibration    where --numeric int8 quantises an ONNX network: ranges by "minmax", "entropy" or "percentile"
     max_disagreement  the part of the rows that a smaller number format may answer otherwise before E0802 is raised
     shapes         of an ONNX graph's inputs that it leaves open: {"image": (1, 3, 96, 96)}
     check_fit      raise E0501 or E0502 where the board is too small
@@ -87,7 +91,7 @@ def compile(
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
     if target.numeric == "int8" and is_network(source):
-        source = quantised(source, rows, allowed)
+        source = quantised(source, rows, allowed, calibration_of(calibration))
     compiled = settle(source, target, rows, dump, name_of(data), allowed)
     if check_fit:
         require_fit(compiled.report, source.loc)

@@ -51,6 +51,13 @@ input = click.option(
     show_default=True,
     help="What the caller's rows are made of.",
 )
+calibration = click.option(
+    "--calibration",
+    type=click.Choice(["minmax", "entropy", "percentile"]),
+    default="minmax",
+    show_default=True,
+    help="With --numeric int8, of an ONNX network: how the ranges of its tensors come of the rows of --data.",
+)
 max_disagreement = click.option(
     "--max-disagreement",
     type=click.FloatRange(0, 1),
@@ -127,6 +134,7 @@ def reading(command: F) -> F:
         shapes,
         data,
         max_disagreement,
+        calibration,
         input,
         output,
         requant,

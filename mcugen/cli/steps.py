@@ -51,6 +51,7 @@ _DECISIVE = {
     "requant": "integer",
     "output": None,
     "input": "float32",
+    "calibration": "minmax",
     "max_disagreement": 0.0,
     "data": None,
     "allow_pickle": False,

@@ -419,6 +419,25 @@ def test_a_float_network_in_int8(float_net):
     assert compiled.report.flash.value < floats.report.flash.value
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_ranges_are_found_in_three_ways(float_net):
+    """One number far out: all of the range, or what most of the numbers are in."""
+    rows = rows_for(60)
+    rows[3, 7] = 40.0
+    scales = {}
+    for calibration in ("minmax", "entropy", "percentile"):
+        how = {"numeric": "int8", "data": rows, "calibration": calibration}
+        compiled = mcugen.compile(float_net, board="esp32c3", **how, max_disagreement=0.5)
+        (first,) = [n for n in compiled.module.nodes if n.op.name == "quantize"]
+        scales[calibration] = float(compiled.module.predict.values[first.inputs[1]].data)
+    assert scales["minmax"] == pytest.approx(43.5 / 255, rel=0.05)
+    assert scales["entropy"] < scales["minmax"]
+    assert scales["percentile"] < scales["minmax"]
+    with pytest.raises(McugenError, match="did you mean 'entropy'") as caught:
+        mcugen.compile(float_net, board="esp32c3", numeric="int8", data=rows, calibration="entropie")
+    assert caught.value.diagnostics[0].code == "E0112"
+
+
 def test_int8_that_changes_too_much_is_refused(float_net):
     path = float_net.with_name("steep.onnx")
     model = onnx.load(float_net)
