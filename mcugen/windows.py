@@ -36,9 +36,9 @@ class Window:
     def out(self) -> int:
         """How many windows there are."""
         room = self.size + self.before + self.after - self.reach
-        if room < 0:
-            return 0
         count = -(-room // self.stride) + 1 if self.ceil else room // self.stride + 1
+        if count <= 0 or (room < 0 and not self.ceil):
+            return 0
         if self.ceil and (count - 1) * self.stride >= self.size + self.before:
             count -= 1
         return count

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends.pickle_file import one_line
 from mcugen.ir import Array, Module, Storage
+from mcugen.ops.quantize import Quantize
 
 if TYPE_CHECKING:
     import onnx
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CLASSICAL = ("proba", "value", "transform")
 FLOATS = (1, 11)  # TensorProto's numbers of types
 ROUNDED = 2e-6  # of an output's largest number: what a network's own float32 sums leave open
+NEAR = 1e-5  # of the largest number of steps: what is that near to halfway between two may become either
 
 
 class OnnxReference:
@@ -49,9 +51,45 @@ class OnnxReference:
         return self._answers(rows)[names.index(what)]
 
     def rounding(self, rows: Array) -> npt.NDArray[np.float64]:
-        """How far numbers may be off by the network's own float32 sums, (rows,)."""
+        """How far numbers may be off by the network's own float32 sums, (rows,): a step where one that is
+        quantised at the end lies halfway between two.
+        """
+        if self._quantised:
+            return self._ties(rows).astype(np.float64)
         every = [np.abs(one[np.isfinite(one)]).max(initial=0.0) for one in self._answers(rows)]
         return np.full(len(rows), ROUNDED * max(every, default=0.0))
+
+    @cached_property
+    def _quantised(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Where all that the module gives is floats that it worked out and quantised: the graph's tensors of these, and their
+        scales.
+        """
+        graph, found = self.module.predict, {}
+        takes = {name: node.input[0] for node in self.model.graph.node for name in node.output if node.input}
+        for value in graph.of(Storage.OUTPUT):
+            node = graph.nodes[graph.producer[value.name]] if value.name in graph.producer else None
+            scale = graph.values[node.inputs[1]].data if node and isinstance(node.op, Quantize) else None
+            if node is None or scale is None or node.inputs[0] not in graph.producer or value.name not in takes:
+                return {}
+            found[takes[value.name]] = np.asarray(scale, np.float64)
+        return found
+
+    def _ties(self, rows: Array) -> npt.NDArray[np.bool_]:
+        """Rows with a sum halfway between two steps, but for float32's rounding."""
+        import onnx
+
+        wide = onnx.ModelProto()
+        wide.CopyFrom(self.model)
+        wide.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._quantised)
+        asked, found = OnnxReference(wide, self.module, self.loc), np.zeros(len(rows), np.bool_)
+        for i in range(len(rows)):
+            given = asked._run([one[i] for one in self.module.split(rows)])[-len(self._quantised) :]
+            for floats, scale in zip(given, self._quantised.values(), strict=True):
+                with np.errstate(all="ignore"):
+                    steps = np.abs(np.asarray(floats, np.float64) / scale)
+                    away = np.abs(steps % 1 - 0.5)
+                    found[i] |= bool((away <= NEAR * np.nanmax(steps, initial=1.0)).any())
+        return found
 
     def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
         """Rows whose best two numbers, or the only one and 0, are equal but for float32's rounding."""

@@ -225,6 +225,24 @@ def test_a_layer_quantised_twice(tmp_path):
     assert compiled_layers(model, tmp_path, "esp32c3").count("conv_rows") == 2
 
 
+@pytest.mark.parametrize("board", BOARDS)
+def test_sums_of_floats_halfway_between_two_steps(board, tmp_path):
+    """Tenths, of which sums are rounded one way by onnxruntime and another way here: no C is wrong for that."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"]),
+        helper.make_node("QuantizeLinear", ["c", "s", "z"], ["y"]),
+    ]
+    w, b = ((rng.integers(-9, 10, shape) / 10).astype(np.float32) for shape in ((8, 8, 3, 3), 8))
+    model = by_hand(nodes, (1, 8, 8, 8), {"y": TensorProto.INT8}, w=w, b=b, s=np.float32(0.2), z=np.int8(0))
+    compiled = mcugen.compile(model, board=board)
+    x = np.where(np.arange(30)[:, None] % 5, rng.normal(0, 0.2, (30, 512)), rng.integers(-5, 6, (30, 512)) / 10)
+    proof = compiled.verify(x.astype(np.float32))
+    assert proof.proven
+    assert 6 <= proof.blurred < 10
+    assert 0 < proof.forgiven <= 6
+
+
 @pytest.mark.parametrize("keepdims", [0, 1])
 def test_a_join_of_other_steps_and_a_mean_over_all_pixels(keepdims, tmp_path):
     nodes = [

@@ -18,6 +18,7 @@ def pools(function: str, **more) -> list[Case]:
         ((2, 2, 5, 6), windows([5, 6], [2, 3], [2, 2], None, [1, 1, 0, 1])),
         ((1, 2, 6, 5), windows([6, 5], [2, 2], None, [2, 2], None)),
         ((1, 1, 5, 5), windows([5, 5], [3, 3], [2, 2], None, [1, 1, 1, 1], ceil=True)),
+        ((1, 2, 2, 3), windows([2, 3], [5, 9], [2, 5], None, [1, 2, 1, 0], ceil=True)),  # larger than all there is
         ((1, 1, 3, 4, 3), windows([3, 4, 3], [2, 2, 2], None, None, None)),
         ((1, 3, 4, 4), windows([4, 4], [4, 4], None, None, None)),
         ((1, 1, 6, 6), windows([6, 6], [3, 3], [2, 2], None, None, "SAME_UPPER")),
