@@ -37,3 +37,31 @@ def summed(pairs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """The numbers (…, n) that pairs (…, 2 n) stand for, the larger floats first."""
     n = pairs.shape[-1] // 2
     return np.asarray(pairs[..., :n].astype(np.float64) + pairs[..., n:])
+
+
+Pair = tuple[Floats, Floats]
+
+
+def product(a: Pair, b: Pair) -> Pair:
+    """The product of two pairs."""
+    whole = a[0] * b[0]
+    return renewed(whole, product_rest(a[0], b[0], whole) + (a[0] * b[1] + a[1] * b[0]))
+
+
+def total(a: Pair, b: Pair) -> Pair:
+    """The sum of two pairs."""
+    whole = a[0] + b[0]
+    return renewed(whole, difference_rest(a[0], -b[0], whole) + (a[1] + b[1]))
+
+
+def renewed(whole: Floats, rest: Floats) -> Pair:
+    """A number and what is missing in it as a pair, of which the first is the nearest float."""
+    first = whole + rest
+    return first, rest - (first - whole)
+
+
+def pair_of(numbers: npt.ArrayLike) -> Pair:
+    """Float64 numbers as pairs."""
+    exact = np.asarray(numbers, np.float64)
+    first = exact.astype(np.float32)
+    return first, (exact - first).astype(np.float32)

@@ -26,6 +26,7 @@ WINE = preprocessing.scale(datasets.load_wine().data), datasets.load_wine().targ
 CANCER = preprocessing.scale(datasets.load_breast_cancer().data), datasets.load_breast_cancer().target
 DIGITS = datasets.load_digits(return_X_y=True)
 DIABETES = datasets.load_diabetes(return_X_y=True)
+DIABETES_RAW = datasets.load_diabetes(return_X_y=True, scaled=False)
 SVC = svm.SVC(probability=True).fit(*IRIS)
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 CLASSIFIERS = [
@@ -144,7 +145,11 @@ def test_a_feature_far_larger_than_others_is_answered_or_refused(kernel):
         assert not compiled.source.reference.near_ties(rows).any()
         if larger > 1:
             steep = svm.SVC(kernel="poly", gamma="auto", max_iter=100_000).fit(x, IRIS[1])
-            assert code_of(steep, "decision") == "E0302"
+            pairs = mcugen.compile(steep, board="host", numeric="float32", output="decision", check_answers=False)
+            assert [node.op.name for node in pairs.module.nodes] == ["kernel_values", "linear"]
+            wanted = steep.decision_function(rows.astype(np.float64))
+            clear = pairs.source.reference.rounding(rows) < 1e-6
+            np.testing.assert_allclose(pairs.decision_function(rows)[clear], wanted[clear], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.long
@@ -178,9 +183,35 @@ def test_no_vectors_leave_the_intercept():
     assert compiled.predict(DIABETES[0][:2]) == pytest.approx([model.intercept_[0]] * 2)
 
 
-def test_a_kernel_too_narrow_for_its_vectors():
-    x = np.random.default_rng(0).normal(size=(40, 3))
-    assert code_of(svm.SVC(gamma=1e15).fit(x, np.arange(40) % 2)) == "E0302"
+def test_a_kernel_too_narrow_for_the_grid_of_its_vectors():
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    assert mcugen.compile(svm.SVC(gamma=1e15).fit(x, np.arange(40) % 2), board="host", data=x).verify(x).proven
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        svm.SVR(C=1e4, gamma=1e-4),
+        svm.SVC(kernel="poly", coef0=1, gamma=1.0, degree=4, C=100),
+        svm.SVC(C=1e5, gamma=1e-3, decision_function_shape="ovo"),
+        svm.SVC(C=1e5, gamma=1e-3, break_ties=True),
+    ],
+    ids=str,
+)
+def test_scores_that_cancel_are_sums_of_pairs(model):
+    x, y = (IRIS[0], IRIS[1]) if isinstance(model, svm.SVC) else DIABETES_RAW
+    x = x.astype(np.float32)
+    model.fit(x.astype(np.float64), y)
+    output = "value" if isinstance(model, svm.SVR) else "decision"
+    compiled = mcugen.compile(model, board="nano33ble", output=output, numeric="float32", data=x)
+    assert [node.op.name for node in compiled.module.nodes] == ["kernel_values", "linear"]
+    wanted = np.asarray((model.predict if output == "value" else model.decision_function)(x.astype(np.float64)))
+    np.testing.assert_allclose(compiled.run([x])[-1].reshape(wanted.shape), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_the_sigmoid_kernel_and_probabilities_whose_scores_cancel_are_refused():
+    steep = svm.SVC(kernel="sigmoid", C=1e6, gamma=1e-4, probability=True).fit(IRIS[0] + 100, IRIS[1])
+    assert code_of(steep) == code_of(steep, "proba") == "E0302"
 
 
 @pytest.mark.parametrize(

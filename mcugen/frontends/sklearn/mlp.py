@@ -45,6 +45,7 @@ HOLDS = (
     ),
     *("_forward_pass_fast", "_label_binarizer", "_predict"),
 )
+INPUT = 2.0**-25  # of a feature: what float32 leaves open of it
 HIDDEN = ("identity", "logistic", "relu", "tanh")
 
 
@@ -100,8 +101,8 @@ class ForwardReference(SklearnReference):
         return self._last(rows)[0]
 
     def rounding(self, rows: Array) -> Floats:
-        """What a number may change by where the sums that it is made of are off by the 22nd binary digit of their parts."""
-        off = 2.0**-22 * self._last(rows)[1]
+        """What float32 leaves open of a row, as it arrives in the last sums. The C's integers lose less, which is no excuse."""
+        off = INPUT * self._last(rows)[1]
         if self._head.labels is None:
             return off
         proba = self.numbers("proba", rows)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.distance import points_of
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import NEAR_TIE, Numbers, SklearnReference
 from mcugen.ir import Array
@@ -37,7 +36,6 @@ class NeighborsReference(SklearnReference):
         model._y = op.answers
         super().__init__(model, head)
         self._op = op
-        self._step = points_of(op.points, 32, op.metric).step
 
     def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
         """Rows whose class is not the same whichever of the points counts that are as far as the last neighbour."""
@@ -74,7 +72,7 @@ class NeighborsReference(SklearnReference):
         op = self._op
         distance = cdist(x, op.points, CDIST[op.metric])
         last = np.partition(distance, op.neighbours - 1, axis=1)[:, op.neighbours - 1 : op.neighbours]
-        unsure = NEAR_TIE * last + self._coarse(x, last)
+        unsure = NEAR_TIE * last  # what the grid of the C loses is no excuse
         sure, even = distance < last - unsure, np.abs(distance - last) <= unsure
         need = op.neighbours - sure.sum(axis=1, keepdims=True)
         weights = np.ones_like(distance)
@@ -86,14 +84,6 @@ class NeighborsReference(SklearnReference):
         if self._head.labels is None:
             return _numbers(op.answers.astype(np.float64), sure, even, need, weights, total)
         return _classes(op, sure, even, need, weights, total)
-
-    def _coarse(self, x: Numbers, last: Numbers) -> Numbers:
-        """How far a distance may be off by the grid that the C works on."""
-        step = np.maximum(self._step, np.abs(x).max(axis=1, keepdims=True) * 2.0**-29)
-        features = x.shape[1]
-        if self._op.metric == "euclidean":
-            return np.asarray(2 * np.sqrt(last * features) * step + features * step**2)
-        return np.asarray(step * (features if self._op.metric == "manhattan" else 1))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Support vector machines of libsvm: those with a linear kernel become the op `linear`, all others `svm`."""
+"""Support vector machines of libsvm: those with a linear kernel become the op `linear`, all others `svm`; where integers
+of 32 bits lose what tells classes apart, both: sums of `kernel_values`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,9 +16,10 @@ from mcugen.fixed import Floats, Integers
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of, too_large
-from mcugen.frontends.sklearn.svm_digits import check_digits
+from mcugen.frontends.sklearn.svm_digits import check_digits, takes_pairs
 from mcugen.ir import GraphBuilder
 from mcugen.op import Op
+from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.linear import Linear, Link
 from mcugen.ops.svm import Kernel, Svm
 from mcugen.ops.svm.machine import pairs_of, places
@@ -52,7 +54,12 @@ def head(estimator: object, loc: Loc) -> Head:
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
-    return builder.add(op_of(read_machine(estimator, head, loc), head, wanted, loc), x, loc=loc)
+    machine = read_machine(estimator, head, loc)
+    if wanted != "proba" and machine.kernel and takes_pairs(machine.svm(wanted)):
+        (values,) = builder.add(KernelValues(machine.kernel, machine.vectors), x, loc=loc)
+        sums = _sums(np.tile(machine.matrix.T, 2), machine, head, wanted)
+        return builder.add(replace(sums, delicate=True), values, loc=loc)
+    return builder.add(op_of(machine, head, wanted, loc), x, loc=loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
@@ -111,12 +118,17 @@ def op_of(machine: Machine, head: Head, wanted: Output, loc: Loc) -> Op:
         op = machine.svm(wanted)
         check_digits(op, loc)
         return op
+    return _sums(machine.weights, machine, head, wanted)
+
+
+def _sums(weights: Floats, machine: Machine, head: Head, wanted: Output) -> Linear:
+    """The scores of a machine as sums with weights (pairs, columns), and what is made of them."""
     turned = head.labels is not None and len(machine.counts) == 2
     sign = -1.0 if turned else 1.0  # scikit-learn's decision is that for the second class
     link: Link = "identity"
     if len(machine.intercepts) > 1:
         link = "ovo_ties" if machine.ties else "ovo_pairs" if machine.of_pairs and wanted == "decision" else "ovo"
-    return Linear(sign * machine.weights, sign * machine.intercepts, wanted, link)
+    return Linear(sign * weights, sign * machine.intercepts, wanted, link)
 
 
 def read_machine(estimator: object, head: Head, loc: Loc) -> Machine:

@@ -1,4 +1,4 @@
-"""Whether a kernel machine's scores keep their digits in integers of 32 bits; one whose do not is refused.
+"""Whether a kernel machine's scores keep their digits in integers of 32 bits; one whose do not takes pairs of floats, or is refused.
 
 Kernel values that are far larger than the scores they add up to cancel, and what was rounded off them is all that is left.
 That depends on the machine, not on a bound: the integers' scores are worked out here for rows like those it was fitted on,
@@ -20,20 +20,41 @@ from mcugen.ops.svm.integers import VALUE_BITS
 from mcugen.ops.svm.machine import scores
 
 KEPT = 1e-4  # of a score: what integers may be off before labels would follow
+NUMBERS = 1e-6  # likewise, where the score itself is asked for to 1e-5: rows in use lose more than some that are made
+MOST_VALUE = 1e28  # of a kernel: rows ten times as large as the vectors have powers of them within float32
 ROUNDED = 2.0**-45  # of the terms of a score: what float64 leaves where they cancel altogether
 MOST_ROWS = 256
 MOST_WORK = 30_000_000  # products
 SEED = 0
 
 
-def check_digits(op: Svm, loc: Loc) -> None:
-    """E0302 where integers of 32 bits lose what tells classes apart: scores of machines are of the size of 1 at their margins."""
-    rows = rows_like(op)
+def takes_pairs(op: Svm) -> bool:
+    """Whether integers of 32 bits lose more than an output may, and pairs of floats have room for the kernel's values."""
+    if op.kernel.name == "sigmoid" or (
+        op.kernel.name == "poly" and np.abs(op.values(rows_like(op))).max() > MOST_VALUE
+    ):
+        return False
+    rows, kept = rows_like(op), KEPT
+    if op.output != "label":  # numbers beyond the vectors are to be right, too
+        rows, kept = np.concatenate([rows, op.probe(len(rows), np.random.default_rng(SEED))[0]]), NUMBERS
+    exact, found, sizes = _compared(op, rows)
+    return not (np.abs(found - exact) <= kept * sizes).all()
+
+
+def _compared(op: Svm, rows: npt.NDArray[np.float32]) -> tuple[Floats, Floats, Floats]:
+    """The scores (n, pairs) of rows in float64 and in integers, and the sizes that these are compared by."""
     exact, found = op.scores(rows), scores_of_integers(op, rows)
-    lost, size = np.abs(found - exact), min(1.0, float(np.abs(exact).max()))
+    size = min(1.0, float(np.abs(exact).max()))
     if (np.abs(exact) <= ROUNDED * _terms(op, rows)).all():
         size = 1.0  # rows that are all the same: nothing but float64's own rounding is left
-    if (lost <= KEPT * np.maximum(np.abs(exact), size)).all():
+    return exact, found, np.maximum(np.abs(exact), size)
+
+
+def check_digits(op: Svm, loc: Loc) -> None:
+    """E0302 where integers of 32 bits lose what tells classes apart: scores of machines are of the size of 1 at their margins."""
+    exact, found, sizes = _compared(op, rows_like(op))
+    lost = np.abs(found - exact)
+    if (lost <= KEPT * sizes).all():
         return
     worst = np.unravel_index(int(lost.argmax()), lost.shape)
     text = (

@@ -14,7 +14,6 @@ from mcugen.frontends.sklearn.svm import Machine
 from mcugen.ir import Array
 
 BITS = 2.0**-52  # what a float64 number loses at most when it is rounded, twice
-INPUT = 2.0**-25  # of a feature: what float32 leaves open of it
 STOPS = 1e-4  # a round of coupling that ends so near to the bound may be the last one or not
 
 
@@ -54,11 +53,10 @@ class SvmReference(SklearnReference):
         return np.asarray(~beaten.all(axis=1))
 
     def rounding(self, rows: Array) -> Numbers:
-        """What libsvm's own sums lose at most and float32 leaves open of a row; a vote for every score that is a near tie."""
+        """What libsvm's own sums lose at most; a vote for every score that is a near tie."""
         x = self._accepted(rows)
         off, score = self._off(x), self._op.scores(x)
         votes = (np.abs(score) <= np.maximum(NEAR_TIE, off)).sum(axis=1)
-        off = off + INPUT * self._slope(x)
         if score.shape[1] == 1 or self._machine.of_pairs:
             summed = off.max(axis=1)
         else:

@@ -1,0 +1,47 @@
+"""kernel_values: NumPy against compiled C, bit for bit; and how near pairs of floats come to float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from one_op import assert_c_is_numpy
+from sanitized import hard_floats
+
+from mcugen.ops.kernel_values import KernelValues
+from mcugen.ops.svm.machine import Kernel
+from mcugen.pairs import summed
+from mcugen.rows import vector
+
+KERNELS = [
+    Kernel("rbf", 0.3),
+    Kernel("rbf", 0.0),
+    Kernel("rbf", 1e30),
+    Kernel("rbf", 1e-30),
+    Kernel("poly", 0.7, 0.5, 3),
+    Kernel("poly", 2.0, 0.0, 1),
+    Kernel("poly", 1.0, -3.0, 8),
+]
+VECTORS = np.random.default_rng(0).normal(size=(9, 4))
+
+
+def test_the_c_is_numpy() -> None:
+    rng = np.random.default_rng(1)
+    ops = [KernelValues(kernel, VECTORS) for kernel in KERNELS] + [KernelValues(KERNELS[0], np.ones((300, 1)))]
+    rows = [[np.concatenate([op.probe(20, rng)[0], hard_floats(rng, 20, (op.width,))])] for op in ops]
+    assert_c_is_numpy([(op, (vector(op.width),)) for op in ops], rows)
+
+
+@pytest.mark.parametrize("gamma", [1e-4, 0.3, 20])
+def test_distances(gamma: float) -> None:
+    op = KernelValues(Kernel("rbf", gamma), VECTORS * 3 + 1e3)
+    x = op.probe(200, np.random.default_rng(2))[0]
+    found = summed(np.stack([op.evaluate(row)[0] for row in x]))
+    squares = np.square(x.astype(np.float64)[:, None] - op.vectors).sum(axis=2)
+    np.testing.assert_allclose(found, np.exp(-gamma * squares), rtol=1e-10, atol=1e-29)  # vectors of 1e3 have 48 digits
+
+
+def test_products() -> None:
+    op = KernelValues(Kernel("poly", 0.3, 1.0, 3), VECTORS + 1e3)
+    x = op.probe(200, np.random.default_rng(2))[0]
+    found = summed(np.stack([op.evaluate(row)[0] for row in x]))
+    np.testing.assert_allclose(found, (0.3 * (x.astype(np.float64) @ op.vectors.T) + 1) ** 3, rtol=1e-12)
