@@ -94,9 +94,15 @@ class _Kernel:
     graph: Graph
     node: Node
 
-    def serves(self, graph: Graph, node: Node) -> bool:
-        """Whether it does another node's work too: the same op on the same types, in flash or not."""
-        return same(self.node.op, node.op) and _types(self.graph, self.node) == _types(graph, node)
+    by_rows: bool
+
+    def serves(self, graph: Graph, node: Node, by_rows: bool) -> bool:
+        """Whether it does another node's work too: the same op on the same types, in flash or not, as many rows at once."""
+        return (
+            by_rows == self.by_rows
+            and same(self.node.op, node.op)
+            and _types(self.graph, self.node) == _types(graph, node)
+        )
 
 
 def _types(graph: Graph, node: Node) -> list[tuple[TensorType, bool]]:
@@ -144,12 +150,19 @@ class _Page:
             owner = views(graph)
             for node in (one for one in graph.nodes if not is_free(one, owner)):
                 peers = distinct.setdefault(node.op.name, [])
-                kernel = next((k for k in peers if k.serves(graph, node)), None)
+                by_rows = (graph.name, node.name) in self.backward
+                kernel = next((k for k in peers if k.serves(graph, node, by_rows)), None)
                 if kernel is None:
-                    kernel = _Kernel(f"{self.module.name}_op_{node.op.name}{len(peers) or ''}", graph, node)
+                    kernel = _Kernel(f"{self.module.name}_op_{node.op.name}{len(peers) or ''}", graph, node, by_rows)
                     peers.append(kernel)
                 found[graph.name, node.name] = kernel
         return found
+
+    @cached_property
+    def backward(self) -> frozenset[tuple[str, str]]:
+        """The nodes whose rows are made from the last to the first, by function and node."""
+        steps = [(graph, step) for graph in self.module.functions for step in self.plan.calls(graph)]
+        return frozenset((graph.name, graph.nodes[step.node].name) for graph, step in steps if step.backward)
 
     @cached_property
     def symbols(self) -> Mapping[str, str]:
@@ -265,6 +278,8 @@ class _Function:
             "progmem": self.page.target.board.progmem,
             "unroll": self.page.target.optimize != "size" and self.page.target.board.long_product,
             "template": template_of(node),
+            "by_rows": self.page.kernels[self.graph.name, node.name].by_rows,
+            "height": outs[0].type.shape[0] if outs[0].type.shape else 1,
             "op": SimpleNamespace(**node.op.render(*(v.type for v in ins))),
             "in_types": [v.type for v in ins],
             "out_types": [v.type for v in outs],

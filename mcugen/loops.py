@@ -46,6 +46,13 @@ def loops(shape: Sequence[int], *strides: Sequence[int]) -> tuple[Loop, ...]:
     return tuple(found)
 
 
+def rows_and_rest(shape: Sequence[int], *strides: Sequence[int]) -> tuple[Loop, ...]:
+    """The same with the first axis by itself, even of one element: for kernels that make one row after the other."""
+    if not shape:
+        return ()
+    return Loop(shape[0], tuple(s[0] for s in strides)), *loops(shape[1:], *(s[1:] for s in strides))
+
+
 def split_axes(shape: Sequence[int], axes: Sequence[int]) -> tuple[int, int, int]:
     """A shape as (before, along, after) for axes that follow one another: their sizes multiplied."""
     first, last = min(axes), max(axes)

@@ -48,6 +48,9 @@ class Work:
     stack: Mapping[str, float] = field(default_factory=dict)
 
 
+Rows = tuple[int, int]  # from the first, up to and without the second
+
+
 @dataclass(frozen=True)
 class Form:
     """One of several exact ways to emit an op on a target, with its estimated cost; `name` is what the report calls it."""
@@ -109,6 +112,15 @@ class Op:
     def exactly(self, at: int, x: Array) -> Array:
         """That function as the model itself works it out in float64; it never falls as x grows, and says what NaN becomes."""
         return x
+
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        """Which rows of each input row `at` of the first output is made of; None for an input that is read whole, at any time.
+        A row is a step along the first axis. Empty where the kernel does not make one row after the other.
+
+        A kernel that has rows keeps to them: while it writes row `at`, it reads nothing but these rows and those of the rows that
+        come after, whichever end it begins at (`backward`).
+        """
+        return ()
 
     def describe(self) -> str:
         """The attributes as the dump shows them; empty where there are none."""

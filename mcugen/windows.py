@@ -43,6 +43,12 @@ class Window:
             count -= 1
         return count
 
+    def taps(self, at: int) -> tuple[int, int]:
+        """The elements of the input that window `at` lies on, from the first, up to and without the second."""
+        first = at * self.stride - self.before
+        begin = min(max(first, 0), self.size)
+        return begin, min(max(first + self.reach, begin), self.size)
+
     @property
     def inside(self) -> bool:
         """Whether no tap of any window leaves the input."""

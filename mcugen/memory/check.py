@@ -97,12 +97,12 @@ class _Replay:
         for name in self.lasting:
             self._write(name)
         for step in self.plan.calls(self.graph):
-            yield from self._step(self.graph.nodes[step.node])
+            yield from self._step(self.graph.nodes[step.node], step.backward)
         now = dict(self.graph.state)
         for name in self.lasting:
             yield from self._read(now.get(name, name), "whoever calls next")
 
-    def _step(self, node: Node) -> Iterator[str]:
+    def _step(self, node: Node, backward: bool) -> Iterator[str]:
         inputs = [(i, n) for i, n in enumerate(node.inputs) if n in self.number]
         outputs = [(i, n) for i, n in enumerate(node.outputs) if n in self.number]
         for _, name in inputs:
@@ -110,11 +110,43 @@ class _Replay:
         if is_free(node, self.views):
             return  # nothing is written
         yield from self._overlaps([n for _, n in outputs])
+        by_rows = [source for into, source in inputs if self._reached(node, into)]
+        if by_rows or backward:
+            yield from self._rows(node, backward)
         for out, target in outputs:
             for into, source in inputs:
+                if source in by_rows and out == 0:
+                    continue
                 if self._meet(source, target) and not self._may_take_over(node, into, out):
                     yield f"{node.op.name} may not write %{target} over its input %{source}"
             self._write(target)
+
+    def _reached(self, node: Node, into: int) -> bool:
+        """Whether the first output reaches into an input, other than byte for byte as the op allows."""
+        source, target = node.inputs[into], node.outputs[0]
+        if target not in self.number or not self._meet(source, target) or self._may_take_over(node, into, 0):
+            return False
+        return bool(node.op.reads(0, *self.graph.types(node.inputs)))
+
+    def _rows(self, node: Node, backward: bool) -> Iterator[str]:
+        """The first output, row by row: what a row is made of has to be there until it is written."""
+        target, types = node.outputs[0], self.graph.types(node.inputs)
+        height = self.graph.values[target].type.shape[0]
+        written = self._at(target).reshape(height, -1)
+        for row in reversed(range(height)) if backward else range(height):
+            written[row] = self.number[target]
+            for name, type, rows in zip(node.inputs, types, node.op.reads(row, *types), strict=True):
+                if name not in self.number or (self._same(name, target) and rows == (row, row + 1)):
+                    continue
+                here = self._at(name)
+                first, end = rows or (0, type.shape[0] if type.shape else 1)
+                part = here.reshape(type.shape[0], -1)[first:end] if type.shape else here
+                if (part != self.number[name]).any():
+                    yield f"{node.op.name} loses %{name} while it writes row {row} of %{target} over it"
+                    return
+
+    def _same(self, source: str, target: str) -> bool:
+        return self.plan.places[source] == self.plan.places[target]
 
     def _may_take_over(self, node: Node, into: int, out: int) -> bool:
         """Only what the op allows, and byte for byte: a shifted overlap is another matter."""

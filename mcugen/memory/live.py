@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcugen.ir import Graph, Node, Storage
+from mcugen.memory.overlap import Shift, shift
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,35 @@ def taken_over(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
     return pairs
 
 
-def live_bytes(graph: Graph) -> tuple[int, ...]:
-    """For each node the bytes of TEMP that any legal plan holds while it runs: an input that is taken over counts once."""
+def overlaps(graph: Graph, ranges: dict[str, Range]) -> dict[tuple[str, str], Shift]:
+    """Which TEMP result may reach into which TEMP input that dies in the same node, and where it may lie: by (input's name,
+    result's name). One input per node, that with the most bytes in common; none where a result takes an input's buffer over.
+    """
+    pairs, owner = taken_over(graph, ranges), views(graph)
+    found: dict[tuple[str, str], Shift] = {}
+    for step, node in enumerate(graph.nodes):
+        target = node.outputs[0]
+        if target in pairs or target not in ranges or graph.values[target].storage is not Storage.TEMP:
+            continue
+        taken = [owner.get(name, name) for name in node.inputs]
+        best, most = None, 0
+        for at, source in enumerate(taken):
+            dies = source in ranges and ranges[source].last == step and taken.count(source) == 1
+            if not dies or graph.values[source].storage is not Storage.TEMP:
+                continue
+            one = shift(graph, node, at)
+            saved = one.saves(_nbytes(graph, source), _nbytes(graph, target))
+            if saved > most:
+                best, most = (source, one), saved
+        if best:
+            found[best[0], target] = best[1]
+    return found
+
+
+def live_bytes(graph: Graph, overlap: bool = True) -> tuple[int, ...]:
+    """For each node the bytes of TEMP that any legal plan holds while it runs: what two values may have in common counts once.
+    `overlap`: whether results may reach into inputs, beside taking their place.
+    """
     ranges = live_ranges(graph)
     live = [0] * len(graph.nodes)
     for value in (v for v in graph.of(Storage.TEMP) if v.name in ranges):
@@ -103,6 +131,8 @@ def live_bytes(graph: Graph) -> tuple[int, ...]:
             live[step] += value.type.nbytes
     for target in taken_over(graph, ranges):
         live[graph.producer[target]] -= _nbytes(graph, target)
+    for (source, target), one in overlaps(graph, ranges).items() if overlap else ():
+        live[graph.producer[target]] -= one.saves(_nbytes(graph, source), _nbytes(graph, target))
     return tuple(live)
 
 

@@ -1,15 +1,21 @@
-"""The packer: gives each buffer an offset such that no two that live at once meet, biggest first.
+"""The packer: gives each buffer an offset such that no two that live at once lose a byte of each other.
 
-Greedy by size is the order of Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020).
+Greedy by size is the order of Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020). Where it needs
+more than is live at some step, orders near by are tried until one reaches that bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from mcugen.ir import Graph, Storage
-from mcugen.memory.live import Range, live_ranges, taken_over
+from mcugen.memory.live import Range, live_ranges, overlaps, taken_over
+from mcugen.memory.overlap import Shift, apart
+
+TRIES = 400  # orders of buffers
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,9 @@ class Buffer:
     live: Range
 
 
+Shifts = Mapping[tuple[int, int], Shift]  # which buffer (made) may reach into which (taken), by (taken, made)
+
+
 def buffers(graph: Graph) -> tuple[Buffer, ...]:
     """One buffer per chain of TEMP values that take each other's place, in the order they are first written."""
     ranges = live_ranges(graph)
@@ -31,36 +40,131 @@ def buffers(graph: Graph) -> tuple[Buffer, ...]:
     return tuple(_buffer(graph, tuple(_chain(head, after)), ranges) for head in heads)
 
 
-def pack(wanted: Sequence[Buffer]) -> tuple[int, ...]:
-    """The offset of each buffer, in bytes: the lowest aligned one where it meets no buffer that is placed and lives with it.
+def shifts(graph: Graph, wanted: Sequence[Buffer]) -> Shifts:
+    """Which of a function's buffers may reach into which."""
+    number = {name: i for i, buffer in enumerate(wanted) for name in buffer.values}
+    found = overlaps(graph, live_ranges(graph))
+    return {(number[source], number[made]): one for (source, made), one in found.items()}
 
-    Big ones first, then by first use: the result depends on nothing but the arguments. O(n² log n).
+
+def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound: int | None = None) -> tuple[int, ...]:
+    """The offset of each buffer, in bytes: placed one after the other, each at the lowest place that is left, the biggest first.
+    With a `bound`, in other orders too, until all end there or enough were tried. It depends on nothing but the arguments.
     """
-    offsets: dict[int, int] = {}
-    for i in sorted(range(len(wanted)), key=lambda i: (-wanted[i].nbytes, wanted[i].live.first, i)):
-        mine = wanted[i]
-        taken = [(at, at + wanted[j].nbytes) for j, at in offsets.items() if wanted[j].live.meets(mine.live)]
-        offsets[i] = _lowest_gap(mine.nbytes, mine.align, taken)
-    return tuple(offsets[i] for i in range(len(wanted)))
+    problem = _Problem(tuple(wanted), shifts)
+    best: tuple[int, ...] | None = None
+    for order in problem.orders:
+        offsets = problem.placed(order)
+        if best is None or problem.height(offsets) < problem.height(best):
+            best = offsets
+        if bound is None or problem.height(best) <= bound:
+            return best
+    return problem.climbed(best or (), bound or 0)
 
 
-def _lowest_gap(nbytes: int, align: int, taken: Iterable[tuple[int, int]]) -> int:
+@dataclass(eq=False)
+class _Problem:
+    """Which buffers each one meets, and where it may not begin in relation to them."""
+
+    buffers: tuple[Buffer, ...]
+    shifts: Shifts
+    apart: list[list[tuple[int, int, int, bool]]] = field(init=False)  # (other, from, to, but for its very place)
+
+    def __post_init__(self) -> None:
+        buffers = self.buffers
+        self.apart = [[] for _ in buffers]
+        first = sorted(range(len(buffers)), key=lambda i: buffers[i].live.first)
+        for at, i in enumerate(first):
+            for j in first[at + 1 :]:
+                if buffers[j].live.first > buffers[i].live.last:
+                    break
+                self._keep_apart(i, j)
+
+    def _keep_apart(self, i: int, j: int) -> None:
+        """Say where each of both may not begin, in bytes from the other's first one; the limits themselves are fine."""
+        taken, made = (j, i) if (j, i) in self.shifts else (i, j)
+        shift = self.shifts.get((taken, made)) or apart(self.buffers[taken].nbytes, self.buffers[made].nbytes)
+        self.apart[made].append((taken, -shift.below, shift.above, shift.same))
+        self.apart[taken].append((made, -shift.above, shift.below, shift.same))
+
+    @property
+    def orders(self) -> Iterator[list[int]]:
+        """Orders to place buffers in: the biggest first, those that live long and are big, as they are written, and back."""
+        buffers = self.buffers
+        every = range(len(buffers))
+        spans = [b.live.last - b.live.first + 1 for b in buffers]
+        yield sorted(every, key=lambda i: (-buffers[i].nbytes, buffers[i].live.first, i))
+        yield sorted(every, key=lambda i: (-buffers[i].nbytes * spans[i], buffers[i].live.first, i))
+        yield sorted(every, key=lambda i: (buffers[i].live.first, -buffers[i].nbytes, i))
+        yield sorted(every, key=lambda i: (-buffers[i].live.last, -buffers[i].nbytes, i))
+
+    def placed(self, order: Sequence[int]) -> tuple[int, ...]:
+        """The offsets where each buffer in turn gets the lowest place that those before it leave."""
+        offsets: dict[int, int] = {}
+        for i in order:
+            near = [(offsets[j], low, high, same) for j, low, high, same in self.apart[i] if j in offsets]
+            offsets[i] = _lowest(near, self.buffers[i].align)
+        return tuple(offsets[i] for i in range(len(self.buffers)))
+
+    def height(self, offsets: Sequence[int]) -> int:
+        """Bytes of an arena for these offsets."""
+        return max((o + b.nbytes for o, b in zip(offsets, self.buffers, strict=True)), default=0)
+
+    def climbed(self, offsets: tuple[int, ...], bound: int) -> tuple[int, ...]:
+        """Offsets that are no worse: what ends highest is placed earlier, and two places in the order are exchanged at random."""
+        chance = random.Random(len(offsets))
+        buffers = self.buffers
+        order = sorted(range(len(buffers)), key=lambda i: (offsets[i], -buffers[i].nbytes, i))
+        best = here = offsets
+        for _ in range(TRIES if len(buffers) > 1 else 0):
+            changed, height = [*order], self.height(here)
+            highest = [i for i in order if here[i] + buffers[i].nbytes == height]
+            moved = chance.choice(highest if chance.random() < 0.5 else order)
+            changed.remove(moved)
+            changed.insert(chance.randrange(len(order)), moved)
+            if chance.random() < 0.5:
+                a, b = chance.randrange(len(order)), chance.randrange(len(order))
+                changed[a], changed[b] = changed[b], changed[a]
+            found = self.placed(changed)
+            if self.height(found) <= height:
+                here, order = found, changed
+            if self.height(here) < self.height(best):
+                best = here
+            if self.height(best) <= bound:
+                break
+        return best
+
+
+def _lowest(near: Sequence[tuple[int, int, int, bool]], align: int) -> int:
+    """The lowest aligned offset that none of the buffers near by forbids: each at an offset, from and to which in relation to it
+    nothing may begin, but for the very place.
+    """
     offset = 0
-    for start, end in sorted(taken):
-        if offset + nbytes <= start:
-            break
-        offset = max(offset, -(-end // align) * align)
-    return offset
+    for start, end, exempt in sorted((at + low, at + high, at if same else -1) for at, low, high, same in near):
+        if start < offset < end and offset != exempt:
+            offset = -(-end // align) * align
+    return offset if _free(near, offset) else _lowest_slowly(near, align)
 
 
-def _chain(head: str, after: dict[str, str]) -> Iterator[str]:
+def _free(near: Sequence[tuple[int, int, int, bool]], offset: int) -> bool:
+    return all(not low < offset - at < high or (same and offset == at) for at, low, high, same in near)
+
+
+def _lowest_slowly(near: Sequence[tuple[int, int, int, bool]], align: int) -> int:
+    """The same by trying every offset at which some limit lies."""
+    ends = {0} | {at + high for at, _, high, _ in near} | {at for at, *_, same in near if same}
+    rounded = sorted(-(-end // align) * align for end in ends if end >= 0)
+    return next(offset for offset in rounded if _free(near, offset))
+
+
+def _chain(head: str, after: Mapping[str, str]) -> Iterator[str]:
     name: str | None = head
     while name is not None:
         yield name
         name = after.get(name)
 
 
-def _buffer(graph: Graph, values: tuple[str, ...], ranges: dict[str, Range]) -> Buffer:
+def _buffer(graph: Graph, values: tuple[str, ...], ranges: Mapping[str, Range]) -> Buffer:
     types = graph.types(values)
     live = Range(ranges[values[0]].first, ranges[values[-1]].last)
     return Buffer(values, types[0].nbytes, max(t.dtype.nbytes for t in types), live)

@@ -10,7 +10,7 @@ from mcugen.boards import Target
 from mcugen.ir import Graph, Module, Storage
 from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes, views
-from mcugen.memory.pack import buffers, pack
+from mcugen.memory.pack import buffers, pack, shifts
 
 ARENA, STATE = "arena", "state"
 
@@ -35,11 +35,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Call:
-    """A step that runs one whole node: its function, its position there, and the bytes of TEMP live while it runs."""
+    """A step that runs one whole node: its function, its position there, and the bytes of TEMP live while it runs. `backward`: its
+    output reaches over its input's end, so that its rows are made from the last to the first.
+    """
 
     function: str
     node: int
     live: int
+    backward: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,31 +84,48 @@ class MemoryPlan:
         return self.arena == self.lower_bound
 
 
-def plan(module: Module, target: Target) -> MemoryPlan:
-    """A checked plan for every function of the module on the target.
+def plan(module: Module, target: Target, overlap: bool = True) -> MemoryPlan:
+    """A checked plan for every function of the module on the target; `overlap`: whether results may reach into inputs that die.
 
     Functions never run at once, so their TEMP values share one arena. STATE lies apart, and a new STATE value at its old
     one's address. Every value is aligned to its element size on every board, because the same C must run on the host.
     `target` decides nothing yet: each board has one memory that a model may use.
     """
-    arena, temps = _arena(module)
+    arena, temps = _arena(module, overlap)
     state, states = _state(module)
-    steps = tuple(Call(graph.name, i, live) for graph in module.functions for i, live in enumerate(live_bytes(graph)))
-    result = MemoryPlan((arena, state), MappingProxyType({**temps, **states}), steps)
+    places = {**temps, **states}
+    steps = tuple(
+        Call(graph.name, i, live, _is_backward(graph, i, places))
+        for graph in module.functions
+        for i, live in enumerate(live_bytes(graph, overlap))
+    )
+    result = MemoryPlan((arena, state), MappingProxyType(places), steps)
     check(module, result)
     return result
 
 
-def _arena(module: Module) -> tuple[Memory, dict[str, Place]]:
+def _arena(module: Module, overlap: bool) -> tuple[Memory, dict[str, Place]]:
     size, align = 0, 1
     places: dict[str, Place] = {}
     for graph in module.functions:
         wanted = buffers(graph)
-        for buffer, offset in zip(wanted, pack(wanted), strict=True):
+        reaching = shifts(graph, wanted) if overlap else {}
+        offsets = pack(wanted, reaching, max(live_bytes(graph, overlap), default=0))
+        for buffer, offset in zip(wanted, offsets, strict=True):
             places |= dict.fromkeys(buffer.values, Place(ARENA, offset, buffer.nbytes))
             size, align = max(size, offset + buffer.nbytes), max(align, buffer.align)
         places |= {view: places[owner] for view, owner in views(graph).items() if owner in places}
     return Memory(ARENA, size, align), places
+
+
+def _is_backward(graph: Graph, at: int, places: Mapping[str, Place]) -> bool:
+    """Whether a node's output begins inside of an input and behind its first byte, and so has to be made from its end."""
+    node = graph.nodes[at]
+    target = places.get(node.outputs[0])
+    taken = [places[name] for name in node.inputs if name in places]
+    if target is None or graph.values[node.outputs[0]].type.shape[:1] in ((), (1,)):
+        return False  # one row has no other end to begin at
+    return any(one.memory == target.memory and one.offset < target.offset < one.offset + one.nbytes for one in taken)
 
 
 def _state(module: Module) -> tuple[Memory, dict[str, Place]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,10 @@ class AddScaled(Op):
         """The same sum of b and a."""
         return replace(self, first=self.second, second=self.first)
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        return (at, at + 1), (at, at + 1)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        limits = {"low": self.low, "high": self.high, "size": inputs[0].size}
+        limits = {"low": self.low, "high": self.high, "total": inputs[0].size}
+        limits["row"] = inputs[0].size // inputs[0].shape[0] if inputs[0].shape else 1
         return {"first": self.first, "second": self.second, "term": self.term, "shift": self.shift, **limits}

@@ -10,8 +10,8 @@ import numpy as np
 from mcugen.diagnostics import error
 from mcugen.functions import FUNCTIONS, Function, Parameters
 from mcugen.ir import Array, DType, TensorType
-from mcugen.loops import broadcast, loops
-from mcugen.op import Op
+from mcugen.loops import broadcast, loops, rows_and_rest
+from mcugen.op import Op, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,10 @@ class Elementwise(Op):
             found = np.asarray(self._is.meaning(self.parameters, *map(np.asarray, inputs)))
             return (_as(found, wanted.dtype),)
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        shape = np.broadcast_shapes(*(t.shape for t in inputs))
+        return tuple((at, at + 1) if t.shape == shape else None for t in inputs)
+
     def describe(self) -> str:
         return " ".join([self.function, *(f"{key}={value:g}" for key, value in self.parameters.items())])
 
@@ -67,6 +71,7 @@ class Elementwise(Op):
         return {
             "function": self.function,
             "loops": loops(out.shape, *strides),
+            "rows_and_rest": rows_and_rest(out.shape, *strides),
             "total": max(t.size for t in (*inputs, out)),
             **{"p": dict(self.parameters)},
         }

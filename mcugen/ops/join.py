@@ -10,7 +10,7 @@ import numpy as np
 from mcugen.diagnostics import error
 from mcugen.ir import Array, TensorType
 from mcugen.loops import split_axes
-from mcugen.op import Op
+from mcugen.op import Op, Rows
 
 MOST = 126  # inputs: C99 promises 127 parameters
 
@@ -42,9 +42,19 @@ class Join(Op):
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.concatenate(inputs, axis=self.axis),)
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        return ((at, at + 1),) * len(inputs) if self.axis > 0 else ()
+
     def describe(self) -> str:
         return f"axis={self.axis}"
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         parts = [split_axes(t.shape, [self.axis]) for t in inputs]
-        return {"before": parts[0][0], "sizes": [along * after for _, along, after in parts]}
+        before, total = parts[0][0], sum(t.size for t in inputs)
+        in_row = before // inputs[0].shape[0] if self.axis else 1  # pieces in a row
+        return {
+            "before": before,
+            "in_row": in_row,
+            "sizes": [along * after for _, along, after in parts],
+            "total": total,
+        }

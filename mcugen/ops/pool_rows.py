@@ -11,7 +11,7 @@ import numpy as np
 
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Rows
 from mcugen.requantise import MOST
 from mcugen.windows import Window, gathered
 
@@ -91,6 +91,9 @@ class PoolRows(Op):
             sums += parts[:, :, i]
         steps = np.rint(np.clip(sums / np.float32(self.count) / second, -MOST, MOST)).astype(np.int64)
         return np.asarray(np.clip(steps + self.to, -128, 127).astype(np.int8))
+
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        return (self.rows.taps(at),)
 
     def describe(self) -> str:
         return f"{self.function} kernel={self.rows.kernel}x{self.columns.kernel}"

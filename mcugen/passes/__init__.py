@@ -21,6 +21,7 @@ from mcugen.passes.fold_points import fold_points
 from mcugen.passes.fold_scaling import fold_scaling
 from mcugen.passes.fuse_sums import fuse_sums
 from mcugen.passes.layers import layers
+from mcugen.passes.order import order
 from mcugen.passes.pack_tables import pack_tables
 from mcugen.passes.pair_terms import pair_terms
 from mcugen.passes.select import select
@@ -42,6 +43,7 @@ PIPELINE: tuple[Pass, ...] = (
     select,
     pack_tables,
     dead_code,
+    order,
 )
 
 

@@ -13,7 +13,9 @@ from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.ir import DType, Graph, GraphBuilder, Module, TensorType
 from mcugen.memory.check import check
-from mcugen.memory.plan import MemoryPlan, Place, plan
+from mcugen.memory.plan import Memory, MemoryPlan, Place, plan
+from mcugen.ops.pool_rows import PoolRows
+from mcugen.windows import Window
 
 VECTOR = TensorType((4,), DType.F32)
 
@@ -180,3 +182,33 @@ def test_an_order_against_the_flow() -> None:
 
 def test_all_faults_at_once() -> None:
     assert refused(moved(a=None, b=arena(2))).count("error[E0202]") == 2
+
+
+def pooled() -> Module:
+    """Two pools, one after the other: each may lie over its input."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((16, 4, 3), DType.I8))
+    (a,) = builder.add(PoolRows("max", Window(16, 1), Window(4, 1)), x, names=("a",))
+    (b,) = builder.add(PoolRows("max", Window(16, 3, 2, 1, 1, 1), Window(4, 2, 2)), a, names=("b",))
+    builder.output(*builder.add(PoolRows("max", Window(8, 8), Window(2, 2)), b, names=("y",)))
+    return Module("m", (builder.build(),))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_an_output_that_reaches_one_byte_too_far_into_its_input(backward: bool) -> None:
+    module = pooled()
+    made = plan(module, Target(load_board("uno")))
+    steps = tuple(replace(step, backward=backward and step.node == 1) for step in made.steps)
+    # a row of b is 6 B, two rows of a are 24 B, and the window begins one row earlier
+    least = 192 - 48 + 6 if backward else -6
+    for offset in range(-60, 220):
+        places = {**made.places, "a": arena(200, 192), "b": arena(200 + offset, 48)}
+        moved = replace(
+            made, places=MappingProxyType(places), memories=(Memory("arena", 600, 1), made.memory("state")), steps=steps
+        )
+        fine = offset >= least if backward else offset <= least
+        if fine or offset >= 192 or offset <= -48:
+            check(module, moved)
+        else:
+            with pytest.raises(McugenError, match="loses %a while it writes row"):
+                check(module, moved)

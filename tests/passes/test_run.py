@@ -47,7 +47,7 @@ class Forget:
 
 ORDER = [
     *("layers", "fold_constants", "fold_scaling", "pair_terms", "fold_linear", "fold_points", "dead_code", "fuse_sums"),
-    *("constant_channels", "calibrate", "select", "pack_tables", "dead_code"),
+    *("constant_channels", "calibrate", "select", "pack_tables", "dead_code", "order"),
 ]
 
 

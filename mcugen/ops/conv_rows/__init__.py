@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op
+from mcugen.op import Cost, Op, Rows
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import floats, packed
@@ -164,6 +164,10 @@ class ConvRows(Op):
             return found.reshape(*found.shape[:2], -1)
         flat: npt.NDArray[np.float64] = windows.reshape(*windows.shape[:2], -1) @ weights.reshape(len(weights), -1).T
         return flat
+
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        tables: tuple[None, ...] = (None,) * (len(inputs) - 1 - self.adds)
+        return self.rows.taps(at), *([(at, at + 1)] if self.adds else []), *tables
 
     @property
     def bounds(self) -> tuple[int, int]:

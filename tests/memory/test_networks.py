@@ -1,0 +1,58 @@
+"""Memory passes on random networks: the C gives the same bits with and without each of them, and NumPy's where it is integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from random_networks import network
+
+from mcugen.boards import Target, load_board
+from mcugen.emit import emit
+from mcugen.ir import Array, DType, Module, Storage
+from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.passes import PIPELINE, run
+from mcugen.passes.order import order
+from mcugen.targets import host
+from mcugen.targets.driver import Unit
+
+SEEDS = range(24)
+WAYS = ((False, False), (True, False), (False, True), (True, True))  # in the cheapest order, with overlaps
+
+
+def planned(seed: int, kind: DType, target: Target, ordered: bool, overlap: bool) -> tuple[Unit, MemoryPlan]:
+    module = Module(f"n{seed}_{kind.short}_{ordered:d}{overlap:d}", (network(seed, kind),))
+    module = run(module, target, pipeline=tuple(one for one in PIPELINE if ordered or one is not order))
+    memory = plan(module, target, overlap)
+    return Unit(module, emit(module, memory, target)), memory
+
+
+def evaluated(module: Module, x: Array) -> list[Array]:
+    graph = module.predict
+    found = {v.name: v.data for v in graph.of(Storage.CONST)} | {"x": x}
+    for node in graph.nodes:
+        found |= zip(node.outputs, node.op.evaluate(*(found[name] for name in node.inputs)), strict=True)
+    return [found[v.name] for v in graph.of(Storage.OUTPUT)]
+
+
+@pytest.mark.parametrize("board", ["host", "feather_nrf52840"])
+def test_the_same_bits_with_every_pass(board: str) -> None:
+    target, rng = Target(load_board(board)), np.random.default_rng(0)
+    made = [planned(s, (DType.F32, DType.I8)[s % 2], target, *way) for s in SEEDS for way in WAYS]
+    library = host.compile_for_host([unit for unit, _ in made], ["-std=c99", "-O0"])
+    assert sum(step.backward for _, memory in made for step in memory.steps) > 30
+    saved = 0
+    for at in range(0, len(made), len(WAYS)):
+        type = made[at][0].module.predict.of(Storage.INPUT)[0].type
+        integers = type.dtype is DType.I8
+        x = rng.integers(-128, 128, (2, *type.shape)) if integers else rng.uniform(-1, 1, (2, *type.shape))
+        x = x.astype(type.dtype.numpy)
+        answers = [library.run([x], model=at + i) for i in range(len(WAYS))]
+        for other in answers[1:]:
+            assert [a.tobytes() for a in other] == [a.tobytes() for a in answers[0]], made[at][0].module.name
+        if integers:
+            wanted = zip(*(evaluated(made[at][0].module, row) for row in x), strict=True)
+            assert [np.stack(w).tobytes() for w in wanted] == [a.tobytes() for a in answers[0]]
+        arenas = [memory.arena for _, memory in made[at : at + len(WAYS)]]
+        assert arenas[3] <= arenas[0]
+        saved += arenas[0] - arenas[3]
+    assert saved > 0
