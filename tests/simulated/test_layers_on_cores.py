@@ -21,6 +21,7 @@ BOARDS = {
     "teensy40": ("arm-none-eabi-gcc", "qemu-system-arm"),
     "mega2560": ("avr-gcc", "simavr"),
     "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "zero": ("arm-none-eabi-gcc", "qemu-system-arm"),
     "esp32c3": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
 }
 

@@ -17,7 +17,7 @@ from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Cost, Op, Rows
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.add_steps import AddSteps
-from mcugen.ops.conv_rows import floats, packed
+from mcugen.ops.conv_rows import floats, fours, packed
 from mcugen.requantise import by_floats, rescaled
 from mcugen.windows import Window, gathered
 
@@ -106,6 +106,10 @@ class ConvRows(Op):
             return good and len(inputs) == 2
         factors = DType.F32 if self.by_float else DType.I32
         wanted = [DType.F32] * 3 if x.dtype is DType.F32 else [DType.I8, DType.I8, DType.I32, factors]
+        if self._by_fours(x):
+            taps = self.rows.kernel * self.columns.kernel * x.shape[2]
+            stream = TensorType((self.outs * taps,), DType.U8)
+            return inputs[1] == stream and [t.dtype for t in inputs[2:]] == wanted[2:]
         if [t.dtype for t in inputs] != wanted or len(inputs[1].shape) != 4:
             return False
         outs = inputs[1].shape[0]
@@ -115,6 +119,10 @@ class ConvRows(Op):
             and outs % self.groups == 0
             and all(t.shape == (outs,) for t in inputs[2:])
         )
+
+    def _by_fours(self, x: TensorType) -> bool:
+        """Whether it is decided for the stream of fours.py."""
+        return self.form == ROWS and x.dtype is DType.I8 and not self.depthwise
 
     def _room(self, shape: tuple[int, ...]) -> int:
         """Elements of scratch."""
@@ -141,6 +149,8 @@ class ConvRows(Op):
         if self.form in (DSP, FPU):
             tables = {DSP: packed, FPU: floats}[self.form].unpacked(self, tables[0], x.shape[2])
         weights, bias, *factors = tables
+        if weights.dtype == np.uint8:
+            weights = fours.unpacked(weights, (self.outs, *self.kernel, x.shape[2]))
         sums = self._sums(x, np.asarray(weights, np.float64), self.zero if not self.form else 0)
         sums += np.asarray(bias, np.float64)
         found: Array
@@ -200,6 +210,8 @@ class ConvRows(Op):
         if target.board.dsp and packed.suits(self, channels, outs) and shared:
             decided = replace(self, form=DSP, outs=outs)
             return decided, (packed.table(decided, channels, *made),)
+        if not self.depthwise:
+            made = fours.table(weights), *made[1:]
         return replace(self, form=ROWS, outs=outs), made
 
     def cost(self, target: Target, *inputs: TensorType) -> Cost:

@@ -30,6 +30,7 @@ from mcugen.windows import Window
 MOST = 1 << 31
 NOTHING = Steps("", 0.0, 0)  # added to what is only scaled
 LARGEST = 1e30  # scale of a sum in floats, which then is finite
+TAPS = 1 << 16  # of a sum of products of 15 bits
 WHOLE = 1e-3  # how near to whole numbers weights are that were made of some
 
 
@@ -72,7 +73,7 @@ def _layer(walk: Walk, node: Node, to: Steps) -> bool:
         return False
     factors, bias32 = found
     folded = np.abs(bias32.astype(np.int64) - x.zero * flat.sum(axis=1)) + 128 * np.abs(flat).sum(axis=1)
-    if folded.max() >= MOST:
+    if folded.max() >= MOST or flat.shape[1] >= TAPS:
         return False
     place, ordered = placed(walk, x.q, replace(layer, weights=weights))
     op = ConvRows(layer.rows, layer.columns, layer.groups, *_bounds(layer.low, layer.high, to), x.zero, to.zero)
