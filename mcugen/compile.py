@@ -130,7 +130,7 @@ def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     _refuse_doubles(source, target)
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)
-    return Compiled(source, module, memory, target, report(module, memory, target))
+    return Compiled(source, module, memory, target, report(module, memory, target, source.exported_live))
 
 
 def _refuse_doubles(source: Source, target: Target) -> None:

@@ -155,6 +155,7 @@ class Graph:
     values: Mapping[str, Value]
     nodes: tuple[Node, ...]
     state: tuple[tuple[str, str], ...] = ()
+    order_bound: int | None = None  # bytes of temporaries that no order of the nodes can do without, where it is known
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))

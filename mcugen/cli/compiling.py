@@ -116,8 +116,18 @@ def compile(
 @options.board
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as a page, too.")
 @click.option("--built", is_flag=True, help="Build it, and show the estimate beside what the ELF takes.")
+@click.option(
+    "--explain-memory", is_flag=True, help="Show what each technique saves of the RAM that the graph takes as exported."
+)
+@click.option(
+    "--plan-as",
+    type=click.Choice(["int8", "int16", "float32"]),
+    help="Plan the RAM of an ONNX graph as if all its numbers had this type, and nothing else: inputs that are weights may have no values.",
+)
 @click.pass_obj
-def report(session: Session, /, html: Path | None, built: bool, **asked: Any) -> None:
+def report(
+    session: Session, /, html: Path | None, built: bool, explain_memory: bool, plan_as: str | None, **asked: Any
+) -> None:
     """Show what MODEL takes of a board: flash, RAM, cycles.
 
     Per layer and in all, beside the board's limits, and what other forms would cost. Without --built everything is estimated and nothing is written. Ends with 3 where the board is too small.
@@ -126,17 +136,42 @@ def report(session: Session, /, html: Path | None, built: bool, **asked: Any) ->
     from mcugen.report.json import as_dict
     from mcugen.report.show import report_tables
 
+    if plan_as:
+        _planned(session, plan_as, **asked)
+        return
     compiled = compiled_model(session, **asked)
     board = compiled.target.board
     build, measured = _reality(session, compiled) if built else (None, None)
     session.show(*report_tables(compiled.report, board, build, measured))
     session.put(report=as_dict(compiled.report, board, build))
+    if explain_memory:
+        _explain(session, compiled)
     if html:
         from mcugen.report.html import write_page
+        from mcugen.report.memory_map import memory_map
 
-        write_page(html, compiled.report, board, build)
+        write_page(html, compiled.report, board, build, memory_map(compiled.module.predict, compiled.memory))
         session.say(f"wrote {html}")
     require_fit(compiled.report, compiled.source.loc)
+
+
+def _planned(session: Session, plan_as: str, model: str, board: str, **asked: Any) -> None:
+    """The RAM that a graph would take."""
+    from mcugen.report import memory
+
+    with session.working(f"planning {model}"):
+        found = memory.planned(model, board, plan_as, asked.get("shapes", {}))
+    session.show(memory.memory_table(found))
+    session.put(plan_as=plan_as, memory=memory.as_dict(found))
+
+
+def _explain(session: Session, compiled: Compiled) -> None:
+    """What each technique saves of RAM."""
+    from mcugen.report import memory
+
+    found = memory.explained(compiled)
+    session.show(memory.memory_table(found))
+    session.put(memory=memory.as_dict(found))
 
 
 @click.command(epilog="Example: mcugen verify digits.skops --board uno --data test.csv --on simulator")

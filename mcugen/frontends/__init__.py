@@ -62,6 +62,7 @@ class Source:
     reference: Reference
     loc: Loc
     notes: tuple[str, ...] = ()
+    exported_live: int | None = None  # bytes of an ONNX graph's tensors at its largest node, as it was exported
 
 
 def read(
@@ -105,6 +106,7 @@ def _network(loaded: LoadedModel, name: str, output: str | None, shapes: Mapping
     """An ONNX graph: all of its outputs, or what a classical model would be asked for; E0304 where it has nothing like it."""
     from mcugen.frontends.onnx import read_graph
     from mcugen.frontends.onnx_file import with_shapes
+    from mcugen.frontends.onnx_planning import exported_live
     from mcugen.frontends.onnx_reference import OnnxReference
 
     model = with_shapes(loaded.estimator, shapes, loaded.loc)
@@ -112,4 +114,5 @@ def _network(loaded: LoadedModel, name: str, output: str | None, shapes: Mapping
     if not module.predict.of(Storage.INPUT):
         text = "the graph has no inputs: its answers are constants"
         raise error("E0302", text, help="export the model with what changes as an input", loc=loaded.loc)
-    return Source(module, OnnxReference(model, module, loaded.loc), loaded.loc, loaded.notes)
+    reference = OnnxReference(model, module, loaded.loc)
+    return Source(module, reference, loaded.loc, loaded.notes, exported_live(model))

@@ -15,7 +15,7 @@ from mcugen.ir import Graph, Storage
 from mcugen.memory.live import Range, live_ranges, overlaps, taken_over
 from mcugen.memory.overlap import Shift, apart
 
-TRIES = 400  # orders of buffers
+TRIES = 400  # orders of buffers, at most
 
 
 @dataclass(frozen=True)

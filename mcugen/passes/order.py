@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from mcugen.boards import Target
 from mcugen.ir import Graph, Module
-from mcugen.memory.order import cheapest
+from mcugen.memory.order import Order, cheapest
 
 
 def order(module: Module, target: Target) -> Module:
     """The module with the nodes of every function in their cheapest order."""
-    return module.map(_graph)
+    return module.map(lambda graph: reordered(graph, cheapest(graph)))
 
 
-def _graph(graph: Graph) -> Graph:
-    return replace(graph, nodes=tuple(graph.nodes[i] for i in cheapest(graph).nodes))
+def reordered(graph: Graph, found: Order) -> Graph:
+    """The graph with its nodes in an order."""
+    return replace(graph, nodes=tuple(graph.nodes[i] for i in found.nodes), order_bound=found.bound)

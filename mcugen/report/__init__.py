@@ -95,8 +95,10 @@ class Report:
         }
 
 
-def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
-    """The report of a compiled module, everything estimated: nothing has been built."""
+def report(module: Module, memory: MemoryPlan, target: Target, exported_live: int | None = None) -> Report:
+    """The report of a compiled module, everything estimated: nothing has been built. `exported_live`: bytes of a graph's tensors at
+    its largest node, as it was exported.
+    """
     graph, board = module.predict, target.board
     costs = _costs(graph, target)
     on_stack = memory.arena if module.arena == "stack" else 0
@@ -134,7 +136,7 @@ def report(module: Module, memory: MemoryPlan, target: Target) -> Report:
         firmware=whole(module, board, flash, static),
         registry=program,
         sketch_fits=_has_room(program, board, stack + copied),
-        memory=_memory(memory, module),
+        memory=_memory(memory, module, exported_live),
         layers=tuple(_layers(module, memory, target)),
     )
 
@@ -202,15 +204,17 @@ def _smaller(found: Report) -> Iterator[str]:
     yield "use a board with more flash: `mcugen fit MODEL` lists those it fits"
 
 
-def _memory(memory: MemoryPlan, module: Module) -> dict[str, Any]:
-    steps = memory.calls(module.predict)
+def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> dict[str, Any]:
+    steps, bound = memory.calls(module.predict), module.predict.order_bound
     peak = max(steps, key=lambda step: step.live, default=None)
+    live = peak.live if peak else 0
     return {
         "arena": memory.arena,
         "arena_on": module.arena,
-        "exported_live": max((s.live for s in steps), default=0),
-        "lower_bound": memory.lower_bound,
-        "order_proven": memory.proven,
+        "exported_live": live if exported_live is None else exported_live,
+        "live": live,
+        "lower_bound": live if bound is None else bound,
+        "order_proven": bound == live,
         "peak_at": module.predict.nodes[peak.node].name if peak else "",
     }
 

@@ -20,18 +20,25 @@ if TYPE_CHECKING:
 MARK = "<!-- written by mcugen -->"
 
 
-def page(report: Report, board: Board, build: Build | None = None) -> str:
-    """The page; the same report gives the same bytes."""
+def page(report: Report, board: Board, build: Build | None = None, map: str = "") -> str:
+    """The page; the same report gives the same bytes. `map`: the picture of the memory plan, where there is one."""
     template = environment().get_template("report/report.html.j2")
     needed = milliseconds(report.cycles, board)
     return template.render(
-        r=report, board=board, build=build, ms=needed, assumed=assumes(report.cycles), mark=MARK, version=__version__
+        r=report,
+        board=board,
+        build=build,
+        ms=needed,
+        assumed=assumes(report.cycles),
+        mark=MARK,
+        version=__version__,
+        map=map,
     )
 
 
-def write_page(file: Path, report: Report, board: Board, build: Build | None = None) -> None:
+def write_page(file: Path, report: Report, board: Board, build: Build | None = None, map: str = "") -> None:
     """Write the page, whole or not at all. E0603 over a file that is no page of ours, E0604 where the disk refuses."""
-    text, loc = page(report, board, build), Loc(str(file))
+    text, loc = page(report, board, build, map), Loc(str(file))
     try:
         if file.exists() and not _is_ours(file):
             help = "nothing was written: give the name of a file that is not there yet"

@@ -144,7 +144,8 @@ def time(cycles: Figure, board: Board) -> str:
 def layers(report: Report) -> Table:
     """Every layer; the one where most RAM is live is marked."""
     memory = report.memory
-    bound = "the least there can be" if memory["order_proven"] else f"at least {_bytes(memory['lower_bound'])}"
+    least = memory["order_proven"] and memory["arena"] == memory["lower_bound"]
+    bound = "the least there can be" if least else f"at least {_bytes(memory['lower_bound'])}"
     on_stack = " on the stack" if memory["arena"] and memory["arena_on"] == "stack" else ""
     maccs = any(layer.macc for layer in report.layers)  # trees multiply nothing
     columns = (

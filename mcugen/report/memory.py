@@ -1,0 +1,147 @@
+"""The certificate of a network's RAM: what it takes as exported, what each technique saves, what is left, and the proof of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from mcugen.boards import Target, load_board
+from mcugen.diagnostics import error
+from mcugen.frontends.onnx_file import with_shapes
+from mcugen.ir import DType, Module
+from mcugen.memory.live import live_bytes
+from mcugen.memory.order import Order, cheapest
+from mcugen.memory.pack import buffers, pack
+from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.memory.planning import planned_as
+from mcugen.passes import PIPELINE, run
+from mcugen.passes.order import order, reordered
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mcugen.compile import Compiled
+
+
+@dataclass(frozen=True)
+class Technique:
+    """What a way to save RAM leaves: the most bytes that are live at one step."""
+
+    name: str
+    live: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The RAM of a module's temporaries, in bytes.
+
+    exported  most live at one node as exported: the file's order, whole tensors, none in another's place
+    greedy    the arena of the lowered nodes in that order, packed biggest first, as TFLite Micro does
+    steps     most live at one step after each technique in turn
+    plan      the arena, and where everything lies in it
+    order     its execution sequence, and what no other one can do without
+    module    what was planned
+    """
+
+    exported: int
+    greedy: int
+    steps: tuple[Technique, ...]
+    plan: MemoryPlan
+    order: Order
+    module: Module
+
+    @property
+    def arena(self) -> int:
+        """Bytes of the arena."""
+        return self.plan.arena
+
+    @property
+    def saved(self) -> float:
+        """The part of the exported bytes that the arena does not take."""
+        return 1 - self.arena / self.exported if self.exported else 0.0
+
+
+def explained(compiled: Compiled) -> Certificate:
+    """The certificate of a compiled model."""
+    memory = compiled.report.memory
+    return certified(compiled.source.module, compiled.target, memory["exported_live"])
+
+
+def planned(
+    model: str | os.PathLike[str] | bytes,
+    board: str,
+    plan_as: str,
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> Certificate:
+    """The certificate of an ONNX graph, all its numbers in RAM of the type `int8`, `int16` or `float32`: for planning only. E0112
+    for a model of another kind.
+    """
+    from mcugen.frontends import read
+    from mcugen.frontends.files import read_model
+    from mcugen.frontends.onnx_planning import exported_live, with_weights
+
+    loaded = read_model(model)
+    if type(loaded.estimator).__name__ != "ModelProto":
+        raise error("E0112", "only the RAM of ONNX graphs is planned ahead", help="leave --plan-as out", loc=loaded.loc)
+    dtype = {"int8": DType.I8, "int16": DType.I16, "float32": DType.F32}[plan_as]
+    graph = with_weights(loaded.estimator)
+    module = read(graph, shapes=shapes).module
+    target = Target(load_board(board))
+    return certified(module, target, exported_live(with_shapes(graph, shapes, loaded.loc), dtype.nbytes), dtype)
+
+
+def certified(module: Module, target: Target, exported: int, dtype: DType | None = None) -> Certificate:
+    """The certificate of a module as a front-end read it. `dtype`: of every number in RAM, for planning only; the caller's buffers are
+    part of the arena then.
+    """
+    lowered = run(module, target, pipeline=tuple(one for one in PIPELINE if one is not order))
+    lowered = planned_as(lowered, dtype) if dtype else lowered
+    wanted = buffers(lowered.predict)
+    greedy = max((at + one.nbytes for at, one in zip(pack(wanted), wanted, strict=True)), default=0)
+    found = cheapest(lowered.predict)
+    ordered = lowered.map(lambda graph: reordered(graph, found) if graph is lowered.predict else graph)
+    steps = (
+        Technique("layers fused, results in the place of their inputs", _most(lowered, overlap=False)),
+        Technique("the cheapest order", _most(ordered, overlap=False)),
+        Technique("results reach into their inputs", _most(ordered)),
+    )
+    return Certificate(exported, greedy, steps, plan(ordered, target), found, ordered)
+
+
+def as_dict(found: Certificate) -> dict[str, Any]:
+    """The certificate as JSON; bytes."""
+    peak = max(found.plan.steps, key=lambda step: step.live, default=None)
+    return {
+        "arena": found.arena,
+        "exported_live": found.exported,
+        "greedy": found.greedy,
+        "techniques": [{"name": one.name, "live": one.live} for one in found.steps],
+        "live": found.plan.lower_bound,
+        "lower_bound": found.order.bound,
+        "order_proven": found.order.proven,
+        "peak_at": found.module.predict.nodes[peak.node].name if peak else "",
+        "saved": found.saved,
+    }
+
+
+def memory_table(found: Certificate) -> Table:
+    """What is left after each technique, and what is proven of it."""
+    from mcugen.report.show import row, table
+
+    proof = "no order needs less" if found.order.proven else f"every order needs at least {found.order.bound:,} B"
+    made = table("RAM", "live, B>", "saved>", title="memory", caption=f"exported: {BASELINE}; {proof}")
+    given = (("exported", found.exported), ("exported order, packed biggest first", found.greedy))
+    for name, live in (*given, *((one.name, one.live) for one in found.steps)):
+        row(made, name, f"{live:,}", f"{100 * (1 - live / found.exported):.1f} %" if found.exported else "")
+    row(made, "arena, packed", f"{found.arena:,}", f"{100 * found.saved:.1f} %")
+    return made
+
+
+BASELINE = "the file's order, whole tensors, live bytes, none in another's place"
+
+
+def _most(module: Module, overlap: bool = True) -> int:
+    return max((size for graph in module.functions for size in live_bytes(graph, overlap)), default=0)
