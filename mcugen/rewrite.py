@@ -55,6 +55,12 @@ class Rewriting:
         self.nodes.append(Node(op, inputs, tuple(outputs), loc))
         return tuple(outputs)
 
+    def named(self, stem: str, type: TensorType) -> str:
+        """A new value that a node is still to make; returns its name."""
+        name = self._free(stem)
+        self.values[name] = Value(name, type, Storage.TEMP)
+        return name
+
     def make(self, node: Node) -> None:
         """A node in the place of one that made the same results; more results than the values there are new ones."""
         types = node.op.infer(*(self.values[n].type for n in node.inputs))

@@ -114,7 +114,8 @@ class LayerReference(OnnxReference):
 
     def _tensor(self, name: str) -> str:
         """The ONNX tensor that a value is, pixel-major or not; empty where it is none."""
-        return next((one for one in (name, name.removesuffix("_rows")) if one in self._known), "")
+        plain = name.removesuffix("_rows")
+        return next((one for one in (name, plain, plain.removesuffix("_signed")) if one in self._known), "")
 
     @cached_property
     def _known(self) -> frozenset[str]:

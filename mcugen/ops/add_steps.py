@@ -11,7 +11,7 @@ import numpy as np
 
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Rows
 from mcugen.requantise import MOST
 
 
@@ -51,11 +51,15 @@ class AddSteps(Op):
         (a, b, y), (of_a, of_b, of_y) = self.scales, self.zeros
         return replace(self, scales=(b, a, y), zeros=(of_b, of_a, of_y))
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        return (at, at + 1), (at, at + 1)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {
             "scales": self.scales,
             "zeros": self.zeros,
             "low": self.low,
             "high": self.high,
-            "size": inputs[0].size,
+            "total": inputs[0].size,
+            "row": inputs[0].size // inputs[0].shape[0] if inputs[0].shape else 1,
         }

@@ -334,6 +334,33 @@ def test_unsigned_integers_become_signed_ones(make, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [image, line])
+def test_unsigned_integers_of_the_caller_become_signed_ones(make, tmp_path):
+    """The graph without its first QuantizeLinear and its last DequantizeLinear."""
+    from onnxruntime import quantization
+
+    rng = np.random.default_rng(5)
+    model = onnx.load(quantised(model_of(make(rng)), tmp_path, rng, activation_type=quantization.QuantType.QUInt8))
+    first = next(node for node in model.graph.node if node.input[0] == "x")
+    last = next(node for node in model.graph.node if node.output[0] == "y")
+    for node, value, name in (
+        (first, model.graph.input[0], first.output[0]),
+        (last, model.graph.output[0], last.input[0]),
+    ):
+        model.graph.node.remove(node)
+        value.name, value.type.tensor_type.elem_type = name, TensorProto.UINT8
+    compiled = mcugen.compile(model.SerializeToString(), board="esp32c3")
+    layers = [n for n in compiled.module.nodes if isinstance(n.op, ConvRows)]
+    assert {compiled.module.predict.values[n.name].type.dtype for n in layers} == {DType.I8}
+    assert compiled.row is DType.U8
+    x = rng.integers(0, 256, (20, compiled.module.features), np.uint8)
+    assert compiled.verify(x).proven
+    found = compiled.reference.layers(x[:4])
+    assert len(found) >= len(layers)
+    assert max(one.largest for one in found) <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_layer_that_is_another_is_found(tmp_path):
     rng = np.random.default_rng(0)
     path = quantised(model_of(line(rng)), tmp_path, rng)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcugen.ir import Array, DType, Graph, Node, Storage
 from mcugen.ops.dequantize import Dequantize
+from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
 from mcugen.ops.pool import Pool
 from mcugen.ops.quantize import Quantize
@@ -15,15 +16,25 @@ from mcugen.ops.reshape import Reshape
 from mcugen.ops.strided import Strided
 from mcugen.rewrite import Rewriting
 
+HALF = np.full((), 128, np.uint8)  # an `u8` with the other uppermost bit is, as an `i8`, 128 less
+
 
 def signed(graph: Graph) -> Graph:
-    """The graph with every `u8` that only nodes of it see as an `i8`."""
+    """The graph with every `u8` that only nodes of it see as an `i8`; those of the caller are brought there, and back."""
     if not any(isinstance(node.op, Dequantize) and _is_unsigned(graph, node.inputs[0]) for node in graph.nodes):
         return graph
     chosen, work, made = _chosen(graph), Rewriting(graph), dict[str, str]()
-    for name in chosen:
+    names: dict[str, str] = {}  # of the caller's, as `i8`
+    for name in sorted(chosen):
         value = graph.values[name]
-        work.values[name] = replace(value, type=replace(value.type, dtype=DType.I8))
+        narrow = replace(value.type, dtype=DType.I8)
+        if value.storage is Storage.TEMP:
+            work.values[name] = replace(value, type=narrow)
+        elif value.storage is Storage.INPUT:
+            (other,) = work.add(Elementwise("BitwiseXor"), name, work.const("half", HALF), stem=f"{name}_half")
+            (names[name],) = work.add(Elementwise("Cast", DType.I8), other, stem=f"{name}_signed")
+        else:
+            names[name] = work.named(f"{name}_signed", narrow)
 
     def less(name: str) -> str:
         data = graph.values[name].data
@@ -34,11 +45,17 @@ def signed(graph: Graph) -> Graph:
         return made[name]
 
     for node in graph.nodes:
+        inputs = node.inputs
         if isinstance(node.op, Quantize) and node.name in chosen:
-            node = replace(node, inputs=(*node.inputs[:2], less(node.inputs[2])))
-        elif _is_floats(graph, node) and (node.inputs[0] in chosen or _is_known(graph, node.inputs[0])):
-            node = replace(node, inputs=(less(node.inputs[0]), node.inputs[1], less(node.inputs[2])))
-        work.keep(node)
+            inputs = (*inputs[:2], less(inputs[2]))
+        elif _is_floats(graph, node) and (inputs[0] in chosen or _is_known(graph, inputs[0])):
+            inputs = (less(inputs[0]), inputs[1], less(inputs[2]))
+        given, outputs = (tuple(names.get(name, name) for name in every) for every in (inputs, node.outputs))
+        work.keep(replace(node, inputs=given, outputs=outputs))
+        if outputs != node.outputs:
+            (other,) = work.add(Elementwise("Cast", DType.U8), *outputs, loc=node.loc, stem=f"{node.name}_half")
+            flip = (other, work.const("half", HALF))
+            work.make(Node(Elementwise("BitwiseXor"), flip, node.outputs, node.loc))
     return work.graph()
 
 
@@ -60,12 +77,14 @@ def _is_floats(graph: Graph, node: Node) -> bool:
 
 
 def _chosen(graph: Graph) -> set[str]:
-    """Values made by QuantizeLinear or moved from such, all of whose takers are DequantizeLinear or move them."""
-    found: set[str] = set()
+    """Values that QuantizeLinear makes or the caller gives, or moved from such, all of whose takers are DequantizeLinear or move
+    them.
+    """
+    found = {value.name for value in graph.of(Storage.INPUT) if _is_unsigned(graph, value.name)}
     for node in graph.nodes:
         moved = _moves(node) and all(name in found for name in node.inputs)
         quantised = isinstance(node.op, Quantize) and _is_known(graph, node.inputs[2])
-        if (moved or quantised) and graph.values[node.name].storage is Storage.TEMP:
+        if (moved or quantised) and graph.values[node.name].storage in (Storage.TEMP, Storage.OUTPUT):
             found.add(node.name)
     for node in reversed(graph.nodes):  # takers before what they take
         if not (_is_floats(graph, node) or (_moves(node) and node.name in found)):
