@@ -58,9 +58,12 @@ def shift(graph: Graph, node: Node, at: int) -> Shift:
     return Shift(found.below, found.above, same)
 
 
+MOST_ROWS = 1 << 16  # that are looked at one by one
+
+
 def rows_read(node: Node, inputs: Sequence[TensorType], made: TensorType) -> list[tuple[Rows | None, ...]]:
     """For each row of the first output the rows of every input that it is made of; empty where the kernel has no rows."""
-    if not made.shape:
+    if not made.shape or made.shape[0] > MOST_ROWS:
         return []
     found = [node.op.reads(at, *inputs) for at in range(made.shape[0])]
     return [] if () in found else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -282,3 +283,15 @@ def problems_of(data: bytes) -> list[Diagnostic]:
     except McugenError as problem:
         return [*problem.diagnostics]
     return []
+
+
+def test_tensors_that_no_board_has_room_for():
+    """Of a size from a damaged file; and a tall one: no step takes time for each of its rows."""
+    nodes, wide = [helper.make_node("Relu", ["x"], ["y"])], [1 << 24, 4]
+    assert code_of(model(nodes, [info("x", wide)], [info("y", wide)], []))[0] == "E0303"
+    tall, more = [1, 2, 1 << 22, 1], [helper.make_node("GlobalMaxPool", ["r"], ["y"])]
+    pooled = [helper.make_node("MaxPool", ["x"], ["r"], kernel_shape=[1, 1]), *more]
+    start = time.process_time()
+    made = model(pooled, [info("x", tall)], [info("y", [1, 2, 1, 1])], []).SerializeToString()
+    mcugen.compile(made, board="host", check_answers=False)
+    assert time.process_time() - start < 10

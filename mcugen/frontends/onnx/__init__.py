@@ -58,7 +58,17 @@ def read_graph(model: onnx.ModelProto, name: str, loc: Loc, output: str | None =
     if problems:
         raise McugenError(problems)
     give_outputs([value.name for value in model.graph.output], tensors, output, loc)
-    return Module(name, (_renamed(tensors),), loc)
+    graph = _renamed(tensors)
+    _require_small(graph, loc)
+    return Module(name, (graph,), loc)
+
+
+def _require_small(graph: Graph, loc: Loc) -> None:
+    """E0303 for tensors that no board has the RAM for, by far: sizes from a damaged file."""
+    for value in graph.values.values():
+        if value.storage is not Storage.CONST and value.type.size > MOST_LIVE:
+            text = f"%{value.name} has {value.type.size:,} elements; at most {MOST_LIVE:,} are compiled"
+            raise error("E0303", text, help="check the shapes of the exported model, and --shape", loc=loc)
 
 
 def _renamed(tensors: Tensors) -> Graph:
@@ -69,6 +79,9 @@ def _renamed(tensors: Tensors) -> Graph:
         if isinstance(value, str) and graph.values[value].storage is Storage.TEMP and name not in graph.values:
             names.setdefault(value, name)
     return renamed(graph, names)
+
+
+MOST_LIVE = 1 << 24  # elements of a tensor that lies in RAM
 
 
 class _UnknownError(Exception):
