@@ -1,7 +1,8 @@
 """Scalers, column pickers and projections in front of a linear op become part of its weights, where that is exact enough.
 
 `W (a (x - z)) + b` is `(W a) x + (b - W a z)`. Worked out in float64, it is the same function; what is lost is that the sums
-begin with larger numbers, x instead of what it is off z. The bound in `keeps_enough` says when that is too much.
+begin with larger numbers, x instead of what it is off z. The bound in `keeps_enough` says when that is too much: then numbers
+are summed with all digits, and labels leave the scaler where it is.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def fold_linear(module: Module, target: Target) -> Module:
 
 
 def _folded(graph: Graph, target: Target) -> Graph:
-    for change in (_projected, _scaled):
+    for change in (_projected, _scaled, _projected, _scaled):
         for node in graph.nodes:
             if isinstance(node.op, Linear) and not node.op.form:
                 graph = change(graph, node, node.op, target)
@@ -88,7 +89,10 @@ def _composed(column: Column) -> tuple[float, float]:
 
 def _scaled(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     found = source_of(graph, node.inputs[0])
-    if found is None or found.plain or not keeps_enough(op.weights, found.slope * found.origin, target.numeric):
+    if found is None or found.plain:
+        return graph
+    enough = keeps_enough(op.weights, found.slope * found.origin, target.numeric)
+    if not enough and (op.output == "label" or target.numeric in ("int8", "int16")):
         return graph
     used = np.unique(found.at)
     size = graph.values[found.value].type.size
@@ -97,7 +101,8 @@ def _scaled(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     weights = np.zeros((op.rows, len(used)))
     np.add.at(weights.T, np.searchsorted(used, found.at), (op.weights * found.slope).T)
     bias = op.bias - op.weights @ (found.slope * found.origin)
-    folded = replace(op, weights=weights, bias=bias)
+    # numbers of features that are far off take all digits: a scaler's float32 would lose what is left where they cancel
+    folded = replace(op, weights=weights, bias=bias, delicate=op.delicate if enough else True)
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
         return graph
     if len(used) == size:

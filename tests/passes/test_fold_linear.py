@@ -106,3 +106,25 @@ def test_far_off_zero_too_much_would_be_lost() -> None:
     assert keeps_enough(weights, np.full(4, 10.0), "float32")
     assert not keeps_enough(weights, np.full(4, 1e4), "float32")
     assert not keeps_enough(weights, np.full(4, 10.0), "int8")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (PCA(whiten=True), MinMaxScaler(), LogisticRegression()),
+        (StandardScaler(), PCA(), LogisticRegression()),
+        (StandardScaler(), LogisticRegression()),
+    ],
+    ids=str,
+)
+def test_numbers_of_features_far_off_are_summed_with_all_digits(steps: Any) -> None:
+    """Where the maps would be float32, what cancels in the sums after them would be lost."""
+    x = (X + 1e5).astype(np.float32)
+    model = make_pipeline(*steps).fit(x.astype(np.float64), Y)
+    module = read_estimator(model, "m", "decision")
+    found = run(module, Target(load_board("uno"), numeric="float32"), pipeline=(fold_linear, dead_code))
+    (node,) = found.nodes
+    assert isinstance(node.op, Linear)
+    assert node.op.delicate
+    (op,) = (node.op.with_form(form, Target(load_board("uno"))) for form in node.op.forms(Target(load_board("uno"))))
+    np.testing.assert_allclose(op.answers(x)[1], model.decision_function(x.astype(np.float64)), rtol=1e-6, atol=1e-6)
