@@ -197,7 +197,19 @@ def points_of(
     reach = _bits(np.ones_like(sizes) / 2.0 ** MOST[8], 16, metric) - bits if held and width == 8 else 0
     fixed = Fixed(width, whole, lift, bits + reach, 0, False, exponent + reach + 126)
     kept = middle if middle.any() else middle[:0]
-    return Points(fixed, kept, metric, far, beside, reach, HELD[width] if held else MOST_DOWN)
+    made = Points(fixed, kept, metric, far, beside, reach, HELD[width] if held else MOST_DOWN)
+    return replace(made, fixed=replace(fixed, weights=_as_rows(points, made)))
+
+
+def _as_rows(points: Floats, made: Points) -> Integers:
+    """The integers of points, of those that float32 holds as the same row has them: its distance is 0, which outvotes all others."""
+    single = points.astype(np.float32)
+    rows, down = made.load(single)
+    most = int(np.abs(made.fixed.weights).max(initial=0))
+    rows = np.clip(rows, -most, most)  # a row may be rounded to the end of the grid, which no point reaches
+    return np.where(
+        (single == points).all(axis=1, keepdims=True) & (down == 0)[:, np.newaxis], rows, made.fixed.weights
+    )
 
 
 def _bits(sizes: Floats, width: Width, metric: Metric) -> int:

@@ -257,3 +257,14 @@ def unit_graph(op: Knn) -> object:
     x = builder.input("x", TensorType((op.points.shape[1],), DType.F32))
     builder.output(*builder.add(op, x))
     return builder.build()
+
+
+@pytest.mark.parametrize("centre", [0.0, 1e3])
+@pytest.mark.parametrize("form", ["float32", "int16"])
+def test_a_row_that_is_a_point_is_at_distance_0(centre: float, form: str) -> None:
+    """However much smaller some of its features are: such a neighbour outvotes all others."""
+    points = np.random.default_rng(0).normal(size=(40, 5)) * 10.0 ** np.array([-3, -1, 0, 2, 3]) + centre
+    points = points.astype(np.float32)
+    op = Knn(points.astype(np.float64), np.arange(40) % 3, 3, 3, "proba", "distance", form=form)
+    distances = op.grid.distances(points)[0]
+    np.testing.assert_array_equal(np.diagonal(distances), 0)
