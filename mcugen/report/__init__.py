@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from mcugen.boards import Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import label_function
 from mcugen.ir import Graph, Module, Storage
+from mcugen.memory.live import live_ranges
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Cost, Form, same
 from mcugen.report.figure import Figure
@@ -181,18 +182,33 @@ def require_fit(found: Report, loc: Loc) -> None:
 def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
     if found.ram.value > found.ram_free:
         copied = f", copied from flash at the start {found.copied:,} B" if found.copied else ""
-        notes = (
+        notes: tuple[str, ...] = (
             f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, "
             f"stack {found.stack.value:,} B{copied}",
         )
         message = f"needs {found.ram.value:,} B of RAM; {found.title} has {found.ram_free:,} B free"
-        yield Diagnostic(
-            "E0501", message, "use a board with more RAM: `mcugen fit MODEL` lists those it fits", loc, notes
-        )
+        notes = (*notes, *_peak_note(found.memory))
+        yield Diagnostic("E0501", message, "; ".join([*_less_ram(found)]), loc, notes)
     if found.flash.value > found.flash_free:
         message = f"needs {found.flash.value:,} B of flash; {found.title} has {found.flash_free:,} B free"
         why: tuple[str, ...] = (f"number format {found.numeric_why}",) if found.numeric_why.startswith("auto") else ()
         yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc, why)
+
+
+def _peak_note(memory: Mapping[str, Any]) -> Iterator[str]:
+    """Which temporaries make the peak, the largest first."""
+    largest = sorted(memory["peak"], key=lambda one: -one["nbytes"])[:4]
+    if largest:
+        shown = ", ".join(f"{one['name']} ({one['nbytes']:,} B)" for one in largest)
+        yield f"arena {memory['arena']:,} B, most of it live at {memory['peak_at']}: {shown}"
+
+
+def _less_ram(found: Report) -> Iterator[str]:
+    floats = sum(one["nbytes"] for one in found.memory["peak"] if one["type"].endswith(":f32"))
+    if floats > 100 and 2 * floats > found.memory["live"]:  # a network of floats
+        less = found.ram.value - 3 * (floats + found.buffers) // 4
+        yield f"quantise the network (`--numeric int8 --data ROWS`): about {less:,} B"
+    yield "use a board with more RAM: `mcugen fit MODEL` lists those it fits"
 
 
 def _smaller(found: Report) -> Iterator[str]:
@@ -216,7 +232,16 @@ def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> di
         "lower_bound": live if bound is None else bound,
         "order_proven": bound == live,
         "peak_at": module.predict.nodes[peak.node].name if peak else "",
+        "peak": [*_live_at(module.predict, peak.node)] if peak else [],
     }
+
+
+def _live_at(graph: Graph, step: int) -> Iterator[dict[str, Any]]:
+    """The temporaries that are live at a step."""
+    for name, span in live_ranges(graph).items():
+        value = graph.values[name]
+        if value.storage is Storage.TEMP and span.first <= step <= span.last:
+            yield {"name": name, "type": str(value.type), "nbytes": value.type.nbytes}
 
 
 def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:

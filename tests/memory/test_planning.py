@@ -150,3 +150,19 @@ def test_known_networks(name: str) -> None:
     assert found.order.proven
     assert found.arena <= 1.01 * found.plan.lower_bound
     assert found.saved > 0.19
+
+
+def test_a_board_that_is_too_small_hears_what_makes_the_peak_and_what_helps() -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["a", "w1"], ["b"], pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["b"], ["y"]),
+    ]
+    inputs = [tensor("x", 1, 1, 16, 16), tensor("w0", 8, 1, 3, 3), tensor("w1", 8, 8, 3, 3)]
+    wide = with_weights(model(nodes, inputs, tensor("y", 1, 8, 1, 1)))
+    with pytest.raises(McugenError) as caught:
+        mcugen.compile(wide, board="uno", check_answers=False)
+    text = str(caught.value)
+    assert caught.value.exit_code == 3
+    assert "most of it live at b_rows: a_rows (8,192 B), b_rows (8,192 B)" in text
+    assert "quantise the network (`--numeric int8 --data ROWS`): about" in text
