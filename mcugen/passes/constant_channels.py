@@ -20,7 +20,6 @@ from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.pool_rows import PoolRows
 from mcugen.ops.reshape import Reshape
-from mcugen.requantise import by_floats, rescaled
 from mcugen.rewrite import Rewriting
 from mcugen.windows import Window
 
@@ -260,7 +259,7 @@ def _whole_groups(mask: Mask) -> Mask:
 def _steps(op: ConvRows, sums: npt.NDArray[np.float64], factors: Array) -> Array:
     """What sums of integers become."""
     low, high = op.bounds
-    return np.clip((by_floats if op.by_float else rescaled)(sums.astype(np.int64), factors) + op.to, low, high)
+    return np.clip(op.steps(sums.astype(np.int64), factors) + op.to, low, high)
 
 
 def _kind(graph: Graph, node: Node) -> np.dtype[np.generic]:

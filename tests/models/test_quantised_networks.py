@@ -184,6 +184,24 @@ def test_bounds_that_no_integer_reaches(bounds, board, tmp_path):
     assert "conv_rows" in compiled_layers(model, tmp_path, board)
 
 
+@pytest.mark.parametrize("scale", [2.0, 300.0, 1e-7])
+def test_factors_that_are_no_part_of_a_half(scale, tmp_path):
+    """Of sums that are small beside the steps of the result, or that a bias outweighs."""
+    nodes = [
+        *steps("x", "a", "s", "z"),
+        helper.make_node("DequantizeLinear", ["w", "big", "zw"], ["f"]),
+        helper.make_node("DequantizeLinear", ["b", "bs"], ["g"]),
+        helper.make_node("Conv", ["a", "f", "g"], ["c"]),
+        *steps("c", "y", "t", "z"),
+    ]
+    rng = np.random.default_rng(0)
+    w, b = rng.integers(-2, 3, (4, 4, 1, 1), np.int8), rng.integers(-2, 3, 4).astype(np.int32) * int(1 + 20 / scale)
+    tables = {"w": w, "b": b, "big": np.float32(scale), "bs": np.float32(np.float32(0.02) * np.float32(scale))}
+    model = by_hand(nodes, (1, 4, 3, 6), {"y": TensorProto.FLOAT}, **tables, **STEPS)
+    for board in BOARDS:
+        assert "conv_rows" in compiled_layers(model, tmp_path, board)
+
+
 def test_a_product_with_several_rows(tmp_path):
     """Whose tensors have three axes, and are no planes."""
     nodes = steps("x", "a", "s", "z")

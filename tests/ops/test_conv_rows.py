@@ -52,13 +52,14 @@ def graph_of(name: str, kind: DType, rng: np.random.Generator, by_float: bool = 
     else:
         bounds = {"low": -100.0, "high": 90.0} if outs > 4 else {"low": -128.0, "high": 127.0}
         op = ConvRows(rows, columns, groups, **bounds, zero=int(rng.integers(-128, 127)), to=int(rng.integers(-20, 20)))
-        factors = rng.uniform(0.2, 1, outs) / np.prod(shape[1:]) ** 0.5 / 80
+        shift = {"odd": 24, "each channel twice": 44}.get(name, 32) if not by_float else 32
+        factors = rng.uniform(0.2, 1, outs) / np.prod(shape[1:]) ** 0.5 / 80 * 2.0 ** ((32 - shift) / 2)
         tables = [
             rng.integers(-127, 127, shape, dtype=np.int8, endpoint=True),
             rng.integers(-4000, 4000, outs, dtype=np.int32),
-            factors.astype(np.float32) if by_float else np.rint(factors * 2.0**32).astype(np.int32),
+            factors.astype(np.float32) if by_float else np.rint(factors * 2.0**shift).astype(np.int32),
         ]
-        op = replace(op, by_float=by_float)
+        op = replace(op, by_float=by_float, shift=shift)
     names = [builder.const(f"t{i}", one) for i, one in enumerate(tables)]
     if name in ADDS:
         scaled = AddScaled(1 << 19, 3 << 18, -12345, 20, low=-90) if kind is DType.I8 else None

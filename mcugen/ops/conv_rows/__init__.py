@@ -18,7 +18,7 @@ from mcugen.op import Cost, Op, Rows
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import floats, fours, packed
-from mcugen.requantise import by_floats, rescaled
+from mcugen.requantise import USUAL, by_floats, rescaled
 from mcugen.windows import Window, gathered
 
 ROWS, DSP, FPU = "rows", "dsp", "fpu"  # forms
@@ -29,7 +29,7 @@ class ConvRows(Op):
     """y[o, p, m] = the sum over a window of x * w[m], and a bias; dense, or depthwise where there is a group for every channel.
 
     Inputs of `f32`: x (H, W, C), weights (M, kernel, kernel, C / groups), bias (M,). Of `i8`: x, weights `i8`, bias `i32`, and
-    factors `i32` (M,) of 2^-32 by which sums of (x - zero) * w are scaled; rounded, halves upwards, and `to` added; `by_float`
+    factors `i32` (M,) of 2^-`shift` by which sums of (x - zero) * w are scaled; rounded, halves upwards, and `to` added; `by_float`
     factors are `f32`, the product is one of float32, and halves become even. Where it
     `adds`, the second input is like the output, and added before the bounds; of `i8` by `scaled`, with its own bounds. Decided, the
     tables are packed as the form wants them, an `i8` bias has the zero point in it, and the last output is scratch. Output
@@ -49,6 +49,7 @@ class ConvRows(Op):
     adds: bool = False
     scaled: AddScaled | AddSteps | None = None
     by_float: bool = False
+    shift: int = USUAL
     form: str = ""
     outs: int = 0
 
@@ -159,11 +160,14 @@ class ConvRows(Op):
             found = np.clip(sums, self.low, self.high).astype(np.float32)
         else:
             low, high = self.bounds
-            steps = (by_floats if self.by_float else rescaled)(sums.astype(np.int64), factors[0])
-            found = np.clip(steps + self.to, low, high).astype(np.int8)
+            found = np.clip(self.steps(sums.astype(np.int64), factors[0]) + self.to, low, high).astype(np.int8)
             found = self.scaled.evaluate(inputs[1], found)[0] if self.scaled else found
         types = self.infer(*(TensorType(one.shape, DType.of(one.dtype)) for one in inputs))
         return (np.asarray(found), *(np.zeros(t.shape, t.dtype.numpy) for t in types[1:]))
+
+    def steps(self, sums: npt.NDArray[np.int64], factors: Array) -> npt.NDArray[np.int64]:
+        """Sums of integers, in steps of the output, without its zero point."""
+        return by_floats(sums, factors) if self.by_float else rescaled(sums, factors, self.shift)
 
     def _sums(self, x: Array, weights: npt.NDArray[np.float64], less: int) -> npt.NDArray[np.float64]:
         """Sums of products in float64, which is exact for integers; outside of the input is 0, or the zero point."""
@@ -207,7 +211,7 @@ class ConvRows(Op):
         folded = np.asarray(bias, np.int64) - self.zero * np.asarray(weights, np.int64).reshape(outs, -1).sum(axis=1)
         made = weights, folded.astype(np.int32), factors
         shared = self.depthwise or packed.fits(weights, made[1])
-        if target.board.dsp and packed.suits(self, channels, outs) and shared:
+        if target.board.dsp and packed.suits(self, channels, outs) and shared and self.shift == USUAL:
             decided = replace(self, form=DSP, outs=outs)
             return decided, (packed.table(decided, channels, *made),)
         if not self.depthwise:
@@ -236,6 +240,7 @@ class ConvRows(Op):
             "sums_at": self._room(x.shape) - self._sums_room,
             "scaled": self.scaled,
             "by_float": self.by_float,
+            "shift": self.shift,
             "zero": self.zero,
             "to": self.to,
             "together": packed.together(self),

@@ -24,7 +24,7 @@ from mcugen.ops.strided import Strided
 from mcugen.passes.layers.dense import given, placed
 from mcugen.passes.layers.pools import pool_rows
 from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes, pixels
-from mcugen.requantise import factors_of, float_factors
+from mcugen.requantise import USUAL, factors_of, float_factors
 from mcugen.windows import Window
 
 MOST = 1 << 31
@@ -66,18 +66,19 @@ def _layer(walk: Walk, node: Node, to: Steps) -> bool:
     bias = np.rint(np.clip(layer.bias / (x.scale * steps), -(2.0**62), 2.0**62)).astype(np.int64)
     if walk.by_float:
         single = np.float32(x.scale) * steps.astype(np.float32) / np.float32(to.scale)  # in the order of onnxruntime's
-        found = float_factors(single.astype(np.float64), bias, flat)
+        pair = float_factors(single.astype(np.float64), bias, flat)
+        found = None if pair is None else (*pair, USUAL)
     else:
         found = factors_of(x.scale * steps / to.scale, bias, flat)
     if found is None:
         return False
-    factors, bias32 = found
+    factors, bias32, shift = found
     folded = np.abs(bias32.astype(np.int64) - x.zero * flat.sum(axis=1)) + 128 * np.abs(flat).sum(axis=1)
     if folded.max() >= MOST or flat.shape[1] >= TAPS:
         return False
     place, ordered = placed(walk, x.q, replace(layer, weights=weights))
     op = ConvRows(layer.rows, layer.columns, layer.groups, *_bounds(layer.low, layer.high, to), x.zero, to.zero)
-    op = replace(op, by_float=walk.by_float)
+    op = replace(op, by_float=walk.by_float, shift=shift)
     tables = {"weights": ordered.astype(np.int8), "bias": bias32, "factors": factors}
     names = [walk.work.const(f"{node.name}_{what}", data) for what, data in tables.items()]
     (rows, *_) = walk.work.add(op, place, *names, loc=node.loc, stem=f"{node.name}_rows")
