@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -142,12 +142,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Sample:
-    """A measured case: its flash (bytes), mean cycles or instructions, and stack (bytes)."""
+    """A measured case: its flash (bytes), mean cycles or instructions, stack (bytes), and the sizes of its functions."""
 
     case: Case
     flash: int
     cycles: float
     stack: int
+    functions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def op(self) -> TreeEnsemble:
@@ -303,9 +304,11 @@ def measured(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
                 program, units, [case.rows if isinstance(case.rows, list) else [case.rows] for case in cases], board
             )
             for case, run in zip(cases, runs, strict=True):
-                flash, ram = model_part(program, case.unit.module.name)
-                assert ram == 0
-                yield Sample(case, flash, float(np.mean(run.cycles)), max(run.stacks))
+                name = case.unit.module.name
+                flash, _ = model_part(program, name)
+                own = (s for s in elf.symbols(program) if s.name.startswith(f"{name}_"))
+                sizes = {s.name.removeprefix(f"{name}_").split(".")[0]: s.size for s in own}
+                yield Sample(case, flash, float(np.mean(run.cycles)), max(run.stacks), sizes)
         except McugenError as problem:
             if len(cases) == 1:
                 print(f"left out: {cases[0].what}: {problem.diagnostics[0].message}", file=sys.stderr)

@@ -24,6 +24,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.cost_cases import FAR, MODELS, Model
+from benchmarks.cost_layers import LAYERS
 from benchmarks.cost_model import BOARDS, on_xtensa
 from benchmarks.cost_model import measured as linked
 from benchmarks.cost_rows import OPS
@@ -33,11 +34,13 @@ from mcugen.boards import Board, Numeric, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
-from mcugen.ir import DType, GraphBuilder, Module, TensorType
+from mcugen.ir import DType, GraphBuilder, Module, Storage, TensorType
 from mcugen.memory.plan import plan
 from mcugen.op import Work
 from mcugen.passes import PIPELINE
 from mcugen.passes import run as run_passes
+from mcugen.passes.dead_code import dead_code
+from mcugen.passes.pack_tables import pack_tables
 from mcugen.passes.select import select
 from mcugen.targets.driver import Unit
 from mcugen.work import SELDOM
@@ -45,6 +48,7 @@ from mcugen.work import SELDOM
 FORMATS: tuple[Numeric, ...] = ("float32", "int16", "int8")
 TOGETHER = {"avr": 6, "xtensa": 1}  # models in a program
 ROWS = {"avr": 30}
+SLOW = 30_000  # multiply-accumulates that take an AVR too long
 FOLDS = 5
 FLOORS = {"code": 300.0, "runs": 100.0, "stack": 1e9}  # errors below count absolute, above relative
 MEASURED = {"code": "flash", "runs": "cycles", "stack": "stack"}
@@ -60,20 +64,25 @@ class Case:
     unit: Unit
     rows: Any
     work: Work
+    tables: int  # bytes of constants
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A measured case: bytes of flash, mean cycles or instructions, bytes of stack."""
+    """A measured case: bytes of flash, mean cycles or instructions, bytes of stack, and of flash those of the functions that
+    it would share with others.
+    """
 
     case: Case
     flash: float
     cycles: float
     stack: float
+    shared: Mapping[str, float]
 
     def known(self, figure: str) -> float:
         """What the weights of a figure have to add up to."""
-        return float(getattr(self, MEASURED[figure])) - (self.case.work.tables if figure == "code" else 0)
+        apart = self.case.tables + sum(self.shared.values()) if figure == "code" else 0
+        return float(getattr(self, MEASURED[figure])) - apart
 
 
 def cases(op: str, board: Board) -> Iterator[Case]:
@@ -81,7 +90,7 @@ def cases(op: str, board: Board) -> Iterator[Case]:
     for number, model in enumerate(MODELS[op]()):
         for output in model[3]:
             for numeric in FORMATS[:1] if model[0].endswith(FAR) else FORMATS:
-                target = Target(board, "auto", numeric, model[2] if number % 2 else None)
+                target = Target(board, "auto", numeric, rows=model[2] if number % 2 else None)
                 try:
                     yield from _forms(op, number, model, output, target)
                 except McugenError as problem:
@@ -104,9 +113,10 @@ def _forms(op: str, number: int, model: Model, output: str, target: Target) -> I
 
 def made(op: str, board: Board) -> Iterator[Case]:
     """All hand-made ops of a name."""
-    for number, (one, inputs) in enumerate(OPS[op]()):
+    for number, (one, inputs, *more) in enumerate({**OPS, **LAYERS}[op]()):
         builder = GraphBuilder("predict")
         given = [builder.input(f"x{i}", TensorType(x.shape[1:], DType.of(x.dtype))) for i, x in enumerate(inputs)]
+        given += [builder.const(f"t{i}", table) for i, table in enumerate(more[0] if more else ())]
         types = one.infer(*(builder.type_of(x) for x in given))
         names = [
             "label" if t.dtype is DType.I32 else "proba" if len(types) > 1 else "value" if not t.shape else "transform"
@@ -114,7 +124,14 @@ def made(op: str, board: Board) -> Iterator[Case]:
         ]
         for name in builder.add(one, *given, names=names):
             builder.output(name, tuple(range(100)) if name == "label" else None)
-        yield _case(number, f"{number} {one.describe()}", Module("m", (builder.build(),)), inputs, Target(board))
+        module = dead_code(pack_tables(Module("m", (builder.build(),)), Target(board)), Target(board))
+        if board.arch != "avr" or _maccs(module) < SLOW:
+            yield _case(number, f"{number} {module.predict.nodes[-1].op.describe()}", module, inputs, Target(board))
+
+
+def _maccs(module: Module) -> int:
+    graph = module.predict
+    return sum(node.op.macc(*graph.types(node.inputs)) for node in graph.nodes)
 
 
 def _case(number: int, what: str, module: Module, rows: list[Any], target: Target) -> Case:
@@ -125,13 +142,21 @@ def _case(number: int, what: str, module: Module, rows: list[Any], target: Targe
     unit = Unit(named, emit(named, plan(named, target), target))
     few = np.random.default_rng(0).permutation(len(rows[0]))[: ROWS.get(target.board.arch, 60)]
     chosen = [x[few].astype(np.float32) if x.dtype.kind == "f" else x[few] for x in rows]
-    return Case(number, what, node.op, unit, chosen, work)
+    constants = sum(value.type.nbytes for value in named.predict.of(Storage.CONST))
+    # The C library's part that an op counts among its tables is no symbol of the model's.
+    tables = constants if op_is_layer(node.op.name) else work.tables
+    return Case(number, what, node.op, unit, chosen, work, tables)
+
+
+def op_is_layer(name: str) -> bool:
+    """Whether an op's constants are inputs of it."""
+    return name in LAYERS
 
 
 def samples(op: str, board: Board, cache: Path | None) -> Iterator[Sample]:
     """All cases, measured, but those that the cache has."""
     waiting: list[Case] = []
-    for case in made(op, board) if op in OPS else cases(op, board):
+    for case in made(op, board) if op in OPS or op in LAYERS else cases(op, board):
         file = _kept(case, board, cache)
         if file and file.is_file():
             yield Sample(case, *json.loads(file.read_text()))
@@ -147,9 +172,10 @@ def _measured(together: Sequence[Case], board: Board, cache: Path | None) -> Ite
     """Cases in one program."""
     measure: Any = on_xtensa if board.arch == "xtensa" else linked
     for found in measure(together, board) if together else ():
+        shared = {name: found.functions.get(name, 0) for name in found.case.work.shared}
         if file := _kept(found.case, board, cache):
-            file.write_text(json.dumps([found.flash, found.cycles, found.stack]))
-        yield Sample(found.case, found.flash, found.cycles, found.stack)
+            file.write_text(json.dumps([found.flash, found.cycles, found.stack, shared]))
+        yield Sample(found.case, found.flash, found.cycles, found.stack, shared)
 
 
 def _kept(case: Case, board: Board, cache: Path | None) -> Path | None:
@@ -190,17 +216,17 @@ def judge(op: str, figure: str, judged: Sequence[tuple[Sample, Mapping[str, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", choices=BOARDS, default="avr")
-    parser.add_argument("--op", choices=[*MODELS, *OPS], action="append", help="by default all")
+    parser.add_argument("--op", choices=[*MODELS, *OPS, *LAYERS], action="append", help="by default all")
     parser.add_argument("--judge", action="store_true", help="judge the weights as they are; nothing is written")
     parser.add_argument("--cache", type=Path, help="a folder that keeps what was measured")
     parser.add_argument("--details", type=int, default=0, help="how many of the worst models are named")
     asked = parser.parse_args()
     board = replace(load_board(BOARDS[asked.arch]), copied=False)
     if asked.arch == "cortex-m3":  # QEMU's has more
-        board = replace(board, flash=1 << 20)
+        board = replace(board, flash=1 << 20, ram=1 << 17)
     if asked.cache:
         asked.cache.mkdir(parents=True, exist_ok=True)
-    for op in asked.op or [*MODELS, *OPS]:
+    for op in asked.op or [*MODELS, *OPS, *LAYERS]:
         found = [*samples(op, board, asked.cache)]
         reached = [s for s in found if SELDOM not in s.case.work.stack]
         weights = {f: _figure(op, f, reached if f == "stack" else found, board, asked) for f in cost.FIGURES}
@@ -220,7 +246,13 @@ def _figure(
         return weights
     folds = [fit([s for s in found if s.case.model % FOLDS != fold], figure) for fold in range(FOLDS)]
     judge(op, figure, [(s, folds[s.case.model % FOLDS]) for s in found], asked.details)
-    return fit(found, figure)
+    return {**fit(found, figure), **(_shared(found) if figure == "code" else {})}
+
+
+def _shared(found: Sequence[Sample]) -> dict[str, float]:
+    """The mean sizes of functions that several nodes may share."""
+    names = sorted({name for s in found for name in s.shared})
+    return {name: round(float(np.mean([s.shared[name] for s in found if name in s.shared])), 3) for name in names}
 
 
 def _write(op: str, weights: Mapping[str, Mapping[str, float]], arch: str) -> None:

@@ -32,7 +32,10 @@ def estimate(op: str, work: Work, board: Board) -> Cost:
     code, runs, stack = (_dot(own.get(f) or _instead(op, f), getattr(work, f)) for f in FIGURES)
     if board.arch == "avr" and board.flash <= 1 << 17:
         stack -= SHORT_RETURNS
-    return Cost(round(code) + work.tables, max(1, round(runs)), max(0, round(stack)), counted=bool(own.get("runs")))
+    sizes = own.get("code") or _instead(op, "code")
+    shared = {name: round(_dot(sizes, {name: count})) for name, count in work.shared.items()}
+    counted = bool(own.get("runs"))
+    return Cost(round(code) + work.tables, max(1, round(runs)), max(0, round(stack)), counted, shared)
 
 
 def _instead(op: str, figure: str) -> Mapping[str, float]:

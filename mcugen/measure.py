@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
+from mcugen.boards import Target
 from mcugen.compile import Compiled
-from mcugen.ir import Array, Module, Storage
+from mcugen.emit import emit
+from mcugen.evaluate import evaluate
+from mcugen.ir import Array, Graph, GraphBuilder, Module, Node, Storage
+from mcugen.memory.plan import plan
 from mcugen.targets import toolchain_for
 from mcugen.targets.cores import timing_of
+from mcugen.targets.driver import Unit
 from mcugen.targets.link import DATA_BYTES, FLASH_IT, Line, Patience, Session, outputs_of, rows_as_bytes
 from mcugen.targets.serial import open_line
 from mcugen.verify import Proof, checked_rows, made_text, probe, prove
@@ -62,6 +69,56 @@ def measure(compiled: Compiled, rows: Array | None = None, *, source: str = "") 
         proof, min(cycles), fmean(cycles), max(cycles), max(stacks), toolchain.unit,
         fmean(modelled) if modelled else 0.0, timing_of(board) if modelled else "",
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerCount:
+    """What one layer takes, alone: cycles (or instructions) and, where the core has a table, modelled cycles."""
+
+    cycles: int
+    modelled: int
+
+
+def measure_layers(compiled: Compiled) -> dict[str, LayerCount]:
+    """Every node of the model as a program's only one, with the values that it has in the whole, on the simulator; views are none.
+
+    The kernel is the same C, and its call from the caller's buffers is counted with it. Errors as of `measure`.
+    """
+    board, graph = compiled.target.board, compiled.module.predict
+    rows = probe(compiled.module, 1) if compiled.rows is None else compiled.rows[:1]
+    inputs = [one[0] for one in compiled.module.split(rows)]
+    known = dict(zip((v.name for v in graph.of(Storage.INPUT)), inputs, strict=True))
+    every = tuple(name for node in graph.nodes for name in node.inputs)
+    values = evaluate(graph, known, every)
+    nodes = [node for node in graph.nodes if not node.op.view]
+    units = [_alone(graph, node, f"layer{i}", compiled.target) for i, node in enumerate(nodes)]
+    given = [[values[name][None] for name in node.inputs if _moves(graph, name)] for node in nodes]
+    runs = toolchain_for(board).run_rows(units, given, board)
+    return {
+        node.name: LayerCount(run.cycles[0], run.modelled[0] if run.modelled else 0)
+        for node, run in zip(nodes, runs, strict=True)
+    }
+
+
+def _moves(graph: Graph, name: str) -> bool:
+    return graph.values[name].storage is not Storage.CONST
+
+
+def _alone(graph: Graph, node: Node, name: str, target: Target) -> Unit:
+    """A model of one node, decided as it is."""
+    builder = GraphBuilder("predict")
+    for one in dict.fromkeys(node.inputs):
+        value = graph.values[one]
+        if value.storage is Storage.CONST:
+            assert value.data is not None
+            builder.const(one, np.asarray(value.data))
+        else:
+            builder.input(one, value.type)
+    made = builder.add(node.op, *node.inputs, names=node.outputs)
+    for one in made[: len(made) - node.op.scratch]:
+        builder.output(one)
+    module = Module(name, (builder.build(),))
+    return Unit(module, emit(module, plan(module, target), target))
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,15 @@ class Cost:
     """What a node costs on a target. Bytes of flash (code and constants), cycles of one call, bytes of stack.
 
     cycles are instructions where that is what the target's simulator counts; where they are not `counted`, nothing there
-    could be, and they serve to compare forms only.
+    could be, and they serve to compare forms only. `shared` are bytes of functions, by name, that all nodes have together: they
+    are in no node's flash.
     """
 
     flash: int = 0
     cycles: int = 0
     stack: int = 0
     counted: bool = True
+    shared: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,14 @@ class Work:
     code    what the size of the code depends on
     runs    what is done in one call, for the rows that are expected
     stack   what the stack depends on
+    shared  what the size of functions depends on that all nodes of a model have together
     """
 
     tables: int = 0
     code: Mapping[str, float] = field(default_factory=dict)
     runs: Mapping[str, float] = field(default_factory=dict)
     stack: Mapping[str, float] = field(default_factory=dict)
+    shared: Mapping[str, float] = field(default_factory=dict)
 
 
 Rows = tuple[int, int]  # from the first, up to and without the second

@@ -13,16 +13,23 @@ from sklearn.ensemble import RandomForestClassifier
 
 from mcugen.boards import Target, board_names, load_board
 from mcugen.compile import Compiled, compile
-from mcugen.diagnostics import McugenError
+from mcugen.diagnostics import Loc, McugenError
 from mcugen.fit import fit, judge
-from mcugen.frontends import read
-from mcugen.report import require_fit
+from mcugen.frontends import Source, read
+from mcugen.ir import DType, GraphBuilder, Module, TensorType
+from mcugen.measure import LayerCount
+from mcugen.memory.plan import plan
+from mcugen.ops.conv_rows import ConvRows
+from mcugen.ops.reshape import Reshape
+from mcugen.passes import run
+from mcugen.report import report, require_fit
 from mcugen.report.firmware import empty_share, sketch_share
 from mcugen.report.html import MARK, page, write_page
 from mcugen.report.json import as_dict
 from mcugen.report.show import budget, counted, report_tables
 from mcugen.targets import toolchain_for
 from mcugen.targets.toolchain import Build
+from mcugen.windows import Window
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +123,61 @@ def test_counted() -> None:
         "2,000 classes",
         "0 near ties",
     ]
+
+
+# --- layers of a network
+
+
+def network(board: str) -> Compiled:
+    """Two convolutions, behind a reshape that is a view: one in blocks of four pixels, one on single pixels, too."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((6 * 6 * 4,), DType.F32))
+    (rows,) = builder.add(Reshape((6, 6, 4)), x, names=("rows",))
+    for i, (outs, window) in enumerate(((8, Window(6, 3)), (4, Window(4, 2)))):
+        shape = (outs, window.kernel, window.kernel, 4 * (i + 1))
+        tables = [builder.const(f"{name}{i}", np.ones(s, np.float32)) for name, s in (("w", shape), ("b", (outs,)))]
+        loc = Loc("net.onnx", f"Conv_{i}")
+        (rows,) = builder.add(ConvRows(window, window), rows, *tables, names=(f"c{i}",), loc=loc)
+    builder.output(rows)
+    target = Target(load_board(board))
+    module = run(Module("net", (builder.build(),)), target)
+    source = Source(module, None, Loc("net.onnx"))  # type: ignore[arg-type]  # nothing asks for the reference
+    memory = plan(module, target)
+    return Compiled(source, module, memory, target, report(module, memory, target))
+
+
+def test_layers_have_their_constants_and_share_functions() -> None:
+    compiled = network("feather_nrf52840")
+    view, first, second = compiled.report.layers
+    assert (view.flash, view.cycles.value, view.cycles.known) == (0, 0, True)
+    assert (first.node, second.node) == ("Conv_0", "Conv_1")
+    assert sum(layer.flash for layer in compiled.report.layers) == compiled.report.flash.value
+    assert sum(layer.cycles.value for layer in compiled.report.layers) == compiled.report.cycles.value
+    graph, target = compiled.module.predict, compiled.target
+    costs = [node.op.cost(target, *graph.types(node.inputs)) for node in graph.nodes[1:]]
+    assert costs[0].shared["fblock4"] > 500
+    more = sum(size for name, size in costs[1].shared.items() if name not in costs[0].shared)
+    assert first.flash == costs[0].flash + sum(costs[0].shared.values()) + 4 * (8 * 36 + 8)
+    assert second.flash == costs[1].flash + more + 4 * (4 * 32 + 4)
+
+
+def test_layers_that_were_counted_are_shown_beside_the_estimate() -> None:
+    compiled = network("feather_nrf52840")
+    board, counts = compiled.target.board, {"c0": LayerCount(12_345, 23_456)}
+    text = rendered(*report_tables(compiled.report, board, counts=counts))
+    assert "12,345" in text
+    assert "alone: the layer as a program's only one, measured" in text
+    assert "Conv_1" in text
+    assert "12,345" in page(compiled.report, board, counts=counts)
+    layers = as_dict(compiled.report, board, counts=counts)["layers"]
+    assert layers[1]["measured"] == {
+        "instructions": 12_345,
+        "modelled_cycles": 23_456,
+        "of": "the layer alone",
+        "source": "measured",
+    }
+    assert layers[1]["node"] == "Conv_0"
+    assert layers[2]["measured"] is None
 
 
 # --- cycles and instructions

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcugen.boards import Numeric, Optimize
     from mcugen.compile import Compiled
     from mcugen.ir import Array
-    from mcugen.measure import Measured
+    from mcugen.measure import LayerCount, Measured
     from mcugen.project import As
     from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
@@ -142,15 +142,17 @@ def report(
     compiled = compiled_model(session, **asked)
     board = compiled.target.board
     build, measured = _reality(session, compiled) if built else (None, None)
-    session.show(*report_tables(compiled.report, board, build, measured))
-    session.put(report=as_dict(compiled.report, board, build))
+    counts = _layer_counts(session, compiled) if measured and len(compiled.report.layers) > 1 else {}
+    session.show(*report_tables(compiled.report, board, build, measured, counts))
+    session.put(report=as_dict(compiled.report, board, build, counts))
     if explain_memory:
         _explain(session, compiled)
     if html:
         from mcugen.report.html import write_page
         from mcugen.report.memory_map import memory_map
 
-        write_page(html, compiled.report, board, build, memory_map(compiled.module.predict, compiled.memory))
+        map = memory_map(compiled.module.predict, compiled.memory)
+        write_page(html, compiled.report, board, build, map, counts)
         session.say(f"wrote {html}")
     require_fit(compiled.report, compiled.source.loc)
 
@@ -262,6 +264,14 @@ def _reality(session: Session, compiled: Compiled) -> tuple[Build, Measured | No
     session.say(measured_line(measured, board))
     session.put(measured=of_measured(measured))
     return built, measured
+
+
+def _layer_counts(session: Session, compiled: Compiled) -> dict[str, LayerCount]:
+    """What every layer takes in the simulator."""
+    from mcugen.measure import measure_layers
+
+    with session.working("counting layer by layer"):
+        return measure_layers(compiled)
 
 
 def _simulated(session: Session, compiled: Compiled, rows: Array | None, source: str) -> Proof:

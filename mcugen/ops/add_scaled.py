@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op, Rows
+from mcugen.op import Op, Rows, Work
+from mcugen.work.loops import loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,9 @@ class AddScaled(Op):
 
     def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
         return (at, at + 1), (at, at + 1)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return loop(inputs[0].size)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         limits = {"low": self.low, "high": self.high, "total": inputs[0].size}

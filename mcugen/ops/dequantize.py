@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.functions import INTEGERS
 from mcugen.ir import Array, DType, TensorType
 from mcugen.loops import broadcast, loops
-from mcugen.op import Op
+from mcugen.op import Op, Work
+from mcugen.work.loops import walk
 
 TAKEN = tuple(kind for kind in INTEGERS if kind.nbytes <= 4 and kind is not DType.U32)
 
@@ -43,6 +45,9 @@ class Dequantize(Op):
         x, scale, zero = inputs
         steps = x.astype(np.int32) - zero.astype(np.int32)
         return (np.asarray(steps.astype(np.float32) * scale.astype(np.float32), np.float32),)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return walk(inputs[0].dtype.short, self.render(*inputs)["loops"])
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         (y,) = self.infer(*inputs)

@@ -7,11 +7,39 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.functions import FUNCTIONS, Function, Parameters
 from mcugen.ir import Array, DType, TensorType
 from mcugen.loops import broadcast, loops, rows_and_rest
-from mcugen.op import Op, Rows
+from mcugen.op import Op, Rows, Work
+from mcugen.work.loops import walk
+
+# Of floats, what benchmarks/cost_layers.py measures: what networks have between their layers.
+MEASURED = frozenset(
+    [
+        "Abs",
+        "Add",
+        "Clip",
+        "Div",
+        "Elu",
+        "Erf",
+        "Exp",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Log",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "PRelu",
+        "Selu",
+        "Softplus",
+        "Sqrt",
+        "Sub",
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +92,11 @@ class Elementwise(Op):
 
     def describe(self) -> str:
         return " ".join([self.function, *(f"{key}={value:g}" for key, value in self.parameters.items())])
+
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        if self.function not in MEASURED or {t.dtype for t in inputs} != {DType.F32}:
+            return None
+        return walk(self.function, self.render(*inputs)["loops"])
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         (out,) = self.infer(*inputs)

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op, Rows
+from mcugen.op import Op, Rows, Work
 from mcugen.requantise import MOST
 from mcugen.windows import Window, gathered
 
@@ -97,6 +98,11 @@ class PoolRows(Op):
 
     def describe(self) -> str:
         return f"{self.function} kernel={self.rows.kernel}x{self.columns.kernel}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        from mcugen.work import rows
+
+        return rows.pool(self, *inputs)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {

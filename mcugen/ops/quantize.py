@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.loops import broadcast, loops
-from mcugen.op import Op
+from mcugen.op import Op, Work
+from mcugen.work.loops import walk
 
 MOST = 2.0**30  # beyond that every narrower type is at its limit
 
@@ -49,6 +51,9 @@ class Quantize(Op):
             steps = np.rint((x / scale).astype(np.float32).astype(np.float64))
         steps = np.clip(np.nan_to_num(steps, nan=0.0), -MOST, MOST)
         return (np.clip(steps + zero.astype(np.float64), limits.min, limits.max).astype(zero.dtype),)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return walk(self.infer(*inputs)[0].dtype.short, self.render(*inputs)["loops"])
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         (y,) = self.infer(*inputs)

@@ -12,7 +12,10 @@ from mcugen.diagnostics import error
 from mcugen.functions import FLOATS
 from mcugen.ir import Array, TensorType
 from mcugen.loops import split_axes
-from mcugen.op import Cost, Op
+from mcugen.op import Op, Work
+
+# Bytes of the C library's functions that hardly anything else of a network needs.
+LIBRARY, SOFT_LIBRARY = 1_300, 2_600
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +56,13 @@ class Softmax(Op):
     def describe(self) -> str:
         return f"{self.function} axes={','.join(map(str, self.axes))}"
 
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        """Flash with the C library's functions that hardly anything else of a network needs."""
-        flash = 1_500 if target.board.fpu else 3_000
-        return Cost(flash, 0, 100 if target.board.arch == "avr" else 130, counted=False)
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        before, along, after = split_axes(inputs[0].shape, self.axes)
+        kind = f"{self.function} {inputs[0].dtype.short}"
+        parts = {f"base {kind}": 1.0, f"strided {kind}": float(after > 1), f"alone {kind}": float(along == 1)}
+        lanes = before * after  # each with its largest element, of which the exponential is known
+        runs = {f"lanes {kind}": float(lanes), f"others {kind}": float(inputs[0].size - lanes)}
+        return Work(LIBRARY if target.board.fpu else SOFT_LIBRARY, parts, parts | runs, parts)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         before, along, after = split_axes(inputs[0].shape, self.axes)

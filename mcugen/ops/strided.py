@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, TensorType
 from mcugen.loops import loops, strides_of
-from mcugen.op import Op
+from mcugen.op import Op, Work
+from mcugen.work.loops import walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,9 @@ class Strided(Op):
 
     def describe(self) -> str:
         return f"offset={self.offset} strides={','.join(map(str, self.strides))}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        return walk(inputs[0].dtype.short, self.render(*inputs)["loops"])
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         (out,) = self.infer(*inputs)

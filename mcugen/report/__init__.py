@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcugen.boards import Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import label_function
-from mcugen.ir import Graph, Module, Storage
+from mcugen.ir import Graph, Module, Node, Storage
 from mcugen.memory.live import live_ranges
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Cost, Form, same
@@ -25,7 +25,9 @@ __all__ = ["Figure", "Firmware", "Layer", "Report", "report", "require_fit"]
 
 @dataclass(frozen=True)
 class Layer:
-    """One node: what it is, and what it costs. Flash and live RAM in bytes, cycles (or instructions) of one call."""
+    """One node: what it is, and what it costs. Flash (code and constants) and live RAM (scratch among it) in bytes, cycles (or
+    instructions) of one call. `node` is where it is in the user's model, an ONNX node's name.
+    """
 
     name: str
     op: str
@@ -39,6 +41,7 @@ class Layer:
     others: tuple[Form, ...]
     smaller: tuple[str, ...]
     loc: str
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
         flash=Figure(flash, "B"),
         ram=Figure(static + buffers + stack + copied, "B"),
         stack=Figure(stack, "B"),
-        cycles=_cycles(costs, unit),
+        cycles=_cycles(graph, costs, unit),
         static=static,
         buffers=buffers,
         copied=copied,
@@ -155,21 +158,43 @@ def _unit(board: Board) -> str:
 
 
 def _costs(graph: Graph, target: Target) -> list[Cost]:
-    """What each node costs; nodes that share a kernel have its flash once, with the first."""
+    """What each node costs; nodes that share a kernel, or functions, have their flash once, with the first."""
     found: list[Cost] = []
+    have: set[str] = set()
     for i, node in enumerate(graph.nodes):
         types = graph.types(node.inputs)
         shared = any(same(node.op, other.op) and graph.types(other.inputs) == types for other in graph.nodes[:i])
         cost = node.op.cost(target, *types)
-        found.append(replace(cost, flash=0) if shared else cost)
+        functions = sum(size for name, size in cost.shared.items() if name not in have)
+        have |= cost.shared.keys()
+        found.append(replace(cost, flash=functions + (0 if shared else cost.flash)))
     return found
 
 
-def _cycles(costs: Iterable[Cost], unit: str) -> Figure:
-    """The sum, unknown where one is not known."""
-    every = [c.cycles if c.counted and c.cycles else None for c in costs]
+def _tables(graph: Graph) -> list[int]:
+    """Bytes of constants that each node reads, with the first that does."""
+    seen: set[str] = set()
+    found = []
+    for node in graph.nodes:
+        names = {name for name in node.inputs if graph.values[name].storage is Storage.CONST} - seen
+        seen |= names
+        found.append(sum(graph.values[name].type.nbytes for name in names))
+    return found
+
+
+def _cycles(graph: Graph, costs: Sequence[Cost], unit: str) -> Figure:
+    """The sum, unknown where one is not known; a view is none."""
+    every = [
+        c.cycles if c.counted and c.cycles else None for n, c in zip(graph.nodes, costs, strict=True) if not n.op.view
+    ]
     known = [c for c in every if c is not None]
     return Figure.of(sum(known) if known and len(known) == len(every) else None, unit)
+
+
+def _of_layer(node: Node, cost: Cost, unit: str) -> Figure:
+    """What one node takes: nothing where it is a view."""
+    known = node.op.view or (cost.counted and cost.cycles)
+    return Figure.of(cost.cycles if known else None, unit)
 
 
 def require_fit(found: Report, loc: Loc) -> None:
@@ -246,7 +271,7 @@ def _live_at(graph: Graph, step: int) -> Iterator[dict[str, Any]]:
 
 def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:
     graph = module.predict
-    costs = _costs(graph, target)
+    costs, tables = _costs(graph, target), _tables(graph)
     for step in memory.calls(graph):
         node = graph.nodes[step.node]
         types = graph.types(node.inputs)
@@ -257,11 +282,12 @@ def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Laye
             detail=node.op.describe(),
             shape=", ".join(map(str, graph.types(node.outputs))),
             macc=node.op.macc(*types),
-            flash=cost.flash,
-            cycles=_cycles([cost], _unit(target.board)),
+            flash=cost.flash + tables[step.node],
+            cycles=_of_layer(node, cost, _unit(target.board)),
             live=step.live,
             form=form,
             others=tuple(f for f in node.op.forms(target) if f.name != form),
             smaller=node.op.smaller(),
             loc=str(node.loc),
+            node=node.loc.where,
         )

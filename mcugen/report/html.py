@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,19 @@ from mcugen.report.json import assumes, milliseconds
 from mcugen.templating import environment
 
 if TYPE_CHECKING:
+    from mcugen.measure import LayerCount
     from mcugen.targets.toolchain import Build
 
 MARK = "<!-- written by mcugen -->"
 
 
-def page(report: Report, board: Board, build: Build | None = None, map: str = "") -> str:
+def page(
+    report: Report,
+    board: Board,
+    build: Build | None = None,
+    map: str = "",
+    counts: Mapping[str, LayerCount] | None = None,
+) -> str:
     """The page; the same report gives the same bytes. `map`: the picture of the memory plan, where there is one."""
     template = environment().get_template("report/report.html.j2")
     needed = milliseconds(report.cycles, board)
@@ -28,6 +36,7 @@ def page(report: Report, board: Board, build: Build | None = None, map: str = ""
         r=report,
         board=board,
         build=build,
+        counts=counts or {},
         ms=needed,
         assumed=assumes(report.cycles),
         mark=MARK,
@@ -36,9 +45,16 @@ def page(report: Report, board: Board, build: Build | None = None, map: str = ""
     )
 
 
-def write_page(file: Path, report: Report, board: Board, build: Build | None = None, map: str = "") -> None:
+def write_page(
+    file: Path,
+    report: Report,
+    board: Board,
+    build: Build | None = None,
+    map: str = "",
+    counts: Mapping[str, LayerCount] | None = None,
+) -> None:
     """Write the page, whole or not at all. E0603 over a file that is no page of ours, E0604 where the disk refuses."""
-    text, loc = page(report, board, build, map), Loc(str(file))
+    text, loc = page(report, board, build, map, counts), Loc(str(file))
     try:
         if file.exists() and not _is_ours(file):
             help = "nothing was written: give the name of a file that is not there yet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,18 @@ from mcugen.report import Figure, Firmware, Layer, Report
 
 if TYPE_CHECKING:
     from mcugen.fit import Verdict
-    from mcugen.measure import Measured, Timed
+    from mcugen.measure import LayerCount, Measured, Timed
     from mcugen.op import Form
     from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
 
 
-def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[str, Any]:
-    """A report; `measured` is the ELF's own figures once it was built, else None. Bytes, cycles of one call, ms."""
+def as_dict(
+    report: Report, board: Board, build: Build | None = None, counts: Mapping[str, LayerCount] | None = None
+) -> dict[str, Any]:
+    """A report; `measured` is the ELF's own figures once it was built, else None. Bytes, cycles of one call, ms. A layer's is what
+    was counted of it alone.
+    """
     return {
         "model": report.model,
         "board": report.board,
@@ -51,7 +56,7 @@ def as_dict(report: Report, board: Board, build: Build | None = None) -> dict[st
             "assumes": assumes(report.cycles),
         },
         "memory": {**report.memory, "source": "estimated"},
-        "layers": [_layer(layer) for layer in report.layers],
+        "layers": [_layer(layer, (counts or {}).get(layer.name)) for layer in report.layers],
         "measured": _measured(build) if build else None,
     }
 
@@ -124,7 +129,7 @@ def of_timed(timed: Timed) -> dict[str, Any]:
     return {"time": {**times, "source": "measured"}}
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
+def _layer(layer: Layer, count: LayerCount | None) -> dict[str, Any]:
     return {
         "name": layer.name,
         "op": layer.op,
@@ -137,6 +142,17 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "form": layer.form,
         "others": [_form(form) for form in layer.others],
         "where": layer.loc,
+        "node": layer.node or None,
+        "measured": _count(layer, count) if count else None,
+    }
+
+
+def _count(layer: Layer, count: LayerCount) -> dict[str, Any]:
+    return {
+        layer.cycles.unit: count.cycles,
+        "modelled_cycles": count.modelled or None,
+        "of": "the layer alone",
+        "source": "measured",
     }
 
 

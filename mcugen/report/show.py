@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcugen.doctor import Check
     from mcugen.fit import Verdict
     from mcugen.frontends.onnx_layers import Beside
-    from mcugen.measure import Measured, Timed
+    from mcugen.measure import LayerCount, Measured, Timed
     from mcugen.targets.toolchain import Build
     from mcugen.verify import Proof
 
@@ -57,11 +57,15 @@ def read_line(module: Module, loc: Loc) -> str:
 
 
 def report_tables(
-    report: Report, board: Board, build: Build | None = None, measured: Measured | None = None
+    report: Report,
+    board: Board,
+    build: Build | None = None,
+    measured: Measured | None = None,
+    counts: Mapping[str, LayerCount] | None = None,
 ) -> Iterator[Table]:
     """The whole report: what it needs beside what there is, every layer, and every layer's other forms."""
     yield budget(report, board, build, measured)
-    yield layers(report)
+    yield layers(report, counts or {})
     yield from (forms(layer, board) for layer in report.layers if layer.others)
 
 
@@ -141,8 +145,8 @@ def time(cycles: Figure, board: Board) -> str:
     return f"{needed:.3g} ms at {board.clock / 1e6:g} MHz{' and ' * bool(assumed)}{assumed}" if needed else ""
 
 
-def layers(report: Report) -> Table:
-    """Every layer; the one where most RAM is live is marked."""
+def layers(report: Report, counts: Mapping[str, LayerCount]) -> Table:
+    """Every layer, where it was counted alone with that; the one where most RAM is live is marked."""
     memory = report.memory
     least = memory["order_proven"] and memory["arena"] == memory["lower_bound"]
     bound = "the least there can be" if least else f"at least {_bytes(memory['lower_bound'])}"
@@ -155,15 +159,20 @@ def layers(report: Report) -> Table:
         *(["MACC>"] if maccs else []),
         "flash>",
         f"{report.cycles.unit}>",
+        *(["alone>"] if counts else []),
         "RAM live>",
         "",
     )
-    made = table(*columns, title="layers", caption=f"arena {_bytes(memory['arena'])}{on_stack} ({bound})")
+    caption = f"arena {_bytes(memory['arena'])}{on_stack} ({bound})"
+    caption += "; alone: the layer as a program's only one, measured" if counts else ""
+    made = table(*columns, title="layers", caption=caption)
     for layer in report.layers:
         peak = "peak" if layer.name == memory["peak_at"] and len(report.layers) > 1 else ""
-        numbers = (_bytes(layer.flash), _figure(layer.cycles), _bytes(layer.live))
+        count = counts.get(layer.name)
+        alone = [f"{count.cycles:,}" if count else NONE] if counts else []
         macc = [f"{layer.macc:,}"] if maccs else []
-        row(made, layer.name, layer.op, layer.shape, *macc, *numbers, f"{layer.detail} {peak}".strip())
+        numbers = (*macc, _bytes(layer.flash), _figure(layer.cycles), *alone, _bytes(layer.live))
+        row(made, layer.name, layer.op, layer.shape, *numbers, " ".join(filter(None, (layer.detail, peak, layer.node))))
     return made
 
 

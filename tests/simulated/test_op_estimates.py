@@ -114,7 +114,7 @@ def compiled(board: Board) -> Iterator[tuple[str, Compiled, Array]]:
         for output in outputs:
             numeric = FORMATS[number % len(FORMATS)]
             source = read(model, name=f"e{number}_{output}", output=output)
-            yield f"{model} {output} {numeric}", lower(source, Target(board, "auto", numeric, rows)), rows[:ROWS]
+            yield f"{model} {output} {numeric}", lower(source, Target(board, "auto", numeric, rows=rows)), rows[:ROWS]
 
 
 @pytest.fixture(scope="module", params=BOARDS)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from test_qemu import program
 
 from mcugen.boards import load_board
 from mcugen.targets import qemu
 from mcugen.targets.cores import CORES
-from tests.simulated.test_qemu import program
 
 LOOP = "movs r0, #10\n1: subs r0, #1\nbne 1b"  # 21 instructions, of which 9 branches are taken
 CALL = "b 2f\n.thumb_func\n1: push {r4, lr}\npop {r4, pc}\n2: bl 1b"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Cost, Op, Rows
+from mcugen.op import Op, Rows, Work
 from mcugen.ops.add_scaled import AddScaled
 from mcugen.ops.add_steps import AddSteps
 from mcugen.ops.conv_rows import floats, fours, packed
@@ -218,10 +218,10 @@ class ConvRows(Op):
             made = fours.table(weights), *made[1:]
         return replace(self, form=ROWS, outs=outs), made
 
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        """Flash and stack as measured on networks, with its part of what layers share; instructions are not counted yet."""
-        flash = 800 if self.form in (DSP, FPU) else 1_200 if target.board.arch == "avr" else 450
-        return Cost(flash, 0, 110 if target.board.arch == "avr" else 190, counted=False)
+    def work(self, target: Target, *inputs: TensorType) -> Work | None:
+        from mcugen.work import rows
+
+        return rows.convolution(self, *inputs) if self.form else None
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         x, (y, *_) = inputs[0], self.infer(*inputs)
