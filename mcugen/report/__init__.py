@@ -19,6 +19,7 @@ from mcugen.report.firmware import Firmware, empty_share, label_bytes, whole
 JOINT = (
     24  # bytes of stack: what a function that calls several kernels keeps meanwhile, as measured on pipelines and votes
 )
+INLINED = 48  # and where layers of a network are a part of it, on all but AVR, as measured on networks
 
 __all__ = ["Figure", "Firmware", "Layer", "Report", "report", "require_fit"]
 
@@ -110,7 +111,7 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
     buffers = sum(
         v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
     )
-    stack = max((c.stack for c in costs), default=0) + on_stack + (JOINT if len(costs) > 1 else 0)
+    stack = max((c.stack for c in costs), default=0) + on_stack + _joint(graph, board)
     unit = _unit(board)
     labels = label_function(module)
     buffers += labels.size if labels else 0
@@ -150,6 +151,12 @@ def _has_room(program: Firmware, board: Board, stack: int) -> bool | None:
     if not (program.flash.known and program.ram.known):
         return None
     return program.flash.value <= board.flash and program.ram.value + stack + board.stack_reserve <= board.ram
+
+
+def _joint(graph: Graph, board: Board) -> int:
+    """What a function that calls several kernels has on the stack besides."""
+    inlined = board.arch != "avr" and sum(node.op.packs for node in graph.nodes) > 1
+    return (JOINT if len(graph.nodes) > 1 else 0) + (INLINED if inlined else 0)
 
 
 def _unit(board: Board) -> str:

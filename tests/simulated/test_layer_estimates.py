@@ -25,6 +25,7 @@ from test_quantised_networks import MODELS, image, line, model_of, quantised
 BOARDS = {
     "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm"),
     "bluepill_f103c8": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "mega2560": ("avr-gcc", "simavr"),
     "metro_m0": ("arm-none-eabi-gcc", "qemu-system-arm"),
     "esp32c3": ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"),
 }
@@ -44,7 +45,7 @@ def row_of(compiled: Compiled) -> list[Array]:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_flash_within_10_percent_or_400_bytes_and_instructions_within_15_percent(
+def test_flash_within_10_percent_or_few_bytes_and_instructions_within_15_percent(
     name: str, require: Any, tmp_path: Path
 ) -> None:
     require(*BOARDS[name], "python:elftools", "python:onnxruntime")
@@ -64,7 +65,9 @@ def test_flash_within_10_percent_or_400_bytes_and_instructions_within_15_percent
         assert one.report.cycles.value == pytest.approx(
             run.cycles[0], rel=0.2 if any(one is other for other in soft) else 0.15
         ), one.module.name
-        assert one.report.flash.value == pytest.approx(flash, rel=0.10, abs=400), one.module.name
+        assert one.report.flash.value == pytest.approx(flash, rel=0.10, abs=600 if board.arch == "avr" else 400), (
+            one.module.name
+        )
         assert max(run.stacks) - one.report.stack.value <= 64
 
 
