@@ -1,7 +1,7 @@
 """The packer: gives each buffer an offset such that no two that live at once lose a byte of each other.
 
 Greedy by size is the order of Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020). Where it needs
-more than is live at some step, orders near by are tried until one reaches that bound.
+more than is live at some step, orders near by are tried until one reaches that bound, and then a solver, where it is installed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from types import MappingProxyType
 from mcugen.ir import Graph, Storage
 from mcugen.memory.live import Range, live_ranges, overlaps, taken_over
 from mcugen.memory.overlap import Shift, apart
+from mcugen.memory.solve import is_installed, solved
 
 TRIES = 400  # orders of buffers, at most
+SLACK = 32  # bytes above the bound that no solver is started for
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,12 @@ def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound:
     With a `bound`, in other orders too, until all end there or enough were tried. It depends on nothing but the arguments.
     """
     problem = _Problem(tuple(wanted), shifts)
-    best: tuple[int, ...] | None = None
-    for order in problem.orders:
-        offsets = problem.placed(order)
-        if best is None or problem.height(offsets) < problem.height(best):
-            best = offsets
-        if bound is None or problem.height(best) <= bound:
-            return best
-    return problem.climbed(best or (), bound or 0)
+    if bound is None:
+        return problem.placed(next(problem.orders))
+    best = min((problem.placed(order) for order in problem.orders), key=problem.height)
+    if problem.height(best) > bound:
+        best = problem.climbed(best, bound)
+    return problem.solved(best, bound) if problem.height(best) > bound + SLACK and is_installed() else best
 
 
 @dataclass(eq=False)
@@ -133,6 +133,12 @@ class _Problem:
             if self.height(best) <= bound:
                 break
         return best
+
+    def solved(self, offsets: tuple[int, ...], bound: int) -> tuple[int, ...]:
+        """Offsets that are no worse, by a solver."""
+        pairs = [(i, j, low, high, same) for j, near in enumerate(self.apart) for i, low, high, same in near if i < j]
+        sizes, aligns = [b.nbytes for b in self.buffers], [b.align for b in self.buffers]
+        return solved(sizes, aligns, pairs, offsets, bound)
 
 
 def _lowest(near: Sequence[tuple[int, int, int, bool]], align: int) -> int:
