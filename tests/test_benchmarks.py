@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import networks  # noqa: E402
 from benchmarks.classical.results import Result, keep, read  # noqa: E402
 from benchmarks.classical.tables import METRICS, compared, ratios, table  # noqa: E402
 
@@ -87,3 +91,24 @@ def test_table_has_reasons_but_not_what_a_tool_does_not_know() -> None:
     text = "\n".join(table(results, "avr"))
     assert "too big" in text
     assert "no such model" not in text
+
+
+def test_a_network_is_counted_and_kept(tmp_path: Path, require: Callable[..., None]) -> None:
+    """Instructions, modelled cycles and sizes of a small graph, and the same from the file that is kept."""
+    require("arm-none-eabi-gcc", "qemu-system-arm", "python:onnx", "python:onnxruntime")
+    rng = np.random.default_rng(0)
+    table = numpy_helper.from_array(rng.standard_normal((8, 12)).astype(np.float32), "w")
+    given, made = (helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, s)) for n, s in (("x", 12), ("y", 8)))
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)
+    graph = helper.make_graph([node], "small", [given], [made], [table])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "net.onnx"
+    )
+    found = networks.measured(tmp_path / "net.onnx", "cortex-m4f", "-O2")
+    assert found.macc == 96
+    assert 96 < found.instructions < 2_000
+    assert found.instructions < found.modelled_cycles < 5 * found.instructions
+    assert found.flash > 4 * 96
+    networks.keep(tmp_path / "kept.csv", [found])
+    assert networks.kept(tmp_path / "kept.csv") == [found]
+    assert f"{found.modelled_cycles / 1e6:.3f}" in networks.table([found])
