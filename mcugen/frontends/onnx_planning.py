@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,5 +115,8 @@ def _nbytes(value: onnx.ValueInfoProto, element: int) -> int:
     from onnx import helper
 
     kind = value.type.tensor_type
-    count = int(np.prod([dim.dim_value for dim in kind.shape.dim]))
-    return count * (element or np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).itemsize)
+    count: int = prod(dim.dim_value for dim in kind.shape.dim)
+    try:
+        return count * (element or int(np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).itemsize))
+    except KeyError:  # what no node makes may be said to be of any type
+        return 0

@@ -285,6 +285,16 @@ def problems_of(data: bytes) -> list[Diagnostic]:
     return []
 
 
+def test_outputs_that_no_node_gives_and_sizes_beside_the_tensors():
+    """Split in -1 parts has no outputs; a recurrent net whose size is not that of its weights."""
+    nodes = [helper.make_node("Split", ["x"], ["y", "z"], axis=1, num_outputs=-1)]
+    outputs = [info(name, [2, 4]) for name in "yz"]
+    assert code_of(model(nodes, [info("x", [2, 8])], outputs, [], opset=18))[0] == "E0104"
+    weights = [numpy_helper.from_array(np.ones((1, 15, n), np.float32), name) for n, name in ((2, "w"), (5, "r"))]
+    nodes = [helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=2**31)]
+    assert code_of(model(nodes, [info("x", [1, 1, 2])], [info("y", [1, 1, 1, 5])], weights))[0] == "E0303"
+
+
 def test_tensors_that_no_board_has_room_for():
     """Of a size from a damaged file; and a tall one: no step takes time for each of its rows."""
     nodes, wide = [helper.make_node("Relu", ["x"], ["y"])], [1 << 24, 4]

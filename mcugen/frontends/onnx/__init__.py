@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
-from mcugen.frontends.onnx.call import Call, Tensors
+from mcugen.frontends.onnx.call import Call, Tensors, require_small
 from mcugen.frontends.onnx.outputs import give_outputs
 from mcugen.frontends.pickle_file import one_line
 from mcugen.ir import DType, Graph, GraphBuilder, Module, Storage, TensorType, renamed
@@ -57,18 +57,12 @@ def read_graph(model: onnx.ModelProto, name: str, loc: Loc, output: str | None =
             problems.extend(problem.diagnostics)
     if problems:
         raise McugenError(problems)
+    unknown = [value.name for value in graph.output if value.name not in tensors.known]
+    if unknown:
+        text = f"no node gives the output {unknown[0]}"
+        raise error("E0104", text, help="export the model again, without optional outputs of nodes", loc=loc)
     give_outputs([value.name for value in model.graph.output], tensors, output, loc)
-    graph = _renamed(tensors)
-    _require_small(graph, loc)
-    return Module(name, (graph,), loc)
-
-
-def _require_small(graph: Graph, loc: Loc) -> None:
-    """E0303 for tensors that no board has the RAM for, by far: sizes from a damaged file."""
-    for value in graph.values.values():
-        if value.storage is not Storage.CONST and value.type.size > MOST_LIVE:
-            text = f"%{value.name} has {value.type.size:,} elements; at most {MOST_LIVE:,} are compiled"
-            raise error("E0303", text, help="check the shapes of the exported model, and --shape", loc=loc)
+    return Module(name, (_renamed(tensors),), loc)
 
 
 def _renamed(tensors: Tensors) -> Graph:
@@ -79,9 +73,6 @@ def _renamed(tensors: Tensors) -> Graph:
         if isinstance(value, str) and graph.values[value].storage is Storage.TEMP and name not in graph.values:
             names.setdefault(value, name)
     return renamed(graph, names)
-
-
-MOST_LIVE = 1 << 24  # elements of a tensor that lies in RAM
 
 
 class _UnknownError(Exception):
@@ -103,6 +94,7 @@ def _given(model: onnx.ModelProto, tensors: Tensors, loc: Loc) -> None:
         if value.name in tensors.known:  # an initialiser that a caller could overrule: here nobody can
             continue
         kind = _type(value, loc)
+        require_small(kind, f"input {value.name}", loc)
         tensors.known[value.name] = tensors.builder.input(tensors.free(value.name), kind)
 
 
@@ -155,6 +147,9 @@ def _convert(node: onnx.NodeProto, versions: Mapping[str, int], tensors: Tensors
         convert(call)
         if op in KEEP and operands:
             tensors.same_classes(call.operand(0), tensors.known.get(node.output[0], ""))
+    except MemoryError as problem:
+        text = f"{op}: it does not fit this computer's memory"
+        raise error("E0303", text, help="check the sizes that the exported model gives", loc=loc) from problem
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         # onnx's check lets attributes through that contradict each other or the shapes
         text = f"{op}: its attributes do not go with its inputs: {one_line(problem)}"

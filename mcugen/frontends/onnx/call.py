@@ -15,6 +15,7 @@ from mcugen.ir import Array, DType, GraphBuilder, Label, TensorType
 from mcugen.op import Op
 
 MOST_ELEMENTS = 1 << 26  # of a tensor that is worked out here: a board's flash is a hundred times smaller
+MOST_LIVE = 1 << 24  # of a tensor that lies in RAM
 Operand = str | Array  # a value that the C works out, by name, or one that is known here
 
 
@@ -168,7 +169,10 @@ class Call:
 
     def _added(self, op: Op, *operands: Operand) -> tuple[str, ...]:
         names = [self.tensors.value(one) for one in operands]
-        return self.tensors.builder.add(op, *names, loc=self.loc)
+        made = self.tensors.builder.add(op, *names, loc=self.loc)
+        for name in made:
+            require_small(self.tensors.builder.type_of(name), self.op, self.loc)
+        return made
 
     def gives(self, *results: Operand) -> None:
         """What the node's outputs are, in their order; those that nobody has named are dropped."""
@@ -179,6 +183,13 @@ class Call:
     def refused(self, problem: str, help: str, code: str = "E0302") -> McugenError:
         """A diagnostic of this node."""
         return error(code, f"{self.op}: {problem}", help=help, loc=self.loc)
+
+
+def require_small(kind: TensorType, what: str, loc: Loc) -> None:
+    """E0303 for a tensor that no board has the RAM for, by far: of a size from a damaged file."""
+    if kind.size > MOST_LIVE:
+        text = f"{what}: {kind.size:,} elements; mcugen takes {MOST_LIVE:,} at most"
+        raise error("E0303", text, help="check the shapes of the exported model, and --shape", loc=loc)
 
 
 def _at(found: Diagnostic, loc: Loc) -> Diagnostic:

@@ -45,6 +45,7 @@ def _recurrent(call: Call) -> None:
             "its sequences are of different lengths", "give sequences of one length: leave sequence_lens out"
         )
     rows = GATES[call.op] * hidden
+    call.bounded(directions * max(2 * rows, batch * hidden))
 
     def given(i: int, shape: tuple[int, ...], state: bool = False) -> Operand:
         if not call.has(i):
