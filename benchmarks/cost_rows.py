@@ -18,6 +18,7 @@ from mcugen.ops.concat import Concat
 from mcugen.ops.distances import Distances
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
+from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.missing import Missing
 from mcugen.ops.normalize import Normalize
 from mcugen.ops.one_vs_one import OneVsOne
@@ -25,6 +26,7 @@ from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.polynomial import Polynomial
 from mcugen.ops.relu import Relu
 from mcugen.ops.sigmoid import Sigmoid
+from mcugen.ops.svm.machine import Kernel
 from mcugen.ops.tanh import Tanh
 from mcugen.ops.vote import Vote
 
@@ -44,6 +46,9 @@ def affine() -> Iterator[Made]:
         over = np.ones(n) if kind == 3 else np.full(n, 1.7) if kind == 4 else over
         limits = {"low": -1.0, "high": 1.0} if kind == 5 else {}
         yield Affine(minus, over, **limits), [rows(n)]
+    for n in SIZES:
+        yield Affine(rng.normal(size=n) * 1e4, rng.uniform(0.5, 3, n), pairs=True), [rows(n)]
+        yield Affine(rng.normal(size=n) * 1e4, rng.uniform(0.5, 3, n), of_pairs=True), [rows(2 * n)]
 
 
 def polynomial() -> Iterator[Made]:
@@ -53,6 +58,15 @@ def polynomial() -> Iterator[Made]:
     ):
         if only <= (n > 2):
             yield Polynomial(n, degree, only), [rows(n)]
+            if degree > 1:
+                yield Polynomial(n, degree, only, pairs=True), [rows(n)]
+                yield Polynomial(n, degree, only, pairs=True, of_pairs=True), [rows(2 * n)]
+
+
+def kernel_values() -> Iterator[Made]:
+    rng = np.random.default_rng(6)
+    for vectors, n, kernel in product((2, 5, 12), (2, 4, 13), (Kernel("rbf", 0.3), Kernel("poly", 0.3, 0.5, 3))):
+        yield KernelValues(kernel, rng.normal(size=(vectors, n))), [rows(n)]
 
 
 def gather() -> Iterator[Made]:
@@ -148,6 +162,7 @@ OPS: dict[str, Callable[[], Iterator[Made]]] = {
     "distances": distances,
     "gather": gather,
     "impute": impute,
+    "kernel_values": kernel_values,
     "missing": plain(Missing),
     "normalize": lambda: ((Normalize(n, norm), [rows(n)]) for n in LONG for norm in ("l1", "l2", "max")),
     "one_vs_one": ones,

@@ -124,7 +124,9 @@ class KernelValues(RowOp):
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         tables = 8 * self.vectors.size + 8 * (TERMS + 1) * (self.kernel.name == "rbf")
-        return loop(self.vectors.size, kinds=(self.kernel.name,), tables=tables)
+        name = self.kernel.name
+        more = {f"vectors {name}": float(len(self.vectors)), f"elements {name}": float(self.vectors.size)}
+        return loop(self.vectors.size, kinds=(name,), tables=tables, more=more)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Vectors, rows between two of them, and rows beyond them."""

@@ -113,9 +113,9 @@ class Polynomial(RowOp):
     def work(self, target: Target, *inputs: TensorType) -> Work:
         bits = "8" if self.terms < 256 else "16"
         size, runs = self.features if self.degree else 0, len(self.runs)
-        kind = bits + " in pairs" * self.pairs
+        kind = bits + (" of pairs" if self.of_pairs else " in pairs") * self.pairs
         rest = {f"products {kind}": float(self.terms - size - 1), f"runs {bits}": float(runs)}
-        kinds = ("pairs",) * self.pairs
+        kinds = ("of pairs" if self.of_pairs else "in pairs",) * self.pairs
         return loop(size, bits * bool(runs), kinds=kinds, tables=3 * runs * int(bits) // 8, more=rest)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
