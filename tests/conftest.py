@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 import tools
+from hypothesis import HealthCheck, settings
+
+# How long hypothesis takes to make inputs says how busy the machine is, and nothing of the code.
+settings.register_profile("mcugen", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mcugen")
 
 GOLDEN = Path(__file__).parent / "golden"
 Golden = Callable[[str, str], None]
