@@ -1,4 +1,4 @@
-"""Networks that onnxruntime quantised, and those of MLPerf Tiny: integers from end to end, each layer within a step of its own."""
+"""Networks that onnxruntime quantised: integers from end to end, each layer within a step of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from mcugen.frontends.onnx_layers import LayerReference
 from mcugen.ir import DType, Storage
 from mcugen.ops.conv_rows import ConvRows
 
-MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
-NETS = ("kws", "ad", "ic")
 BOARDS = ("feather_nrf52840", "esp32c3")
 Graph = tuple[list[onnx.NodeProto], dict[str, np.ndarray], tuple[int, ...], tuple[int, ...]]
 
@@ -393,47 +391,6 @@ def test_a_layer_that_is_another_is_found(tmp_path):
     with pytest.raises(McugenError, match="of 4 integer layers are more than 1 step") as caught:
         compiled.verify()
     assert caught.value.diagnostics[0].code == "E0801"
-
-
-def golden(net: str, kind: str) -> tuple[Path, np.ndarray, np.ndarray]:
-    """The model, its golden inputs (rows, elements) and what onnxruntime answers."""
-    path = MODELS / net / f"{net}_{'float' if kind == 'float' else 'int8_qdq'}.onnx"
-    if not path.is_file():
-        pytest.skip(f"{path} is not here: the networks of MLPerf Tiny are no part of the project")
-    vectors = np.load(MODELS / net / f"{net}_{kind}_golden.npz")
-    return path, vectors["x"].reshape(len(vectors["x"]), -1), vectors["y" if kind == "float" else "y_qdq"]
-
-
-@pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("board", BOARDS)
-def test_mlperf_tiny_in_integers(net, board):
-    path, x, wanted = golden(net, "int8")
-    compiled = mcugen.compile(path, board=board, check_fit=False)
-    (found,) = compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])
-    flat = found.reshape(len(x), -1)
-    np.testing.assert_array_equal(flat.argmax(axis=1), wanted.reshape(len(x), -1).argmax(axis=1))
-    layers = compiled.reference.layers(x.astype(np.float32))
-    assert len(layers) == {"kws": 11, "ad": 10, "ic": 14}[net]
-    assert max(one.largest for one in layers) <= 1
-
-
-@pytest.mark.parametrize("net", NETS)
-def test_mlperf_tiny_by_floats_gives_onnxruntimes_bits(net):
-    path, x, wanted = golden(net, "int8")
-    compiled = mcugen.compile(path, board="feather_nrf52840", check_fit=False, requant="float")
-    (found,) = compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])
-    np.testing.assert_array_equal(found.reshape(len(x), -1), wanted.reshape(len(x), -1))
-
-
-@pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("board", BOARDS)
-def test_mlperf_tiny_in_floats(net, board):
-    path, x, wanted = golden(net, "float")
-    compiled = mcugen.compile(path, board=board, check_fit=False)
-    (found,) = compiled.run([x.reshape(-1, *compiled.module.predict.of(Storage.INPUT)[0].type.shape)])
-    flat, real = found.reshape(len(x), -1), wanted.reshape(len(x), -1)
-    np.testing.assert_array_equal(flat.argmax(axis=1), real.argmax(axis=1))
-    np.testing.assert_allclose(flat, real, rtol=1e-5, atol=1e-5 * max(1, np.abs(real).max()))
 
 
 def test_layers_beside_onnxruntimes(tmp_path):
