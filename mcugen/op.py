@@ -192,4 +192,6 @@ def same(left: Op, right: Op) -> bool:
 def _equal(left: object, right: object) -> bool:
     if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
         return np.array_equal(left, right)  # type: ignore[arg-type]
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_equal, left, right))
     return left is right or bool(left == right)

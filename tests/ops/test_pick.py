@@ -8,6 +8,7 @@ from tensor_op import case, check
 
 from mcugen.diagnostics import McugenError
 from mcugen.ir import DType, TensorType
+from mcugen.op import same
 from mcugen.ops.pick import Pick
 
 
@@ -44,3 +45,9 @@ def test_what_is_refused(op, shapes):
     with pytest.raises(McugenError) as caught:
         op.infer(*(TensorType(shape, DType.F32) for shape in shapes))
     assert caught.value.diagnostics[0].code == "E0201"
+
+
+def test_two_picks_share_a_kernel_where_their_maps_are_equal():
+    assert same(Pick(axes([0, 1], [1, 0, 2])), Pick(axes([0, 1], [1, 0, 2])))
+    for other in (axes([0, 1], [1, 2, 0]), axes([0, 1], [1, 0]), axes([0, 1])):
+        assert not same(Pick(axes([0, 1], [1, 0, 2])), Pick(other))
