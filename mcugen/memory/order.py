@@ -17,7 +17,8 @@ from mcugen.ir import Graph, Storage
 from mcugen.memory.live import live_ranges, views
 from mcugen.memory.overlap import shift
 
-STATES = 60_000  # sets of nodes that are looked at in a piece before the search gives up and says what it knows
+STATES = 40_000  # sets of nodes that are looked at in a piece before the search gives up and says what it knows
+STATES_PER_BYTE = 32  # and for every byte that there might be to save: a search may cost no more than it is worth
 BEAM = 32
 CHAIN = 24  # nodes
 
@@ -368,7 +369,8 @@ class _Piece:
 
     def _search(self, best: _State, enough: int) -> tuple[_State, int]:
         """An order of the least peak, or of one that is enough, and what no order of these can do without."""
-        left, bound = self.states, self.floor
+        budget, bound = min(self.states, STATES_PER_BYTE * (best.peak - enough)), self.floor
+        left = budget
         while best.peak > enough:
             found, used = self._reached(max(best.peak - 1, enough), left)
             left -= used
@@ -377,16 +379,16 @@ class _Piece:
             elif left > 0:
                 return best, best.peak
             else:
-                return best, self._impossible(bound, best.peak)
+                return best, self._impossible(bound, best.peak, budget // 10)
         return best, bound
 
-    def _impossible(self, bound: int, peak: int) -> int:
-        """The largest bound that halving the way to `peak` proves with a tenth of the budget each time."""
+    def _impossible(self, bound: int, peak: int, budget: int) -> int:
+        """The largest bound that halving the way to `peak` proves with so many states each time."""
         high = peak
         while bound < high:
             middle = (bound + high) // 2
-            found, used = self._reached(middle, self.states // 10)
-            if found is None and used < self.states // 10:
+            found, used = self._reached(middle, budget)
+            if found is None and used < budget:
                 bound = middle + 1
             else:
                 high = middle
