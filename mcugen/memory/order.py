@@ -20,6 +20,8 @@ from mcugen.memory.overlap import shift
 STATES = 40_000  # sets of nodes that are looked at in a piece before the search gives up and says what it knows
 STATES_PER_BYTE = 32  # and for every byte that there might be to save: a search may cost no more than it is worth
 BEAM = 32
+LOOKS = 6_000_000  # at single tasks, by the beam: in wide graphs only those that could run next and leave the fewest bytes are tried
+LOOKS_PER_STATE = 4_000  # and by the search: a set with many tasks that could run next counts for several
 CHAIN = 24  # nodes
 
 
@@ -329,7 +331,7 @@ class _Piece:
         while layer:
             found: dict[int, _State] = {}
             for state in layer:
-                for i in state.ready:
+                for i in self._tried(state):
                     one = self._committed(self._ran(state, i), max(state.peak, self.floor))
                     if one.done == self.goal:
                         best = one if best is None or one.peak < best.peak else best
@@ -339,6 +341,13 @@ class _Piece:
             layer = layer[:BEAM]
         assert best is not None  # every task runs at some time
         return best
+
+    def _tried(self, state: _State) -> Sequence[int]:
+        """Of the tasks that could run next as many as the beam has time for."""
+        most = max(1, LOOKS // (len(self.tasks) * BEAM * len(state.ready)))
+        if len(state.ready) <= most:
+            return state.ready
+        return sorted(state.ready, key=lambda i: (*self.graph.step(i, state.done, state.held), i))[:most]
 
     def _committed(self, state: _State, peak: int) -> _State:
         """The state after every chain that costs nothing: it ends at no more bytes, and needs no more than `peak` on the way."""
@@ -407,7 +416,7 @@ class _Piece:
             state = waiting.pop()
             if state.done == self.goal:
                 return state, count
-            count += 1
+            count += max(1, len(state.ready) * (len(state.ready) + len(self.tasks)) // LOOKS_PER_STATE)
             after = []
             for i in state.ready:
                 one = self._ran(state, i)

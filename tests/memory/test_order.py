@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from random_graphs import modules
 
 from mcugen.ir import Module
+from mcugen.memory import order
 from mcugen.memory.live import live_bytes
-from mcugen.memory.order import Task, cheapest, search
+from mcugen.memory.order import LOOKS, Task, cheapest, search
 
 
 def _step(tasks: list[Task], sizes: list[int], done: tuple[int, ...], i: int) -> int | None:
@@ -93,3 +94,23 @@ def test_the_given_order_stays_where_it_is_as_good() -> None:
 
 def test_nothing() -> None:
     assert search([], []).peak == 0
+
+
+def test_the_beam_looks_at_no_more_tasks_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 chains out of one buffer whose ends one task takes: as many could run next at every step."""
+    looked, step = 0, order._Tasks.step
+
+    def counted(graph: order._Tasks, i: int, done: int, held: int) -> tuple[int, int]:
+        nonlocal looked
+        looked += 1
+        return step(graph, i, done, held)
+
+    monkeypatch.setattr(order._Tasks, "step", counted)
+    monkeypatch.setattr(order, "LOOKS", LOOKS // 10)
+    tasks = [Task((), (0,))]
+    for i in range(60):
+        tasks += [Task((0,), (1 + 2 * i,), (), (0,)), Task((1 + 2 * i,), (2 + 2 * i,), (), (1 + 2 * i,))]
+    tasks.append(Task(tuple(range(2, 122, 2)), (121,), (), tuple(range(2, 122, 2))))
+    found = search(tasks, [64, *[50 + i % 7 if i % 2 else 90 + i % 5 for i in range(120)], 8], states=10)
+    assert sorted(found.nodes) == list(range(len(tasks)))
+    assert looked < LOOKS // 5
