@@ -305,3 +305,15 @@ def test_tensors_that_no_board_has_room_for():
     made = model(pooled, [info("x", tall)], [info("y", [1, 2, 1, 1])], []).SerializeToString()
     mcugen.compile(made, board="host", check_answers=False)
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers(number):
+    """As of a training that went astray: a diagnostic, and not a proof that fails."""
+    weights = np.ones((4, 3), np.float32)
+    weights[2, 1] = number
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    data = model(nodes, [info("x", [1, 4])], [info("y", [1, 3])], [numpy_helper.from_array(weights, "w")])
+    with pytest.raises(McugenError) as caught:
+        mcugen.compile(data.SerializeToString(), board="nano33ble")
+    assert caught.value.diagnostics[0].code == "E0107"

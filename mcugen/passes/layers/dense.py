@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, Node
 from mcugen.ops.contract import Contract
 from mcugen.ops.conv import Conv
@@ -76,7 +77,10 @@ def matrix(walk: Walk, node: Node) -> bool:
 
 
 def emitted(walk: Walk, node: Node, layer: Layer) -> bool:
-    """The layer as what the node gives; it may still grow with what follows."""
+    """The layer as what the node gives; it may still grow with what follows. E0107 where its numbers are none."""
+    if not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
+        text = f"the weights or biases behind %{node.name} have NaN or infinities"
+        raise error("E0107", text, help="train or export the network anew", loc=node.loc)
     walk.layers[node.name] = layer
     x, weights = placed(walk, layer.x, layer)
     op = ConvRows(layer.rows, layer.columns, layer.groups, layer.low, layer.high)
