@@ -55,8 +55,13 @@ class Knn(Op):
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what these votes need
-        roots = self.votes == "distance" and self.metric == "euclidean"
+        roots = self.weighed == "distance" and self.metric == "euclidean"
         return ("math.h",) if roots or self.output == "value" else ()
+
+    @property
+    def weighed(self) -> Votes:
+        """What the C has to weigh votes by: a single one says all, however far."""
+        return self.votes if self.neighbours > 1 else "uniform"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         wanted = TensorType((self.points.shape[1],), DType.F32)
@@ -176,7 +181,7 @@ class Knn(Op):
         return {
             "p": self.grid,
             "output": self.output,
-            "votes": self.votes,
+            "votes": self.weighed,
             "metric": self.metric,
             "neighbours": self.neighbours,
             "classes": self.classes,

@@ -41,15 +41,15 @@ def work(op: Knn, target: Target) -> Work:
 
 def _tail(op: Knn, one: str) -> Work:
     """What is made of the nearest."""
-    roots = f" {op.metric == 'euclidean'} {op.grid.sum_bits}" if op.votes == "distance" else ""
-    kind = f"{op.output} {op.votes}{roots} {one}{op.answer_bits if op.output == 'value' else ''}"
+    roots = f" {op.metric == 'euclidean'} {op.grid.sum_bits}" if op.weighed == "distance" else ""
+    kind = f"{op.output} {op.weighed}{roots} {one}{op.answer_bits if op.output == 'value' else ''}"
     counted = op.output != "value" and not (one == "one" and op.output == "label")
-    weighed = f"{op.votes}{roots}"
-    runs = {f"tail {op.output} {op.votes}": 1.0, f"votes {weighed} {op.output == 'value'}": float(op.neighbours)}
-    runs |= {f"classes {op.votes} {op.output}": float(op.classes)} if counted else {}
+    weighed = f"{op.weighed}{roots}"
+    runs = {f"tail {op.output} {op.weighed}": 1.0, f"votes {weighed} {op.output == 'value'}": float(op.neighbours)}
+    runs |= {f"classes {op.weighed} {op.output}": float(op.classes)} if counted else {}
     array = (
-        op.classes * (4 if op.votes == "distance" else 1)
-        if counted and (op.votes, op.output) != ("distance", "proba")
+        op.classes * (4 if op.weighed == "distance" else 1)
+        if counted and (op.weighed, op.output) != ("distance", "proba")
         else 0
     )
     return Work(0, {f"tail {kind}": 1.0}, runs, {f"tail {kind}": 1.0, "arrays": float(array)})

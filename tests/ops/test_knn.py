@@ -51,6 +51,7 @@ SHAPES = [
     Shape(60, 4, 5, "proba", metric="manhattan"),
     Shape(60, 4, 5, "label", metric="chebyshev"),
     Shape(60, 4, 5, "value", metric="chebyshev", votes="distance"),
+    *(Shape(60, 4, 1, output, votes="distance") for output in ("label", "proba", "value")),  # nothing is weighed
     Shape(60, 4, 5, "value"),
     Shape(60, 4, 1, "value", sizes=1e30),
     Shape(60, 4, 7, "value", sizes=1e9),  # 32 bits are too few for their sums
