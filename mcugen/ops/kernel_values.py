@@ -32,7 +32,7 @@ class KernelValues(RowOp):
 
     Input `f32` (features,), output `f32` (2 vectors,): all values, then what their rounding took off. vectors (vectors, features)
     float64, kept as pairs. A value is off by about 2^-43 of itself, and of the product's parts where it is a power; values
-    below 2^-100 are 0.
+    below 2^-100 are 0. With `of_pairs` the input is `f32` (2 features,), sums of two floats, too.
     """
 
     name: ClassVar[str] = "kernel_values"
@@ -40,10 +40,16 @@ class KernelValues(RowOp):
 
     kernel: Kernel
     vectors: Floats
+    of_pairs: bool = False
+
+    @property
+    def features(self) -> int:
+        """Numbers that a vector has."""
+        return int(self.vectors.shape[1])
 
     @property
     def width(self) -> int:
-        return int(self.vectors.shape[1])
+        return 2 * self.features if self.of_pairs else self.features
 
     @property
     def height(self) -> int:
@@ -74,9 +80,11 @@ class KernelValues(RowOp):
         at, rest = self._points
         x = x * np.float32(self._up)
         sums = _zeros(len(at))
-        for i in range(self.width):
+        for i in range(self.features):
             off = x[i] - at[:, i]
             missing = difference_rest(np.full_like(off, x[i]), at[:, i], off) - rest[:, i]
+            if self.of_pairs:
+                missing = missing + x[self.features + i]
             square = off * off
             sums = total(sums, (square, product_rest(off, off, square) + (np.float32(2) * off + missing) * missing))
         return sums
@@ -98,18 +106,19 @@ class KernelValues(RowOp):
         at, rest = self._points
         first, second = pair_of(np.full(len(at), self.kernel.coef0))
         sums: Pair = (first, second)
-        for i in range(self.width):
+        for i in range(self.features):
             product = x[i] * at[:, i]
-            sums = total(
-                sums, (product, product_rest(np.full_like(product, x[i]), at[:, i], product) + x[i] * rest[:, i])
-            )
+            left = product_rest(np.full_like(product, x[i]), at[:, i], product) + x[i] * rest[:, i]
+            if self.of_pairs:
+                left = left + x[self.features + i] * at[:, i]
+            sums = total(sums, (product, left))
         value = sums
         for _ in range(1, self.kernel.degree):
             value = pairs.product(value, sums)
         return value
 
     def describe(self) -> str:
-        return f"kernel={self.kernel} vectors={len(self.vectors)}"
+        return f"kernel={self.kernel} vectors={len(self.vectors)}{' of pairs' if self.of_pairs else ''}"
 
     def macc(self, *inputs: TensorType) -> int:
         return int(self.vectors.size)
@@ -133,7 +142,8 @@ class KernelValues(RowOp):
         first, second = (self.vectors[rng.integers(len(self.vectors), size=min(limit, 500))] for _ in range(2))
         beyond = first + rng.standard_normal(first.shape) * np.ptp(self.vectors, axis=0)
         rows = np.concatenate([first, first + (second - first) * rng.random((len(first), 1)), beyond])
-        return (single(rng.permutation(rows)[:limit]),)
+        rows = rng.permutation(rows)[:limit]
+        return (np.concatenate(pair_of(rows), axis=1) if self.of_pairs else single(rows),)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         first, rest = self._points
@@ -142,7 +152,8 @@ class KernelValues(RowOp):
         return {
             "kernel": self.kernel.name,
             "degree": self.kernel.degree,
-            "width": self.width,
+            "features": self.features,
+            "of_pairs": self.of_pairs,
             "vectors": len(self.vectors),
             "points": np.stack([first, rest], axis=-1).reshape(-1),
             "series": np.stack([series, series_rest], axis=-1).reshape(-1),

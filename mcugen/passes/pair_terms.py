@@ -3,7 +3,8 @@
 Products of features as they were measured are far apart, and parts of a sum of them cancel: their rounding to float32 alone
 may be more than is left. There a linear op takes them as pairs of floats (mcugen/pairs.py), from a scaler that gives pairs, too,
 where there is one in front. A scaler behind the terms becomes part of the weights; in front of other ops it takes pairs and
-gives floats.
+gives floats. Kernel values, which are pairs because sums of them cancel, take pairs from their scaler: its rounding is moved by
+the sums as theirs is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mcugen.evaluate import evaluate
 from mcugen.ir import Array, DType, Graph, Module, Node, Storage, replaced
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
+from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.linear import Linear
 from mcugen.ops.polynomial import Polynomial
 from mcugen.pairs import summed
@@ -42,6 +44,9 @@ def _paired(graph: Graph, rows: Array | None) -> Graph:
     for node in graph.nodes:
         if isinstance(node.op, Affine) and not (node.op.pairs or node.op.of_pairs):
             graph = _scaled(graph, node, node.op, rows)
+    for node in graph.nodes:
+        if isinstance(node.op, KernelValues) and not node.op.of_pairs:
+            graph = _of_pairs(graph, node, node.op)
     return graph
 
 
@@ -89,6 +94,14 @@ def _scaled(graph: Graph, node: Node, op: Affine, rows: Array | None) -> Graph:
     return better if (np.abs(rounded - exact) > ROUNDED * np.maximum(np.abs(exact), 1)).any() else graph
 
 
+def _of_pairs(graph: Graph, node: Node, op: KernelValues) -> Graph:
+    source = _source(graph, node.inputs[0])
+    if source.plain:
+        return graph
+    new = _columns(graph, node, source)
+    return replaced(graph, node, *new, replace(node, op=replace(op, of_pairs=True), inputs=new[-1].outputs))
+
+
 def _source(graph: Graph, value: str) -> Source:
     """Where a vector comes from through affine maps and picks; from itself where there are none."""
     n = graph.values[value].type.size
@@ -97,16 +110,20 @@ def _source(graph: Graph, value: str) -> Source:
 
 def _steps(graph: Graph, node: Node, op: Polynomial, source: Source) -> list[Node]:
     """The terms as pairs, and what has to come before: a pick, a scaler that gives pairs."""
-    found, x, name, n = list[Node](), source.value, f"{node.name}.pairs", op.features
-    scaled = not source.plain
-    if len(source.at) != graph.values[x].type.size or (source.at != np.arange(n)).any():
+    found, scaled = _columns(graph, node, source), not source.plain
+    x = found[-1].outputs if found else (source.value,)
+    return [*found, Node(replace(op, pairs=True, of_pairs=scaled), x, (f"{node.name}.pairs",), node.loc)]
+
+
+def _columns(graph: Graph, node: Node, source: Source) -> list[Node]:
+    """The pick of what a node is to take, and the scaler that gives it in pairs; neither where it is as it should be."""
+    found, x, name, n = list[Node](), source.value, f"{node.name}.pairs", len(source.at)
+    if n != graph.values[x].type.size or (source.at != np.arange(n)).any():
         found.append(Node(Gather(graph.values[x].type.size, source.at), (x,), (f"{name}.columns",), node.loc))
         x = f"{name}.columns"
-    if scaled:
+    if not source.plain:
         scaler = Affine(source.origin, np.ones(n), source.slope, pairs=True)
         found.append(Node(scaler, (x,), (f"{name}.scaled",), node.loc))
-        x = f"{name}.scaled"
-    found.append(Node(replace(op, pairs=True, of_pairs=scaled), (x,), (name,), node.loc))
     return found
 
 

@@ -26,7 +26,8 @@ VECTORS = np.random.default_rng(0).normal(size=(9, 4))
 
 def test_the_c_is_numpy() -> None:
     rng = np.random.default_rng(1)
-    ops = [KernelValues(kernel, VECTORS) for kernel in KERNELS] + [KernelValues(KERNELS[0], np.ones((300, 1)))]
+    ops = [KernelValues(kernel, VECTORS, of_pairs=pairs) for kernel in KERNELS for pairs in (False, True)]
+    ops.append(KernelValues(KERNELS[0], np.ones((300, 1))))
     rows = [[np.concatenate([op.probe(20, rng)[0], hard_floats(rng, 20, (op.width,))])] for op in ops]
     assert_c_is_numpy([(op, (vector(op.width),)) for op in ops], rows)
 
@@ -45,3 +46,16 @@ def test_products() -> None:
     x = op.probe(200, np.random.default_rng(2))[0]
     found = summed(np.stack([op.evaluate(row)[0] for row in x]))
     np.testing.assert_allclose(found, (0.3 * (x.astype(np.float64) @ op.vectors.T) + 1) ** 3, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [Kernel("rbf", 20.0), Kernel("poly", 0.3, 1.0, 3)])
+def test_rows_as_pairs(kernel: Kernel) -> None:
+    op = KernelValues(kernel, VECTORS * 3 + 1e3, of_pairs=True)
+    x = op.probe(200, np.random.default_rng(2))[0]
+    found, rows = summed(np.stack([op.evaluate(row)[0] for row in x])), summed(x)
+    assert (rows != rows.astype(np.float32)).any()
+    if kernel.name == "rbf":
+        wanted = np.exp(-kernel.gamma * np.square(rows[:, None] - op.vectors).sum(axis=2))
+    else:
+        wanted = (kernel.gamma * (rows @ op.vectors.T) + kernel.coef0) ** kernel.degree
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-29)

@@ -104,3 +104,17 @@ def test_rows_that_lose_nothing_need_no_pairs() -> None:
 def test_smaller_formats_round_anyway(numeric: Any) -> None:
     model = make_pipeline(TWO, LogisticRegression())
     assert "pairs" not in ops(passed(model, FAR, KINDS, numeric))[0]
+
+
+@pytest.mark.parametrize(
+    "machine", [SVC(gamma=1e3, C=1e8, max_iter=300), SVC(kernel="poly", gamma=1e3, degree=5, max_iter=300)]
+)
+def test_a_scaler_in_front_of_kernel_values_gives_pairs(machine: Any) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=90)
+    x = ((rng.normal(size=(90, 2)) + y[:, np.newaxis]) * 1e6).astype(np.float32)
+    model = make_pipeline(StandardScaler(with_std=machine.kernel == "poly"), machine).fit(x.astype(np.float64), y)
+    compiled = compile(model, "mega2560", output="decision", numeric="float32", check_fit=False)
+    assert [node.op.describe().split()[-1] for node in compiled.module.nodes][:2] == ["pairs", "pairs"]
+    wanted = model.decision_function(x.astype(np.float64))
+    np.testing.assert_allclose(compiled.run([x])[-1].reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-5)
