@@ -163,7 +163,7 @@ class LayerReference(OnnxReference):
         pair = {name, self._tensor(name)}
         makers = [graph.nodes[graph.producer[one]] for one in pair if one in graph.producer]
         viewed = any(isinstance(node.op, Reshape) and node.inputs[0] in pair for node in makers)
-        return len(pair) == 2 and not viewed
+        return name.endswith("_rows") and len(pair) == 2 and not viewed
 
 
 def _as(theirs: Array, twin: bool, kind: TensorType) -> Array:

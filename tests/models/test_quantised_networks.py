@@ -480,3 +480,25 @@ def test_int8_without_rows_and_int16_are_refused(float_net):
         with pytest.raises(McugenError, match=message) as caught:
             mcugen.compile(float_net, board="esp32c3", numeric=numeric)
         assert caught.value.diagnostics[0].code == "E0302"
+
+
+def test_uint8_planes_that_are_joined_are_compared_as_planes() -> None:
+    """No layer takes pixels here, so the signed result has the order of the uint8 one."""
+    names = [("s", np.float32(0.5)), ("z", np.uint8(128)), ("t", np.float32(0.7)), ("u", np.uint8(120))]
+    names += [("w", np.ones((2, 4, 1, 1), np.int8)), ("o", np.int8(0))]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["f"]),
+        helper.make_node("Concat", ["f", "f"], ["g"], axis=1),
+        helper.make_node("QuantizeLinear", ["g", "t", "u"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "t", "u"], ["h"]),
+        helper.make_node("DequantizeLinear", ["w", "s", "o"], ["v"]),
+        helper.make_node("Conv", ["h", "v"], ["c"]),
+        helper.make_node("QuantizeLinear", ["c", "t", "u"], ["nobody_takes_it"]),
+        helper.make_node("Concat", ["f", "h"], ["i"], axis=1),
+        helper.make_node("QuantizeLinear", ["i", "s", "u"], ["y"]),
+    ]
+    infos = [helper.make_tensor_value_info(n, TensorProto.UINT8, (1, c, 4, 3)) for n, c in (("x", 2), ("y", 6))]
+    constants = [numpy_helper.from_array(np.asarray(data), name) for name, data in names]
+    made = helper.make_graph(nodes, "net", infos[:1], infos[1:], constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    assert mcugen.compile(model.SerializeToString(), board="feather_nrf52840").proof.proven
