@@ -4,7 +4,8 @@ Products of features as they were measured are far apart, and parts of a sum of 
 may be more than is left. There a linear op takes them as pairs of floats (mcugen/pairs.py), from a scaler that gives pairs, too,
 where there is one in front. A scaler behind the terms becomes part of the weights; in front of other ops it takes pairs and
 gives floats. Kernel values, which are pairs because sums of them cancel, take pairs from their scaler: its rounding is moved by
-the sums as theirs is.
+the sums as theirs is. A machine that would be integers becomes kernel values where the rounding of its scaler alone moves its scores:
+features far off zero, which the scaler does not centre.
 """
 
 from __future__ import annotations
@@ -22,11 +23,17 @@ from mcugen.ops.gather import Gather
 from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.linear import Linear
 from mcugen.ops.polynomial import Polynomial
+from mcugen.ops.svm import Svm
+from mcugen.ops.svm.machine import scores
+from mcugen.ops.svm.sums import can_be_pairs, sums_of_values
 from mcugen.pairs import summed
 from mcugen.passes.fold_linear import Source, source_of
+from mcugen.rows import single
 
 SEED = 0
 ROWS = 500  # that say whether pairs are needed
+MOVED = 1e-4  # of a machine's score: what rounding may move it by where a class is asked for
+MOVED_NUMBERS = 5e-6  # and where the score is
 ROUNDED = 2.0**-21  # of a scaled number: what it may be off by where pairs are not needed
 
 
@@ -44,6 +51,9 @@ def _paired(graph: Graph, rows: Array | None) -> Graph:
     for node in graph.nodes:
         if isinstance(node.op, Affine) and not (node.op.pairs or node.op.of_pairs):
             graph = _scaled(graph, node, node.op, rows)
+    for node in graph.nodes:
+        if isinstance(node.op, Svm) and not node.op.form and node.op.output != "proba":
+            graph = _as_values(graph, node, node.op)
     for node in graph.nodes:
         if isinstance(node.op, KernelValues) and not node.op.of_pairs:
             graph = _of_pairs(graph, node, node.op)
@@ -92,6 +102,23 @@ def _scaled(graph: Graph, node: Node, op: Affine, rows: Array | None) -> Graph:
         return better
     exact, rounded = (_values(one, seen, node.name).astype(np.float64) for one in (better, graph))
     return better if (np.abs(rounded - exact) > ROUNDED * np.maximum(np.abs(exact), 1)).any() else graph
+
+
+def _as_values(graph: Graph, node: Node, op: Svm) -> Graph:
+    source = _source(graph, node.inputs[0])
+    if source.plain or not can_be_pairs(op) or not (source.slope != 0).all():
+        return graph
+    given = single(op.vectors[:ROWS] / source.slope + source.origin).astype(np.float64)
+    exact = (given - source.origin) * source.slope
+    wanted, found = (
+        scores(op.values(rows), op.coefficients, op.intercepts, op.counts) for rows in (exact, single(exact))
+    )
+    kept = MOVED if op.output == "label" else MOVED_NUMBERS
+    if not np.isfinite(wanted).all() or (np.abs(found - wanted) <= kept * np.maximum(np.abs(wanted), 1)).all():
+        return graph
+    name = f"{node.name}.values"
+    values = Node(KernelValues(op.kernel, op.vectors), node.inputs, (name,), node.loc)
+    return replaced(graph, node, values, replace(node, op=sums_of_values(op), inputs=(name,)))
 
 
 def _of_pairs(graph: Graph, node: Node, op: KernelValues) -> Graph:

@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
-from sklearn.svm import SVC, SVR
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, SVR, OneClassSVM
 
 from mcugen.boards import Target, load_board
 from mcugen.compile import compile
@@ -118,3 +118,23 @@ def test_a_scaler_in_front_of_kernel_values_gives_pairs(machine: Any) -> None:
     assert [node.op.describe().split()[-1] for node in compiled.module.nodes][:2] == ["pairs", "pairs"]
     wanted = model.decision_function(x.astype(np.float64))
     np.testing.assert_allclose(compiled.run([x])[-1].reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_data", [False, True])
+def test_a_machine_behind_a_scaler_that_does_not_centre(with_data: bool) -> None:
+
+    x = (30_000 + np.random.default_rng(0).normal(size=(60, 3))).astype(np.float32)
+    model = make_pipeline(MaxAbsScaler(), OneClassSVM(gamma=3e8, nu=0.2)).fit(x.astype(np.float64))
+    compiled = compile(model, board="nucleo_f446re", data=x if with_data else None, check_fit=False)
+    assert "kernel_values" in str(compiled.module)
+    exact = x.astype(np.float64)
+    clear = np.abs(model.decision_function(exact)) > 1e-6
+    assert clear.sum() > 40
+    np.testing.assert_array_equal(compiled.predict(x)[clear], model.predict(exact)[clear])
+
+
+def test_a_machine_behind_a_scaler_that_centres_stays_integers() -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    for output in ("label", "decision"):
+        model = make_pipeline(StandardScaler(), SVC()).fit(x, y)
+        assert "kernel_values" not in str(compile(model, output=output, board="host", check_answers=False).module)

@@ -9,18 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.distance import MOST_FEATURES
-from mcugen.frontends import Output
 from mcugen.frontends.onnx.call import Call, Operand
 from mcugen.frontends.onnx.rows import by_row, label_of, labels_in, number, rows_of, stacked, transform_in, transformed
 from mcugen.frontends.onnx.shape import joined
-from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.svm import LARGEST, MOST_DEGREE, MOST_VECTORS, Machine, op_of
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.svm.machine import Kernel, KernelName, pairs_of
 
 if TYPE_CHECKING:
     from mcugen.frontends.onnx import Converter
-    from mcugen.op import Op
 
 KERNELS: Mapping[str, KernelName | None] = {"LINEAR": None, "POLY": "poly", "RBF": "rbf", "SIGMOID": "sigmoid"}
 
@@ -35,7 +32,7 @@ def _classifier(call: Call) -> None:
     if len(labels) == 2 and not fitted and transform not in ("NONE", "LOGISTIC"):
         text = f"runtimes make different answers of two classes with {transform}"
         raise call.refused(text, "export it with post_transform NONE")
-    op = _op(call, _machine(call, counts), len(labels), "proba" if fitted else "decision")
+    op = op_of(_machine(call, counts), "proba" if fitted else "decision", call.loc)
     made = [call.add_all(op, row) for row in rows_of(call, call.operand(0))]
     both = len(labels) == 2 and not fitted
     scores = [joined(call, [s, call.add(Elementwise("Neg"), s)], 0) if both else s for _, s in made]
@@ -48,7 +45,7 @@ def _regressor(call: Call) -> None:
     if transform_in(call) != "NONE" or call.attribute("n_targets", 1) != 1:
         text = "a post_transform, or several targets, are not supported"
         raise call.refused(text, "export it with NONE, and a node for each target")
-    op = _op(call, _machine(call, np.zeros(0, np.int64)), 0, "value")
+    op = op_of(_machine(call, np.zeros(0, np.int64)), "value", call.loc)
     found = by_row(call, call.operand(0), lambda row: call.add(op, row))
     call.gives(_sides(call, found) if call.attribute("one_class", 0) else found)
 
@@ -57,11 +54,6 @@ def _sides(call: Call, scores: Operand) -> Operand:
     """1 where the score is above 0, else -1."""
     above = call.add(Elementwise("Greater"), scores, number(0))
     return call.add(Elementwise("Where"), above, number(1), number(-1))
-
-
-def _op(call: Call, machine: Machine, classes: int, wanted: Output) -> Op:
-    labels = tuple(range(classes)) or None
-    return op_of(machine, Head(object, machine.vectors.shape[1], (), labels), wanted, call.loc)
 
 
 def _machine(call: Call, counts: npt.NDArray[np.int64]) -> Machine:

@@ -4,7 +4,7 @@ of 32 bits lose what tells classes apart, both: sums of `kernel_values`."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -20,9 +20,9 @@ from mcugen.frontends.sklearn.svm_digits import check_digits, takes_pairs
 from mcugen.ir import GraphBuilder
 from mcugen.op import Op
 from mcugen.ops.kernel_values import KernelValues
-from mcugen.ops.linear import Linear, Link
 from mcugen.ops.svm import Kernel, Svm
-from mcugen.ops.svm.machine import pairs_of, places
+from mcugen.ops.svm.machine import matrix, pairs_of
+from mcugen.ops.svm.sums import sums_of, sums_of_values
 
 CLASSIFIERS = ("SVC", "NuSVC")
 REGRESSORS = ("SVR", "NuSVR")
@@ -57,9 +57,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     machine = read_machine(estimator, head, loc)
     if wanted != "proba" and machine.kernel and takes_pairs(machine.svm(wanted)):
         (values,) = builder.add(KernelValues(machine.kernel, machine.vectors), x, loc=loc)
-        sums = _sums(np.tile(machine.matrix.T, 2), machine, head, wanted)
-        return builder.add(replace(sums, delicate=True), values, loc=loc)
-    return builder.add(op_of(machine, head, wanted, loc), x, loc=loc)
+        return builder.add(sums_of_values(machine.svm(wanted)), values, loc=loc)
+    return builder.add(op_of(machine, wanted, loc), x, loc=loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
@@ -84,11 +83,7 @@ class Machine:
     @property
     def matrix(self) -> Floats:
         """The coefficients (vectors, pairs)."""
-        if len(self.intercepts) == 1:
-            return self.coefficients
-        found = np.zeros((len(self.coefficients), len(self.intercepts)))
-        np.put_along_axis(found, places(self.counts)[0], self.coefficients, axis=1)
-        return found
+        return matrix(self.coefficients, self.counts, len(self.intercepts))
 
     @property
     def weights(self) -> Floats:
@@ -111,24 +106,14 @@ class Machine:
         )
 
 
-def op_of(machine: Machine, head: Head, wanted: Output, loc: Loc) -> Op:
+def op_of(machine: Machine, wanted: Output, loc: Loc) -> Op:
     """The op that works out a machine."""
     kept = machine.vectors.size + machine.coefficients.size
     if machine.kernel or wanted == "proba" or len(machine.intercepts) * machine.vectors.shape[1] > kept:
         op = machine.svm(wanted)
         check_digits(op, loc)
         return op
-    return _sums(machine.weights, machine, head, wanted)
-
-
-def _sums(weights: Floats, machine: Machine, head: Head, wanted: Output) -> Linear:
-    """The scores of a machine as sums with weights (pairs, columns), and what is made of them."""
-    turned = head.labels is not None and len(machine.counts) == 2
-    sign = -1.0 if turned else 1.0  # scikit-learn's decision is that for the second class
-    link: Link = "identity"
-    if len(machine.intercepts) > 1:
-        link = "ovo_ties" if machine.ties else "ovo_pairs" if machine.of_pairs and wanted == "decision" else "ovo"
-    return Linear(sign * weights, sign * machine.intercepts, wanted, link)
+    return sums_of(machine.svm(wanted), machine.weights)
 
 
 def read_machine(estimator: object, head: Head, loc: Loc) -> Machine:

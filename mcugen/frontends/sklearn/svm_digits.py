@@ -18,10 +18,10 @@ from mcugen.frontends.sklearn.reference import single
 from mcugen.ops.svm import Svm
 from mcugen.ops.svm.integers import VALUE_BITS
 from mcugen.ops.svm.machine import scores
+from mcugen.ops.svm.sums import can_be_pairs
 
 KEPT = 1e-4  # of a score: what integers may be off before labels would follow
 NUMBERS = 1e-6  # likewise, where the score itself is asked for to 1e-5: rows in use lose more than some that are made
-MOST_VALUE = 1e28  # of a kernel: rows ten times as large as the vectors have powers of them within float32
 ROUNDED = 2.0**-45  # of the terms of a score: what float64 leaves where they cancel altogether
 MOST_ROWS = 256
 MOST_WORK = 30_000_000  # products
@@ -30,9 +30,7 @@ SEED = 0
 
 def takes_pairs(op: Svm) -> bool:
     """Whether integers of 32 bits lose more than an output may, and pairs of floats have room for the kernel's values."""
-    if op.kernel.name == "sigmoid" or (
-        op.kernel.name == "poly" and np.abs(op.values(rows_like(op))).max() > MOST_VALUE
-    ):
+    if not can_be_pairs(op):
         return False
     rows, kept = rows_like(op), KEPT
     if op.output != "label":  # numbers beyond the vectors are to be right, too

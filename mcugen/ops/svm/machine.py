@@ -52,12 +52,16 @@ def places(counts: Integers) -> tuple[Integers, Integers]:
 
 def scores(kernel: Floats, coefficients: Floats, intercepts: Floats, counts: Integers) -> Floats:
     """The scores (n, pairs) of kernel values (n, vectors): above 0 for a pair's first class."""
-    if len(intercepts) == 1:
-        return kernel @ coefficients + intercepts
-    pair, _ = places(counts)
-    weights = np.zeros((len(coefficients), len(intercepts)))
-    np.put_along_axis(weights, pair, coefficients, axis=1)
-    return kernel @ weights + intercepts
+    return kernel @ matrix(coefficients, counts, len(intercepts)) + intercepts
+
+
+def matrix(coefficients: Floats, counts: Integers, pairs: int) -> Floats:
+    """The coefficients of every vector for every pair, (vectors, pairs)."""
+    if pairs == 1:
+        return coefficients
+    found = np.zeros((len(coefficients), pairs))
+    np.put_along_axis(found, places(counts)[0], coefficients, axis=1)
+    return found
 
 
 def probabilities(score: Floats, a: Floats, b: Floats, classes: int) -> Floats:
