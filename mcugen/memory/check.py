@@ -135,8 +135,9 @@ class _Replay:
         written = self._at(target).reshape(height, -1)
         for row in reversed(range(height)) if backward else range(height):
             written[row] = self.number[target]
-            for name, type, rows in zip(node.inputs, types, node.op.reads(row, *types), strict=True):
-                if name not in self.number or (self._same(name, target) and rows == (row, row + 1)):
+            reads = node.op.reads(row, *types)
+            for into, (name, type, rows) in enumerate(zip(node.inputs, types, reads, strict=True)):
+                if name not in self.number or self._may_take_over(node, into, 0):
                     continue
                 here = self._at(name)
                 first, end = rows or (0, type.shape[0] if type.shape else 1)
@@ -144,9 +145,6 @@ class _Replay:
                 if (part != self.number[name]).any():
                     yield f"{node.op.name} loses %{name} while it writes row {row} of %{target} over it"
                     return
-
-    def _same(self, source: str, target: str) -> bool:
-        return self.plan.places[source] == self.plan.places[target]
 
     def _may_take_over(self, node: Node, into: int, out: int) -> bool:
         """Only what the op allows, and byte for byte: a shifted overlap is another matter."""

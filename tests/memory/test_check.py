@@ -212,3 +212,22 @@ def test_an_output_that_reaches_one_byte_too_far_into_its_input(backward: bool) 
         else:
             with pytest.raises(McugenError, match="loses %a while it writes row"):
                 check(module, moved)
+
+
+def test_an_output_in_the_very_place_of_an_input_that_it_may_not_take_over() -> None:
+    made = plan(pooled(), Target(load_board("uno")))
+    copied = GraphBuilder("predict")
+    x = copied.input("x", TensorType((16, 4, 3), DType.I8))
+    (a,) = copied.add(PoolRows("max", Window(16, 1), Window(4, 1)), x, names=("a",))
+    (b,) = copied.add(PoolRows("max", Window(16, 1), Window(4, 1)), a, names=("b",))
+    copied.output(*copied.add(PoolRows("max", Window(16, 16), Window(4, 4)), b, names=("y",)))
+    module = Module("m", (copied.build(),))
+    places = dict.fromkeys(("a", "b"), arena(0, 192))
+    moved = replace(
+        made,
+        places=MappingProxyType(places),
+        memories=(Memory("arena", 600, 1), made.memory("state")),
+        steps=made.steps,
+    )
+    with pytest.raises(McugenError, match="loses %a while it writes row"):
+        check(module, moved)  # a row is made of the row that it would be written over
