@@ -3,18 +3,22 @@
 A threshold `f(x) <= t` on a map f that never falls is `x <= u`, where u is the largest float32 that f sends to the left: it
 is searched for over the bits of float32 with f's own arithmetic, scikit-learn's on float64, rounded to float32 as its trees
 do. What f makes of a missing value decides where missing values go.
+
+Numbers that are worked out on the device are rounded before they are compared. Trees that compare float64 have thresholds that
+are numbers of rows of their training, so there the float32 next to the threshold counts, on whichever side of it: what is
+exactly on the threshold becomes that, and goes left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Target
-from mcugen.ir import DType, Graph, Module, Node, replaced
+from mcugen.ir import DType, Graph, Module, Node, Storage, replaced
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -40,10 +44,12 @@ def _folded(graph: Graph) -> Graph:
 def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     used = np.unique(op.trees.feature[op.trees.feature >= 0]).tolist()
     columns = {i: trace(graph, node.inputs[0], i) for i in used or [0]}  # of one that decides nothing, any will do
-    if not any(column.maps for column in columns.values()):
+    x = {value.name for value in graph.of(Storage.INPUT)}
+    rounded = {i for i, column in columns.items() if column.value not in x and op.trees.doubles is not None}
+    if not rounded and not any(column.maps for column in columns.values()):
         return graph
     roots = [*dict.fromkeys(column.value for column in columns.values())]
-    trees = on_columns(op.trees, columns)
+    trees = on_columns(op.trees, columns, rounded)
     if len(roots) == 1:
         root = graph.values[roots[0]].type
         renamed = _renamed(trees, {i: c.at for i, c in columns.items()}, root.size)
@@ -73,10 +79,10 @@ def _joined(graph: Graph, node: Node, trees: Trees, columns: Mapping[int, Column
 # ---- thresholds -----------------------------------------------------------------------------------------------------
 
 
-def on_columns(trees: Trees, columns: Mapping[int, Column]) -> Trees:
+def on_columns(trees: Trees, columns: Mapping[int, Column], rounded: Set[int] = frozenset()) -> Trees:
     """The trees with the thresholds of what the columns' maps take; splits that send everything one way are left out.
 
-    Features keep their numbers.
+    Features keep their numbers. What the maps of those in `rounded` take was rounded to float32, which the model does not do.
     """
     threshold, missing_left = trees.threshold.copy(), trees.missing_left.copy()
     left, right = trees.left.copy(), trees.right.copy()
@@ -86,6 +92,8 @@ def on_columns(trees: Trees, columns: Mapping[int, Column]) -> Trees:
         at = np.flatnonzero(trees.feature == feature)
         limit = compared[at]
         threshold[at], none = largest_left(column.exactly, limit)
+        if feature in rounded:
+            threshold[at] = _nearest(column.exactly, threshold[at], limit, none)
         filled = column.exactly(np.array([np.nan]))[0]
         if not np.isnan(filled):
             missing_left[at] = _as_compared(filled, limit) <= limit
@@ -123,6 +131,19 @@ def largest_left(
         high = np.where(open_ & ~left, middle, high)
     found = np.where(every, np.float32(np.inf), _floats(low)).astype(np.float32)
     return found + np.float32(0.0), none
+
+
+def _nearest(
+    function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    left: npt.NDArray[np.float32],
+    limits: npt.NDArray[np.floating],
+    none: Mask,
+) -> npt.NDArray[np.float32]:
+    """The float32 next to each limit on f(x), of the largest that goes left and the one after it."""
+    after = np.nextafter(left, np.float32(np.inf))
+    middle = left.astype(np.float64) / 2 + after.astype(np.float64) / 2
+    nearer = ~none & np.isfinite(after) & (function(middle) < limits)
+    return np.where(nearer, after, left) + np.float32(0.0)
 
 
 def _floats(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_iris
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -28,6 +29,7 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mcugen.boards import Target, load_board
+from mcugen.compile import compile
 from mcugen.frontends.sklearn import read_estimator
 from mcugen.ir import DType, Module
 from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -226,3 +228,12 @@ def test_splits_that_decide_nothing_any_more_are_left_out() -> None:
 def test_a_tree_without_a_split_needs_no_scaler() -> None:
     model = make_pipeline(StandardScaler(), DecisionTreeRegressor()).fit(X, np.ones(len(X)))
     assert [n.op.name for n in folded(read(model)).nodes] == ["tree_ensemble"]
+
+
+@pytest.mark.parametrize("behind", [(), (StandardScaler(),)])
+def test_rows_on_the_thresholds_of_projections_go_left(behind: tuple[Any, ...]) -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    x = x.astype(np.float32)
+    model = make_pipeline(PCA(5), *behind, HistGradientBoostingClassifier(max_iter=8)).fit(x.astype(np.float64), y)
+    compiled = compile(model, "mega2560", output="proba", check_fit=False, check_answers=False)
+    np.testing.assert_allclose(compiled.predict_proba(x), model.predict_proba(x.astype(np.float64)), atol=1e-5)
