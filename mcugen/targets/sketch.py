@@ -169,12 +169,14 @@ def _upload_failed(output: str, board: Board, port: str) -> McugenError:
         title = board.title
         help = f"connect to the internet once: PlatformIO then downloads its own platform for the {title}; `mcugen verify --on simulator` works without"
         return error("E0704", f"this firmware for {title} runs in the simulator only: PlatformIO's registry did not answer", help=help)  # fmt: skip
-    uploading = output.partition("\nUploading ")[2]
-    if not uploading and "Looking for upload port" not in output and not _PORT.search(output):
+    if not _REACHED.search(output) and not _PORT.search(output):
         return _build_failed(output)
     if missing := _missing(output.splitlines()):
         return missing
-    if _PORT.search(uploading or output):
+    # Not what follows "Uploading": PlatformIO reads its own words and the uploader's in two threads, and either may
+    # come first. Before the link there is no uploader yet.
+    uploading = _BUILDING.split(output)[-1]
+    if _PORT.search(uploading):
         return unusable(port, _lines(output, _PORT))
     said = [line for line in _lines(uploading, _UPLOADER) if line != "avrdude:" and "Thank you" not in line][-8:]
     return error(
@@ -186,6 +188,8 @@ def _upload_failed(output: str, board: Board, port: str) -> McugenError:
 
 
 _SIMULATED = "this platform builds for the simulator"
+_REACHED = re.compile(r"^Uploading |Looking for upload port", re.MULTILINE)
+_BUILDING = re.compile(r"^(?:Building in|Linking) .*", re.MULTILINE)
 _PORT = re.compile(
     r"can't open device|cannot open port|unable to open port|could not open port|Device or resource busy|"
     r"[Pp]lease specify `upload_port`"

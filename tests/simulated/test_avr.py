@@ -13,9 +13,10 @@ from mcugen.boards import load_board
 from mcugen.diagnostics import EXIT_FIT, EXIT_TOOL, McugenError
 from mcugen.targets import toolchain_for
 from mcugen.targets.avr import Avr
+from mcugen.targets.platformio import PioResult
 from mcugen.targets.serial import monitor
 from mcugen.targets.simavr import simulated_board
-from mcugen.targets.sketch import model_part
+from mcugen.targets.sketch import model_part, upload
 from mcugen.targets.toolchain import Build
 
 UNO = load_board("uno")
@@ -229,6 +230,28 @@ def test_a_board_that_does_not_take_it(require, project, built, tmp_path, monkey
     assert any(word in note for note in found.notes)
     assert not any("Thank you" in note for note in found.notes)
     assert "the one you named" in found.help
+
+
+OVERTAKEN = f"""
+Building in release mode
+Compiling .pio/build/uno/src/main.cpp.o
+src/main.cpp:2:17: warning: unused variable 'error_count' [-Wunused-variable]
+Linking .pio/build/uno/firmware.elf
+Looking for upload port...
+{SIGNATURE}
+Uploading .pio/build/uno/firmware.hex
+*** [upload] Error 1
+"""
+
+
+def test_words_of_an_uploader_that_overtake_platformios(monkeypatch):
+    """PlatformIO reads both in threads of their own: one time in eight or so they come in this order."""
+    monkeypatch.setattr("mcugen.targets.sketch.run_pio", lambda *_, **__: PioResult(1, OVERTAKEN, "system"))
+    with pytest.raises(McugenError, match="E0704") as raised:
+        upload(Path("project"), UNO, "/dev/null")
+    notes = raised.value.diagnostics[0].notes
+    assert any("expected signature" in note for note in notes)
+    assert not any("error_count" in note or "Thank you" in note for note in notes)
 
 
 def test_a_sketch_that_does_not_compile_is_not_flashed(require, tmp_path):
