@@ -20,8 +20,8 @@ from mcugen.targets import toolchain_for
 from mcugen.targets.sketch import model_part
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from small_networks import image, line, model_of, quantised
 from test_mlperf_tiny import MODELS
-from test_quantised_networks import image, line, model_of, quantised
 
 BOARDS = {
     "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm"),
