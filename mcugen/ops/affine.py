@@ -31,7 +31,8 @@ class Affine(RowOp):
     shift y by more than 2^-24; scale = times / over, rounded to float32. So y is off by 2^-22 of itself at most.
 
     With `pairs` the output is `f32` (2 features,), all y and then what their rounding took off (mcugen/pairs.py); zero and scale
-    are sums of two floats then, and nothing is limited. With `of_pairs` the input is `f32` (2 features,), of the same kind.
+    are sums of two floats then, and nothing is limited. With `of_pairs` the input is `f32` (2 features,), of the same kind;
+    with both they are what a chain of pairs is made of.
     """
 
     name: ClassVar[str] = "affine"
@@ -83,10 +84,12 @@ class Affine(RowOp):
             return (np.where(y > single(self.high), single(self.high), y).astype(np.float32),)
 
     def _in_pairs(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        zero, scale = self._zero, single(self.slope)
+        zero, scale, larger = self._zero, single(self.slope), x[: self.features]
         with np.errstate(all="ignore"):
-            off = x - zero
-            rest = difference_rest(x, zero, off) - self._rest
+            off = larger - zero
+            rest = difference_rest(larger, zero, off) - self._rest
+            if self.of_pairs:
+                rest = rest + x[self.features :]
             y = off * scale
             left = product_rest(off, scale, y) + rest * scale + off * self._scale_rest
             larger = y + left
@@ -118,7 +121,7 @@ class Affine(RowOp):
 
     def describe(self) -> str:
         limits = f" low={self.low:g} high={self.high:g}" if self.limited else ""
-        return f"features={self.features}{limits}{' pairs' if self.pairs else ' of pairs' if self.of_pairs else ''}"
+        return f"features={self.features}{limits}{' pairs' * self.pairs}{' of pairs' * self.of_pairs}"
 
     @property
     def limited(self) -> bool:

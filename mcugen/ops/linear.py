@@ -17,6 +17,7 @@ from mcugen.fixed import LIFTED, WIDTHS, Fixed, Floats, Integers, Width, fixed, 
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
+from mcugen.pairs import Pair, pair_of
 from mcugen.rows import single, sizes_of_features
 from mcugen.wide import Wide, wide
 
@@ -50,7 +51,8 @@ class Linear(Op):
 
     With a link `ovo…` a row stands for a pair of classes, s > 0 for the first of them, and mcugen/ovo.py says what becomes of
     the votes: `ovo` labels by votes alone, its decision is `f32` (classes,), votes with a part for the sums of s; `ovo_pairs`
-    gives s itself as the decision; `ovo_ties` breaks ties by the sums.
+    gives s itself as the decision; `ovo_ties` breaks ties by the sums. With `pairs` a transform gives `f32` (2 rows,), all s and
+    then what their rounding took off (mcugen/pairs.py).
     """
 
     name: ClassVar[str] = "linear"
@@ -63,6 +65,7 @@ class Linear(Op):
     form: str = ""
     sizes: Integers | None = None  # of rows, see fixed.sizes_of
     delicate: bool | None = None  # whether 32 bits are too few for known rows; None where none are known
+    pairs: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -106,7 +109,7 @@ class Linear(Op):
             "decision": (index, TensorType((self.classes,), DType.F32) if self.added else vector),
             "proba": (index, TensorType((self.classes,), DType.F32)),
             "value": (number,),
-            "transform": (vector,),
+            "transform": (TensorType((2 * self.rows,), DType.F32) if self.pairs else vector,),
         }[self.output]
 
     def first_alone(self) -> Self:
@@ -194,8 +197,15 @@ class Linear(Op):
             yield _shares(_sigmoids(scores, self._behind(sums, exponents)))
         elif self.output == "proba":
             yield _probabilities(scores, self.link)
+        elif self.pairs:
+            yield np.concatenate(self._halves(sums, exponents) if self.form else pair_of(scores), axis=1)
         elif self.output != "label":
             yield np.asarray(scores[:, 0] if self.output == "value" else scores, np.float32)
+
+    def _halves(self, sums: Any, exponents: Integers) -> Pair:
+        """Sums as floats, and what their rounding took off."""
+        left = sums - sums.astype(np.float32).astype(np.int64)
+        return self.fixed.values(sums, exponents), self.fixed.values(left, exponents)
 
     def _behind(self, sums: Array, exponents: Integers) -> Floats:
         """How much less than the largest each sum is."""
@@ -217,12 +227,12 @@ class Linear(Op):
     @property
     def shift(self) -> int:
         """Bits that sums of 64 bits lose before they are added up, class by class."""
-        return (self.classes - 2).bit_length() if self.width >= 32 else 0
+        return (self.classes - 2).bit_length() if self.form and self.width >= 32 else 0
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
         link = f" link={self.link}" if self.output == "proba" or self.votes else ""
-        return f"rows={self.rows} output={self.output}{link}{form}"
+        return f"rows={self.rows} output={self.output}{' pairs' * self.pairs}{link}{form}"
 
     def macc(self, *inputs: TensorType) -> int:
         return int(self.weights.size)
@@ -309,7 +319,7 @@ class Linear(Op):
         x = np.asarray(rows[0], np.float32)
         known = replace(self, sizes=sizes_of(x))
         loses = known._loses(x[np.isfinite(x).all(axis=1)]) or known._loses(known._rows_made())
-        return replace(known, delicate=loses)
+        return replace(known, delicate=loses or (self.pairs and self.delicate))
 
     def _rows_made(self) -> npt.NDArray[np.float32]:
         """The finite ones of the rows that `probe` makes."""
@@ -372,6 +382,7 @@ class Linear(Op):
             "parted": self.parted,
             "doubt": self._doubt(),
             "floats": self._floats() if self.form == FLOATS else None,
+            "pairs": self.pairs,
         }
 
 

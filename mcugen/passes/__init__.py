@@ -23,6 +23,8 @@ from mcugen.passes.fuse_sums import fuse_sums
 from mcugen.passes.layers import layers
 from mcugen.passes.order import order
 from mcugen.passes.pack_tables import pack_tables
+from mcugen.passes.pair_chains import pair_chains
+from mcugen.passes.pair_machines import pair_machines
 from mcugen.passes.pair_terms import pair_terms
 from mcugen.passes.select import select
 
@@ -34,6 +36,8 @@ PIPELINE: tuple[Pass, ...] = (
     fold_constants,
     fold_scaling,
     pair_terms,
+    pair_chains,
+    pair_machines,
     fold_linear,
     fold_points,
     dead_code,

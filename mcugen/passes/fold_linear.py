@@ -134,7 +134,7 @@ def _projected(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     step = graph.producer.get(node.inputs[0])
     before = graph.nodes[step] if step is not None else None
     inner = before.op if before is not None else None
-    if before is None or not isinstance(inner, Linear) or inner.output != "transform":
+    if before is None or not isinstance(inner, Linear) or inner.output != "transform" or inner.pairs:
         return graph
     if op.rows * inner.weights.shape[1] > inner.weights.size + op.weights.size:
         return graph

@@ -2,10 +2,7 @@
 
 Products of features as they were measured are far apart, and parts of a sum of them cancel: their rounding to float32 alone
 may be more than is left. There a linear op takes them as pairs of floats (mcugen/pairs.py), from a scaler that gives pairs, too,
-where there is one in front. A scaler behind the terms becomes part of the weights; in front of other ops it takes pairs and
-gives floats. Kernel values, which are pairs because sums of them cancel, take pairs from their scaler: its rounding is moved by
-the sums as theirs is. A machine that would be integers becomes kernel values where the rounding of its scaler alone moves its scores:
-features far off zero, which the scaler does not centre.
+where there is one in front. A scaler behind the terms becomes part of the weights.
 """
 
 from __future__ import annotations
@@ -20,21 +17,13 @@ from mcugen.evaluate import evaluate
 from mcugen.ir import Array, DType, Graph, Module, Node, Storage, replaced
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
-from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.linear import Linear
 from mcugen.ops.polynomial import Polynomial
-from mcugen.ops.svm import Svm
-from mcugen.ops.svm.machine import scores
-from mcugen.ops.svm.sums import can_be_pairs, sums_of_values
 from mcugen.pairs import summed
 from mcugen.passes.fold_linear import Source, source_of
-from mcugen.rows import single
 
 SEED = 0
 ROWS = 500  # that say whether pairs are needed
-MOVED = 1e-4  # of a machine's score: what rounding may move it by where a class is asked for
-MOVED_NUMBERS = 5e-6  # and where the score is
-ROUNDED = 2.0**-21  # of a scaled number: what it may be off by where pairs are not needed
 
 
 def pair_terms(module: Module, target: Target) -> Module:
@@ -48,25 +37,16 @@ def _paired(graph: Graph, rows: Array | None) -> Graph:
     for node in graph.nodes:
         if isinstance(node.op, Linear) and not node.op.form:
             graph = _with_pairs(graph, node, node.op, rows)
-    for node in graph.nodes:
-        if isinstance(node.op, Affine) and not (node.op.pairs or node.op.of_pairs):
-            graph = _scaled(graph, node, node.op, rows)
-    for node in graph.nodes:
-        if isinstance(node.op, Svm) and not node.op.form and node.op.output != "proba":
-            graph = _as_values(graph, node, node.op)
-    for node in graph.nodes:
-        if isinstance(node.op, KernelValues) and not node.op.of_pairs:
-            graph = _of_pairs(graph, node, node.op)
     return graph
 
 
 def _with_pairs(graph: Graph, node: Node, op: Linear, rows: Array | None) -> Graph:
-    behind = _source(graph, node.inputs[0])
+    behind = source_or_self(graph, node.inputs[0])
     made = graph.producer.get(behind.value)
     inner = graph.nodes[made] if made is not None else None
     if inner is None or not isinstance(inner.op, Polynomial):
         return graph
-    new = _steps(graph, inner, inner.op, _source(graph, inner.inputs[0]))
+    new = _steps(graph, inner, inner.op, source_or_self(graph, inner.inputs[0]))
     (pairs,) = new[-1].outputs
     weights = np.zeros((op.rows, inner.op.terms))
     np.add.at(weights.T, behind.at, (op.weights * behind.slope).T)
@@ -83,53 +63,7 @@ def _with_pairs(graph: Graph, node: Node, op: Linear, rows: Array | None) -> Gra
     return better if op.loses(rounded - exact, exact) else graph
 
 
-def _scaled(graph: Graph, node: Node, op: Affine, rows: Array | None) -> Graph:
-    behind = _source(graph, node.inputs[0])
-    made = graph.producer.get(behind.value)
-    inner = graph.nodes[made] if made is not None else None
-    if inner is None or not isinstance(inner.op, Polynomial) or not behind.plain:
-        return graph
-    new = _steps(graph, inner, inner.op, _source(graph, inner.inputs[0]))
-    at, terms, picked, x = behind.at, inner.op.terms, list[Node](), new[-1].outputs
-    if len(at) != terms or (at != np.arange(terms)).any():
-        pick = Gather(2 * terms, np.concatenate([at, terms + at]))
-        picked.append(Node(pick, x, (f"{node.name}.columns",), node.loc))
-        x = picked[0].outputs
-    better = _with(graph, inner, new)
-    better = replaced(better, node, *picked, replace(node, op=replace(op, of_pairs=True), inputs=x))
-    seen = _rows_for(graph, rows, new)
-    if seen is None:
-        return better
-    exact, rounded = (_values(one, seen, node.name).astype(np.float64) for one in (better, graph))
-    return better if (np.abs(rounded - exact) > ROUNDED * np.maximum(np.abs(exact), 1)).any() else graph
-
-
-def _as_values(graph: Graph, node: Node, op: Svm) -> Graph:
-    source = _source(graph, node.inputs[0])
-    if source.plain or not can_be_pairs(op) or not (source.slope != 0).all():
-        return graph
-    given = single(op.vectors[:ROWS] / source.slope + source.origin).astype(np.float64)
-    exact = (given - source.origin) * source.slope
-    wanted, found = (
-        scores(op.values(rows), op.coefficients, op.intercepts, op.counts) for rows in (exact, single(exact))
-    )
-    kept = MOVED if op.output == "label" else MOVED_NUMBERS
-    if not np.isfinite(wanted).all() or (np.abs(found - wanted) <= kept * np.maximum(np.abs(wanted), 1)).all():
-        return graph
-    name = f"{node.name}.values"
-    values = Node(KernelValues(op.kernel, op.vectors), node.inputs, (name,), node.loc)
-    return replaced(graph, node, values, replace(node, op=sums_of_values(op), inputs=(name,)))
-
-
-def _of_pairs(graph: Graph, node: Node, op: KernelValues) -> Graph:
-    source = _source(graph, node.inputs[0])
-    if source.plain:
-        return graph
-    new = _columns(graph, node, source)
-    return replaced(graph, node, *new, replace(node, op=replace(op, of_pairs=True), inputs=new[-1].outputs))
-
-
-def _source(graph: Graph, value: str) -> Source:
+def source_or_self(graph: Graph, value: str) -> Source:
     """Where a vector comes from through affine maps and picks; from itself where there are none."""
     n = graph.values[value].type.size
     return source_of(graph, value) or Source(value, np.arange(n), np.ones(n), np.zeros(n))
@@ -137,12 +71,12 @@ def _source(graph: Graph, value: str) -> Source:
 
 def _steps(graph: Graph, node: Node, op: Polynomial, source: Source) -> list[Node]:
     """The terms as pairs, and what has to come before: a pick, a scaler that gives pairs."""
-    found, scaled = _columns(graph, node, source), not source.plain
+    found, scaled = pick_and_scale(graph, node, source), not source.plain
     x = found[-1].outputs if found else (source.value,)
     return [*found, Node(replace(op, pairs=True, of_pairs=scaled), x, (f"{node.name}.pairs",), node.loc)]
 
 
-def _columns(graph: Graph, node: Node, source: Source) -> list[Node]:
+def pick_and_scale(graph: Graph, node: Node, source: Source) -> list[Node]:
     """The pick of what a node is to take, and the scaler that gives it in pairs; neither where it is as it should be."""
     found, x, name, n = list[Node](), source.value, f"{node.name}.pairs", len(source.at)
     if n != graph.values[x].type.size or (source.at != np.arange(n)).any():

@@ -38,6 +38,8 @@ def ops() -> list[Affine]:
         Affine(mean, scale, of_pairs=True),
         Affine(np.zeros(3), np.ones(3), of_pairs=True),
         Affine(np.zeros(3), scale[:3], low=-1.0, high=1.0, of_pairs=True),
+        Affine(mean, scale, pairs=True, of_pairs=True),
+        Affine(np.zeros(3), np.ones(3), pairs=True, of_pairs=True),
     ]
 
 

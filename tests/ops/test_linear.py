@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_op import assert_c_is_numpy
 from sanitized import check_as_cpp, check_on_avr, hard_floats, run_sanitized
 
 from mcugen.boards import Target, load_board
@@ -17,6 +18,7 @@ from mcugen.fixed import SUM_BITS, WIDTHS, fixed, sizes_of
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.linear import Linear
+from mcugen.pairs import summed
 from mcugen.targets.driver import Unit
 
 FORMS = ("float32", "int16", "int8")
@@ -208,6 +210,17 @@ def near_boundaries(weights: Array, bias: Array, rng: np.random.Generator) -> Ar
 def test_the_graph_prints() -> None:
     text = str(unit(decided(made(SHAPES[6], 0), "int8"), "m").module.predict)
     assert "%label = linear(%x) {rows=3 output=label form=int8} : i32" in text
+
+
+def test_a_transform_gives_pairs() -> None:
+    plain = [made(Shape(5, rows, "transform"), rows) for rows in (1, 3)]
+    ops = [replace(op, pairs=True, delicate=True, form="float32") for op in plain]
+    given = [op.probe(40, np.random.default_rng(0))[0] for op in ops]
+    assert_c_is_numpy([(op, (TensorType((5,), DType.F32),)) for op in ops], [[x] for x in given])
+    for op, x in zip(ops, given, strict=True):
+        exact = x.astype(np.float64) @ op.weights.T + op.bias
+        found = summed(op.answers(x)[0])
+        assert (np.abs(found - exact) <= 2.0**-45 * (np.abs(x) @ np.abs(op.weights).T + np.abs(op.bias))).all()
 
 
 def test_types_are_checked() -> None:

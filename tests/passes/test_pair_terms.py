@@ -22,6 +22,8 @@ from mcugen.ir import Module
 from mcugen.passes import run
 from mcugen.passes.dead_code import dead_code
 from mcugen.passes.fold_linear import fold_linear
+from mcugen.passes.pair_chains import pair_chains
+from mcugen.passes.pair_machines import pair_machines
 from mcugen.passes.pair_terms import pair_terms
 
 CANCER, CLASSES = load_breast_cancer(return_X_y=True)
@@ -70,7 +72,7 @@ def test_numbers_are_scikit_learns(name: str, known: bool) -> None:
 def passed(model: Any, x: Any, y: Any, numeric: Any = "float32", rows: Any = None) -> Module:
     module = read_estimator(model.fit(x, y), "m", None)
     target = Target(load_board("uno"), numeric=numeric, rows=rows)
-    return run(module, target, pipeline=(pair_terms, fold_linear, dead_code))
+    return run(module, target, pipeline=(pair_terms, pair_chains, pair_machines, fold_linear, dead_code))
 
 
 def ops(module: Module) -> list[str]:

@@ -46,7 +46,18 @@ class Forget:
 
 
 ORDER = [
-    *("layers", "fold_constants", "fold_scaling", "pair_terms", "fold_linear", "fold_points", "dead_code", "fuse_sums"),
+    *(
+        "layers",
+        "fold_constants",
+        "fold_scaling",
+        "pair_terms",
+        "pair_chains",
+        "pair_machines",
+        "fold_linear",
+        "fold_points",
+        "dead_code",
+        "fuse_sums",
+    ),
     *("constant_channels", "calibrate", "select", "pack_tables", "dead_code", "order"),
 ]
 

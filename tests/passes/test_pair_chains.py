@@ -1,0 +1,70 @@
+"""Chains of transformers as pairs of floats, where rounding between them would move an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, Normalizer, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC
+
+from mcugen.compile import compile
+
+CANCER, CLASSES = load_breast_cancer(return_X_y=True)
+CANCER = CANCER.astype(np.float32)
+FOUR = CANCER[:, :4]
+FAR, KINDS = load_iris(return_X_y=True)
+FAR = (FAR + 1e4).astype(np.float32)
+TWO = PolynomialFeatures(2)
+NEIGHBOURS = KNeighborsClassifier(3, weights="distance")
+BOOSTING = HistGradientBoostingClassifier(max_iter=8)
+
+MODELS: dict[str, tuple[Any, Any, str, tuple[Any, ...]]] = {
+    "alone": (FOUR, CLASSES, "transform", (Normalizer(), StandardScaler(), Normalizer())),
+    "sums": (FOUR, CLASSES, "proba", (Normalizer(), StandardScaler(), Normalizer(), LogisticRegression())),
+    "neighbours": (FAR, KINDS, "proba", (TWO, NEIGHBOURS)),
+    "neighbours behind a projection": (FAR, KINDS, "proba", (StandardScaler(), PCA(2), NEIGHBOURS)),
+    "machine": (FAR, KINDS, "decision", (TWO, SVC())),
+    "machine behind a scaler": (FAR, KINDS, "decision", (TWO, StandardScaler(), SVC(C=100))),
+    "steep machine": (FAR, KINDS, "decision", (Normalizer(), SVC(C=100, gamma=1e11))),
+    "network": (FAR, KINDS, "proba", (TWO, MinMaxScaler(), MLPClassifier((6,), max_iter=50, random_state=0))),
+    "bayes": (FAR, KINDS, "proba", (PolynomialFeatures(2, include_bias=False), GaussianNB())),
+    "thresholds": (CANCER, CLASSES, "proba", (Normalizer(), BOOSTING)),
+    "thresholds behind two": (CANCER, CLASSES, "proba", (PCA(4), Normalizer(), BOOSTING)),
+}
+METHODS = {"decision": "decision_function", "proba": "predict_proba", "transform": "transform"}
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_numbers_are_scikit_learns(name: str, known: bool) -> None:
+    x, y, output, steps = MODELS[name]
+    model = make_pipeline(*steps).fit(x.astype(np.float64), y)
+    data = x if known else None
+    compiled = compile(model, "mega2560", output=output, numeric="float32", data=data, check_fit=False)
+    wanted = getattr(model, METHODS[output])(x.astype(np.float64)).reshape(len(x), -1)
+    found = compiled.run([x])[-1].reshape(len(x), -1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_that_lose_nothing_need_no_pairs() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    model = make_pipeline(Normalizer(), SVC()).fit(x.astype(np.float64), x[:, 0] > 0)
+    assert "l2 pairs" in str(compile(model, "mega2560", numeric="float32", check_answers=False).module)
+    assert "l2 pairs" not in str(compile(model, "mega2560", numeric="float32", data=x, check_answers=False).module)
+
+
+def test_smaller_formats_round_anyway() -> None:
+    model = make_pipeline(Normalizer(), LogisticRegression()).fit(FAR, KINDS)
+    found = compile(model, "mega2560", numeric="int16", data=FAR, max_disagreement=1.0, check_answers=False)
+    assert "l2 pairs" not in str(found.module)
