@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from mcugen.work.loops import loop
 class Relu(Op):
     """y = 0 where x < 0, else x, element by element; so NaN stays NaN and -0.0 stays -0.0.
 
-    Input and output `f32` of one shape, any rank. The output may take over the input's buffer. E0201 for another dtype.
+    Input and output `f32` of one shape, any rank. The output may take over the input's buffer. E0201 for another dtype. With `pairs`
+    the tensor is `f32` (2 numbers,), the numbers and then what their rounding took off (mcugen/pairs.py): the sign is the first's.
     """
 
     name: ClassVar[str] = "relu"
     onnx: ClassVar[tuple[str, ...]] = ("Relu",)
     in_place: ClassVar[int | None] = 0
     includes: ClassVar[tuple[str, ...]] = ("string.h",)
+    pairs: bool = False
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         if len(inputs) != 1 or inputs[0].dtype is not DType.F32:
@@ -33,7 +35,15 @@ class Relu(Op):
         return inputs
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
-        return (np.where(inputs[0] < np.float32(0), np.float32(0), inputs[0]),)
+        x = inputs[0]
+        sign = np.tile(x[: len(x) // 2], 2) if self.pairs else x
+        return (np.where(sign < np.float32(0), np.float32(0), x),)
+
+    def describe(self) -> str:
+        return "pairs" * self.pairs
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return loop(inputs[0].size)
+
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
+        return {"numbers": inputs[0].size // 2 if self.pairs else 0}

@@ -27,6 +27,7 @@ from mcugen.passes.pair_chains import pair_chains
 from mcugen.passes.pair_machines import pair_machines
 from mcugen.passes.pair_terms import pair_terms
 from mcugen.passes.select import select
+from mcugen.passes.wide_layers import wide_layers
 
 Pass = Callable[[Module, Target], Module]
 Dump = Callable[[str, str], None]
@@ -44,6 +45,7 @@ PIPELINE: tuple[Pass, ...] = (
     fuse_sums,
     constant_channels,
     calibrate,
+    wide_layers,
     select,
     pack_tables,
     dead_code,

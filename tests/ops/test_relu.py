@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from one_op import assert_c_is_numpy
 from sanitized import assert_same_floats, check_as_cpp, compiled, hard_floats, run_sanitized
 
 from mcugen.diagnostics import McugenError
@@ -30,6 +31,13 @@ def test_the_c_gives_numpys_numbers() -> None:
     inputs = [hard_floats(rng, 3 if g.values["x"].type.size > 999 else 50, g.values["x"].type.shape) for g in graphs]
     for unit, x, (y,) in zip(units, inputs, run_sanitized(units, [[x] for x in inputs]), strict=True):
         assert_same_floats(y, Relu().evaluate(x)[0], str(unit.module.predict.values["x"].type))
+
+
+def test_pairs_have_the_sign_of_the_first() -> None:
+    op, given = Relu(pairs=True), hard_floats(np.random.default_rng(0), 50, (8,))
+    assert_c_is_numpy([(op, (TensorType((8,), DType.F32),))], [[given]])
+    x = np.array([-1, 2, -0.0, 1, -1, 1], np.float32)
+    np.testing.assert_array_equal(op.evaluate(x)[0], np.array([0, 2, 0, 0, -1, 1], np.float32))
 
 
 def test_the_c_is_cpp_too() -> None:
