@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
 from mcugen.op import Work
+from mcugen.pairs import pair_of
 from mcugen.rows import Numbers, RowOp, single
 from mcugen.templating import c_lit
 from mcugen.work.loops import loop
@@ -22,7 +23,8 @@ class Impute(RowOp):
     """y = fill where x is missing, else x, element by element.
 
     Missing is NaN, or the number `missing`. fill (features,) float64; NaN there makes missing numbers known as missing to
-    what comes after. Input and output `f32` (features,), which may share a buffer.
+    what comes after. Input and output `f32` (features,), which may share a buffer. With `pairs` the output is `f32` (2 features,),
+    all y and then what their rounding took off (mcugen/pairs.py); with `of_pairs` the input is `f32` (2 features,), of the same kind.
     """
 
     name: ClassVar[str] = "impute"
@@ -31,36 +33,63 @@ class Impute(RowOp):
 
     fill: npt.NDArray[np.float64]
     missing: float = nan
+    pairs: bool = False
+    of_pairs: bool = False
+
+    @property
+    def features(self) -> int:
+        """Numbers that may be missing."""
+        return len(self.fill)
 
     @property
     def width(self) -> int:
-        return len(self.fill)
+        return 2 * self.features if self.of_pairs else self.features
+
+    @property
+    def height(self) -> int:
+        return 2 * self.features if self.pairs else self.features
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         x = np.asarray(inputs[0], np.float32)
+        if self.pairs:
+            fill, rest = pair_of(self.fill)
+            x, left = x[: self.features], x[self.features :] if self.of_pairs else np.zeros_like(x)
+            gone = is_missing(x, self.missing)
+            return (np.concatenate([np.where(gone, fill, x), np.where(gone, rest, left)]),)
         return (np.where(is_missing(x, self.missing), single(self.fill), x),)
 
     def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
-        return (0, at) if isnan(self.missing) else None
+        return (0, at) if isnan(self.missing) and not (self.pairs or self.of_pairs) else None
 
     def exactly(self, at: int, x: Array) -> Array:
         return np.where(np.isnan(x), self.fill[at], x)
 
     def describe(self) -> str:
-        return f"features={self.width} missing={self.missing:g}"
+        pairs = " pairs" * self.pairs + " of pairs" * self.of_pairs
+        return f"features={self.features} missing={self.missing:g}{pairs}"
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         fill = Numbers(single(self.fill))
-        return loop(self.width, f"fill {fill.kind}", "nan" if isnan(self.missing) else "marked", tables=fill.nbytes)
+        rest = Numbers(pair_of(self.fill)[1]).nbytes if self.pairs else 0
+        marker = "nan" if isnan(self.missing) else "marked"
+        return loop(self.features, f"fill {fill.kind}", marker, tables=fill.nbytes + rest)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         around = np.nan_to_num(self.fill)
-        rows = around + rng.standard_normal((min(limit, 2_000), self.width)) * (1 + np.abs(around))
-        return (np.where(rng.random(rows.shape) < 0.2, np.float32(self.missing), single(rows)),)
+        rows = single(around + rng.standard_normal((min(limit, 2_000), self.features)) * (1 + np.abs(around)))
+        rows = np.where(rng.random(rows.shape) < 0.2, np.float32(self.missing), rows)
+        return (np.concatenate([rows, rows * np.float32(2.0**-25)], axis=1) if self.of_pairs else rows,)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         marker = "" if isnan(self.missing) else c_lit(np.float32(self.missing))
-        return {"size": self.width, "fill": Numbers(single(self.fill)), "missing": marker}
+        fill, rest = pair_of(self.fill)
+        return {
+            "size": self.features,
+            "fill": Numbers(fill),
+            "missing": marker,
+            "rest": Numbers(rest) if self.pairs else None,
+            "of_pairs": self.of_pairs,
+        }
 
 
 def is_missing(x: Array, missing: float) -> npt.NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
 from mcugen.op import Form, Work
 from mcugen.ops.svm.machine import Kernel
+from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 from mcugen.pairs import Pair, difference_rest, pair_of, product_rest, renewed, total
 from mcugen.rows import RowOp, single
 from mcugen.tables import check_tables
@@ -124,8 +125,9 @@ class KernelValues(RowOp):
         return int(self.vectors.size)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
+        near = 8 * self.vectors.size <= AVR_NEAR  # both tables are
         check_tables(
-            [8 * self.vectors.size],
+            [(4 if near else 8) * self.vectors.size],
             target,
             ("scale the features first, as with `make_pipeline(StandardScaler(), SVC())`",),
         )
@@ -155,7 +157,8 @@ class KernelValues(RowOp):
             "features": self.features,
             "of_pairs": self.of_pairs,
             "vectors": len(self.vectors),
-            "points": np.stack([first, rest], axis=-1).reshape(-1),
+            "points": first.reshape(-1),
+            "rests": rest.reshape(-1),
             "series": np.stack([series, series_rest], axis=-1).reshape(-1),
             "terms": TERMS,
             "up": np.float32(self._up),

@@ -25,6 +25,7 @@ from mcugen.ops.affine import Affine
 from mcugen.ops.distances import Distances
 from mcugen.ops.gather import Gather
 from mcugen.ops.gaussian_nb import GaussianNB
+from mcugen.ops.impute import Impute
 from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.knn import Knn
 from mcugen.ops.linear import Linear
@@ -39,7 +40,8 @@ from mcugen.rows import single
 
 SEED = 0
 ROWS = 200  # that say whether pairs are needed
-MOVED = 1e-6  # of a number: what rounding may move it by
+MOVED = 3e-6  # of a number: what rounding may move it by
+MISSING = 0.2  # of the features of rows, where missing ones are filled in
 
 Chain = tuple[Node, ...]
 Floats = npt.NDArray[np.float64]
@@ -55,7 +57,10 @@ def pair_chains(module: Module, target: Target) -> Module:
 def _paired(graph: Graph, rows: Array | None) -> Graph:
     for node in graph.nodes:
         chain = _chain(graph, node)
-        if _is_step(graph, node) or not _mixes(node.op, chain):
+        if _is_step(graph, node):
+            continue
+        if not _rounds(node.op, chain):
+            graph = _centred(graph, node, chain)
             continue
         ways = [graph, *_ways(graph, node, chain)]
         graph = ways[-1] if len(ways) == 1 or _told_apart(node.op) else _first_enough(ways, chain, rows)
@@ -77,15 +82,16 @@ def _gives_pairs(op: Op) -> bool:
     """Whether an op is a transformer that gives, and takes, floats and may as well give and take pairs."""
     if isinstance(op, Linear):
         return op.output == "transform" and not op.pairs and not op.form
-    if isinstance(op, Affine | Normalize | Polynomial):
+    if isinstance(op, Affine | Impute | Normalize | Polynomial):
         return not (op.pairs or op.of_pairs or (isinstance(op, Affine) and op.limited))
     return isinstance(op, Gather)
 
 
-def _mixes(op: Op, chain: Chain) -> bool:
-    """Whether transformers make numbers of several features; projections in front of sums become part of their weights."""
+def _rounds(op: Op, chain: Chain) -> bool:
+    """Whether transformers make numbers that floats do not hold; projections in front of sums become part of their weights."""
     kinds = Normalize | Polynomial if isinstance(op, Linear) else Linear | Normalize | Polynomial
-    return any(isinstance(step.op, kinds) for step in chain)
+    fills = (step.op.fill for step in chain if isinstance(step.op, Impute))
+    return any(isinstance(step.op, kinds) for step in chain) or any((single(fill) != fill).any() for fill in fills)
 
 
 def _is_step(graph: Graph, node: Node) -> bool:
@@ -177,13 +183,24 @@ def _step(graph: Graph, node: Node, value: str, paired: bool) -> tuple[Op, str]:
                 taken = np.tile(weights, 2) if value != source.value else weights
                 return replace(op, weights=taken, bias=bias, pairs=True, delicate=True), value
         return replace(op, weights=np.tile(op.weights, 2) if paired else op.weights, pairs=True, delicate=True), value
-    assert isinstance(op, Affine | Normalize | Polynomial)
+    assert isinstance(op, Affine | Impute | Normalize | Polynomial)
     return replace(op, pairs=True, of_pairs=paired), value
 
 
 def _pairs_of(graph: Graph, value: str) -> str:
     """The pairs of a value where it has some."""
     return f"{value}.pairs" if f"{value}.pairs" in graph.values else value
+
+
+def _centred(graph: Graph, node: Node, chain: Chain) -> Graph:
+    """A scaler in front of an op that sees only differences takes its middle off, too, where features stay far off zero."""
+    last, middle = chain[-1].op if chain else None, _middle(node.op)
+    if middle is None or isinstance(node.op, Knn | Svm) or not isinstance(last, Affine) or not (last.slope != 0).all():
+        return graph
+    name = f"{node.name}.centred"
+    scaler = Affine(last.origin + middle / last.slope, np.ones(len(middle)), last.slope)
+    new = Node(scaler, chain[-1].inputs, (name,), chain[-1].loc)
+    return replaced(graph, node, new, replace(node, op=_moved(node.op, middle), inputs=(name,)))
 
 
 # ---- ops that see only differences ----------------------------------------------------------------------------------
@@ -235,13 +252,25 @@ def _first_enough(ways: list[Graph], chain: Chain, rows: Array | None) -> Graph:
 
 
 def _rows_for(graph: Graph, first: Node, rows: Array | None) -> Array | None:
-    """The user's rows; else such as a scaler or a projection makes; None where nothing says how large features are."""
+    """The user's rows, with missing features, too, where those are filled in; else such as a scaler or a projection makes; None
+    where nothing says how large features are. Where those are filled in that says what a label needs: numbers may be next to 0.
+    """
     (x,) = graph.of(Storage.INPUT)
+    rng = np.random.default_rng(SEED)
+    begins = first.inputs == (x.name,)
     if rows is not None:
-        return rows[:ROWS]
-    if x.type.dtype is not DType.F32 or first.inputs != (x.name,) or not isinstance(first.op, Affine | Linear):
+        seen = rows[:ROWS]
+        if not (begins and isinstance(first.op, Impute)):
+            return seen
+        gone = rng.random(seen.shape) < MISSING
+        return np.concatenate([seen, np.where(gone, np.float32(first.op.missing), seen)])
+    numbers = any(value.type.dtype is DType.F32 for value in graph.of(Storage.OUTPUT))
+    kinds = Affine | Linear if numbers else Affine | Impute | Linear
+    if isinstance(first.op, Affine) and numbers and not first.op.origin.any():  # says nothing of where features are
         return None
-    return first.op.probe(ROWS, np.random.default_rng(SEED))[0]
+    if x.type.dtype is not DType.F32 or not begins or not isinstance(first.op, kinds):
+        return None
+    return first.op.probe(ROWS, rng)[0]
 
 
 def _answers(graph: Graph, rows: Array) -> list[Array]:

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 
 from mcugen.boards import Target
-from mcugen.distance import AVR_OBJECT
 from mcugen.ir import Graph, Module, Node, replaced
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
@@ -20,6 +19,7 @@ from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.svm import Svm
 from mcugen.ops.svm.machine import scores
 from mcugen.ops.svm.sums import can_be_pairs, sums_of_values
+from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 from mcugen.passes.pair_terms import pick_and_scale, source_or_self
 from mcugen.rows import single
 
@@ -46,7 +46,7 @@ def _paired(graph: Graph, target: Target) -> Graph:
 
 
 def _as_values(graph: Graph, node: Node, op: Svm, target: Target) -> Graph:
-    if target.board.progmem and 8 * op.vectors.size > AVR_OBJECT:
+    if target.board.progmem and 8 * op.vectors.size > AVR_NEAR:
         return graph
     rounded, source = _rounded(graph, node.inputs[0]), source_or_self(graph, node.inputs[0])
     if (source.plain and rounded is None) or not can_be_pairs(op) or not (source.slope != 0).all():

@@ -7,6 +7,8 @@ import pytest
 from one_op import assert_c_is_numpy
 from sanitized import hard_floats
 
+from mcugen.boards import Target, load_board
+from mcugen.diagnostics import McugenError
 from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.svm.machine import Kernel
 from mcugen.pairs import summed
@@ -59,3 +61,11 @@ def test_rows_as_pairs(kernel: Kernel) -> None:
     else:
         wanted = (kernel.gamma * (rows @ op.vectors.T) + kernel.coef0) ** kernel.degree
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-29)
+
+
+def test_an_avr_takes_tables_of_both_halves() -> None:
+    """Each within what its compiler takes, both within what near reads reach."""
+    uno = Target(load_board("uno"))
+    assert KernelValues(KERNELS[0], np.ones((440, 10))).forms(uno) == ()
+    with pytest.raises(McugenError, match="64,000 B"):
+        KernelValues(KERNELS[0], np.ones((800, 10))).forms(uno)

@@ -9,13 +9,14 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, Normalizer, PolynomialFeatures, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from mcugen.compile import compile
 
@@ -68,3 +69,21 @@ def test_smaller_formats_round_anyway() -> None:
     model = make_pipeline(Normalizer(), LogisticRegression()).fit(FAR, KINDS)
     found = compile(model, "mega2560", numeric="int16", data=FAR, max_disagreement=1.0, check_answers=False)
     assert "l2 pairs" not in str(found.module)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("model", [Ridge(), make_pipeline(PCA(2), StandardScaler(), SVR())])
+def test_what_is_filled_in_keeps_its_digits(model: Any, known: bool) -> None:
+    gaps = np.where(np.random.default_rng(0).random(FAR.shape) < 0.2, np.nan, FAR).astype(np.float32)
+    filled = make_pipeline(SimpleImputer(), model).fit(gaps.astype(np.float64), KINDS + FAR[:, 1] - 1e4)
+    data = gaps if known else None
+    compiled = compile(filled, "mega2560", output="value", numeric="float32", data=data, check_fit=False)
+    np.testing.assert_allclose(compiled.predict(gaps), filled.predict(gaps.astype(np.float64)), rtol=1e-5, atol=1e-5)
+
+
+def test_a_scaler_that_leaves_features_far_off_zero_takes_the_middle_off() -> None:
+    model = make_pipeline(StandardScaler(with_mean=False), GaussianNB()).fit(FAR.astype(np.float64), KINDS)
+    compiled = compile(model, "mega2560", output="proba", numeric="float32", check_fit=False)
+    assert [node.op.name for node in compiled.module.nodes] == ["affine", "gaussian_nb"]
+    wanted = model.predict_proba(FAR.astype(np.float64))
+    np.testing.assert_allclose(compiled.predict_proba(FAR), wanted, atol=1e-5)
