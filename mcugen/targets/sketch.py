@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,9 +68,14 @@ def _pio(project: Path, board: Board, *args: str, timeout: float = BUILD_SECONDS
 
 def model_part(program: Path, model: str) -> tuple[int, int]:
     """Flash and static RAM, in bytes, of all that a linked program has of a model: the symbols that begin with its name."""
+    return part_of(elf.symbols(program), model)
+
+
+def part_of(symbols: Iterable[elf.Symbol], model: str) -> tuple[int, int]:
+    """`model_part` of a program whose symbols are known: for one of many models it is not read once more."""
     own = re.compile(rf"(_ZL?\d+)?{re.escape(model)}_")  # with C++'s mangling where a header was included by C++
     flash = ram = 0
-    for symbol in elf.symbols(program):
+    for symbol in symbols:
         if own.match(symbol.name):
             flash += symbol.size if symbol.section not in (".bss", ".noinit") else 0
             ram += symbol.size if symbol.section in (".data", ".bss", ".noinit") else 0

@@ -154,7 +154,10 @@ def test_the_c_gives_numpys_answers(seed: int) -> None:
         if shape.rows < 999 or form == "int8"
     ]
     inputs = [rows_for(op, seed) if op.rows < 999 else op.probe(5, np.random.default_rng(0))[0] for op in ops]
-    ops[::2] = [replace(op.seen(x[:60]), delicate=op.delicate) for op, x in zip(ops[::2], inputs[::2], strict=True)]
+    ops[::2] = [
+        replace(op.seen(x[:60]), delicate=op.delicate) if op.rows < 999 else op
+        for op, x in zip(ops[::2], inputs[::2], strict=True)
+    ]
     results = run_sanitized([unit(op, f"m{i}") for i, op in enumerate(ops)], [[x] for x in inputs])
     for op, x, found in zip(ops, inputs, results, strict=True):
         assert_same(op, x, found, op.describe())

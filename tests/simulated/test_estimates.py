@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from mcugen.ops.tree_ensemble.leaves import Output
 from mcugen.report import Report, report
 from mcugen.targets import elf, toolchain_for
 from mcugen.targets.driver import Unit
-from mcugen.targets.sketch import model_part
+from mcugen.targets.sketch import part_of
 
 pytestmark = pytest.mark.long
 
@@ -133,6 +134,12 @@ def models() -> Iterator[tuple[str, Any, Array]]:
     yield "odd_ones", IsolationForest(n_estimators=12, max_samples=50, random_state=1).fit(x), x
 
 
+@cache
+def fitted() -> tuple[tuple[str, Any, Array], ...]:
+    """They are the same for every board."""
+    return (*models(),)
+
+
 def outputs(model: Any) -> tuple[Output, ...]:
     if isinstance(model, IsolationForest):
         return ("label", "decision")
@@ -142,7 +149,7 @@ def outputs(model: Any) -> tuple[Output, ...]:
 def cases(board: Board) -> Iterator[Case]:
     """Every model in every output and form of which the board has room for twice."""
     target, number = Target(board), 0
-    for what, model, rows in models():
+    for what, model, rows in fitted():
         for output in outputs(model):
             module = read_estimator(model, "m", output)
             (node,) = module.predict.nodes
@@ -175,10 +182,11 @@ def measure(program: list[Case], board: Board, folder: Path) -> Iterator[Measure
     toolchain = toolchain_for(board)
     built = toolchain.link(units, board, folder)
     runs = toolchain.run_program(built, units, [[case.rows] for case in program], board)
+    symbols = elf.symbols(built)
+    linked = {symbol.name for symbol in symbols}
     for i, (case, run) in enumerate(zip(program, runs, strict=True)):
         name = case.unit.module.name
-        flash, static = model_part(built, name)
-        linked = {symbol.name for symbol in elf.symbols(built)}
+        flash, static = part_of(symbols, name)
         label = [s for s in elf.symbols(folder / str(i) / f"{name}.o") if s.name.startswith(f"{name}_label")]
         assert not linked & {symbol.name for symbol in label}
         yield Measured(

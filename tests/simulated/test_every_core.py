@@ -6,8 +6,8 @@ the core that is asked, not the board.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -51,46 +51,68 @@ def unit(model: Any, name: str, output: str, target: Target) -> Unit:
     return Unit(module, emit(module, plan(module, target), target))
 
 
-def compare(units: list[Unit], rows: Array, board: Board) -> None:
-    """Every output of every row has the host's bits."""
-    host = compile_for_host(units)
+def compare(units: list[Unit], rows: Array, wanted: list[list[Array]], board: Board) -> None:
+    """Every output of every row has the wanted bits."""
     found = toolchain_for(board).run_rows(units, [[rows]] * len(units), board)
-    for i, (one, there) in enumerate(zip(units, found, strict=True)):
-        here = host.run([rows], i)
+    for unit, there, outputs in zip(units, found, wanted, strict=True):
         assert len(there.cycles) == len(there.stacks) == len(rows)
-        for ours, theirs in zip(here, there.outputs, strict=True):
-            assert np.array_equal(ours.view(np.uint32), theirs.view(np.uint32)), f"{one.module.name} on {board.name}"
+        for ours, theirs in zip(outputs, there.outputs, strict=True):
+            assert ours.dtype == theirs.dtype
+            assert np.array_equal(ours.view(np.uint32), theirs.view(np.uint32)), f"{unit.module.name} on {board.name}"
+
+
+@dataclass(frozen=True)
+class Forests:
+    """Forests of 1 to 100 trees, rows, and what this computer answers: of each forest labels, then probabilities."""
+
+    models: list[RandomForestClassifier]
+    rows: Array
+    answers: list[list[Array]]
+
+
+@cache
+def forests(data: str, optimize: Any) -> Forests:
+    """Trained once for all cores, and asked here in the C of one of them; it is scikit-learn's labels that are right."""
+    x, y = DATA[data](return_X_y=True)
+    rows = x.astype(np.float32)
+    leaves = 40 if optimize == "speed" else None  # thousands of branches take a compiler minutes
+    models = [RandomForestClassifier(n, max_leaf_nodes=leaves, random_state=n).fit(x, y) for n in SIZES]
+    host = compile_for_host(units_of(models, Target(load_board("mega2560"), optimize)))
+    answers = [host.run([rows], i) for i in range(2 * len(models))]
+    for model, (labels, *_) in zip(models, answers[::2], strict=True):
+        proba = np.sort(model.predict_proba(rows), axis=1)
+        clear = proba[:, -1] - proba[:, -2] > 1e-12  # nearer ones are decided by a float64 sum's rounding
+        assert np.array_equal(labels[clear], model.predict(rows)[clear])
+    return Forests(models, rows, answers)
+
+
+def units_of(models: list[RandomForestClassifier], target: Target) -> list[Unit]:
+    return [unit(m, f"{kind}{m.n_estimators}", kind, target) for m in models for kind in ("label", "proba")]
 
 
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("optimize", ["size", "speed"])
 def test_forests_of_1_to_100_trees(data: str, optimize: Any, board: Board) -> None:
-    x, y = DATA[data](return_X_y=True)
-    rows, target = x.astype(np.float32), Target(board, optimize)
-    units, truth = [], []
-    for trees in SIZES:
-        leaves = 40 if optimize == "speed" else None  # thousands of branches take a compiler minutes
-        model = RandomForestClassifier(trees, max_leaf_nodes=leaves, random_state=trees).fit(x, y)
-        units += [unit(model, f"{kind}{trees}", kind, target) for kind in ("label", "proba")]
-        truth.append(model)
-    compare(units, rows, board)
-    host = compile_for_host(units)
-    for i, model in enumerate(truth):  # and the host's are scikit-learn's
-        proba = np.sort(model.predict_proba(rows), axis=1)
-        clear = proba[:, -1] - proba[:, -2] > 1e-12  # nearer ones are decided by a float64 sum's rounding
-        assert np.array_equal(host.run([rows], 2 * i)[0][clear], model.predict(rows)[clear])
+    known = forests(data, optimize)
+    compare(units_of(known.models, Target(board, optimize)), known.rows, known.answers, board)
 
 
-def numbers() -> Iterator[tuple[str, Any, Any]]:
+@cache
+def numbers() -> list[tuple[str, RandomForestRegressor, Array]]:
+    """Forests whose trees have float leaves, of both data sets, and their rows."""
+    found = []
     for name, load in DATA.items():
         x, y = load(return_X_y=True)
-        yield name, x, x[:, -1] * 0.37 + y - 3
+        forest = RandomForestRegressor(100, max_leaf_nodes=20, random_state=0).fit(x, x[:, -1] * 0.37 + y - 3)
+        found.append((name, forest, x.astype(np.float32)))
+    return found
 
 
 def test_numbers_of_every_tree(board: Board) -> None:
-    for name, x, y in numbers():
-        rows, target = x.astype(np.float32), Target(board, "size")
-        forest = RandomForestRegressor(100, max_leaf_nodes=20, random_state=0).fit(x, y)
+    """Of a tree alone scikit-learn's own number is wanted, rounded to float32; of all trees this computer's."""
+    for name, forest, rows in numbers():
+        target = Target(board, "size")
+        together = unit(forest, f"{name}_all", "value", target)
         units = [unit(tree, f"t{i}", "value", target) for i, tree in enumerate(forest.estimators_)]
-        units += [unit(forest, f"{name}_all", "value", target)]
-        compare(units, rows, board)
+        wanted = [[tree.predict(rows).astype(np.float32)] for tree in forest.estimators_]
+        compare([*units, together], rows, [*wanted, compile_for_host([together]).run([rows])], board)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,8 @@ from mcugen.frontends import read
 from mcugen.interface import label_function
 from mcugen.ir import Array
 from mcugen.report.firmware import label_bytes
-from mcugen.targets import toolchain_for
-from mcugen.targets.sketch import model_part
+from mcugen.targets import elf, toolchain_for
+from mcugen.targets.sketch import part_of
 
 pytestmark = pytest.mark.long
 
@@ -105,11 +106,16 @@ def pipelines(x: Array, y: Array) -> Iterator[tuple[Any, Array, tuple[str, ...]]
     yield clone(columns).fit(x), x, ("transform",)
 
 
-def compiled(board: Board) -> Iterator[tuple[str, Compiled, Array]]:
+@cache
+def fitted() -> list[tuple[Any, Array, tuple[str, ...]]]:
+    """They are the same for every board."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = [*models()]
-    for number, (model, x, outputs) in enumerate(made):
+        return [*models()]
+
+
+def compiled(board: Board) -> Iterator[tuple[str, Compiled, Array]]:
+    for number, (model, x, outputs) in enumerate(fitted()):
         rows = x.astype(np.float32)
         for output in outputs:
             numeric = FORMATS[number % len(FORMATS)]
@@ -127,11 +133,12 @@ def measured(request: Any, require: Any, tmp_path_factory: Any) -> list[Estimate
         units = [one.unit for _, one, _ in some]
         program = toolchain.link(units, board, tmp_path_factory.mktemp("program"))
         runs = toolchain.run_program(program, units, [[rows] for *_, rows in some], board)
+        symbols = elf.symbols(program)
         for (what, one, _), run in zip(some, runs, strict=True):
             labels = label_function(one.module)
             flash = one.report.flash.value - (label_bytes(labels, board) if labels else 0)
             said = flash, one.report.cycles.value, one.report.stack.value
-            real = model_part(program, one.module.name)[0], float(np.mean(run.cycles)), max(run.stacks)
+            real = part_of(symbols, one.module.name)[0], float(np.mean(run.cycles)), max(run.stacks)
             found.append(Estimated(what, said, real))
     return found
 
