@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -37,14 +37,16 @@ from mcugen.passes import run as run_passes
 from mcugen.report import Report, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
-from mcugen.verify import ENOUGH, Proof, Terms, accepted_rows, agreeing, made_text, probe, prove, require
+from mcugen.verify import ENOUGH, Proof, Terms, accepted_rows, agreeing, least_size, made_text, probe, prove, require
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
+    from mcugen.frontends import Output
     from mcugen.frontends.onnx_layers import Beside
     from mcugen.project import As, Content
     from mcugen.vectors import Vectors
 
+USUAL_ROWS = 500  # of the user's, that say how large the model's numbers are
 QUICK_ROWS = 20_000  # of the proof that every compile runs; `mcugen verify` runs them all
 
 
@@ -251,8 +253,15 @@ class Compiled:
         beside = made and self.rows is not None  # the user's, which are judged
         enough = None if beside else 0.0 if made else ENOUGH
         if not self.quantised:
-            return Terms(enough=enough)
+            return Terms(enough=enough, least=self._usual if beside else 0.0)
         return Terms(self.target.numeric, self.max_disagreement, not beside, enough)
+
+    @cached_property
+    def _usual(self) -> float:
+        """The size from which on numbers are compared relative to themselves on the user's rows; 0 of classes alone."""
+        x = np.ascontiguousarray(np.asarray(self.rows)[:USUAL_ROWS], np.float32)
+        what = [cast("Output", v.name) for v in self.module.predict.of(Storage.OUTPUT) if v.labels is None]
+        return min((least_size(one, self.reference, self.reference.numbers(one, x)) for one in what), default=0.0)
 
     def verify(self, rows: Array | None = None, *, limit: int = 10_000_000, source: str = "") -> Proof:
         """Compare the C on this computer with the model on rows (n, features), or without rows on rows hard for the model.

@@ -44,12 +44,14 @@ class Terms:
     allowed  the part of the rows that may differ
     judged   whether it decides: beside the user's rows, those that were made are only shown
     enough   more than this part of the rows has to be compared; None where other rows see to that
+    least    numbers below are compared as if they were as large: what the model's are on the user's rows, beside those that were made
     """
 
     numeric: str = ""
     allowed: float = 0.0
     judged: bool = True
     enough: float | None = ENOUGH
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -440,7 +442,7 @@ def _compared(
     rounding = reference.rounding(x)
     noise = bool((np.abs(expected.reshape(len(x), -1)) <= rounding[:, np.newaxis])[accepted].all())
     least = 1.0 if noise else least_size(what, reference, expected)  # what only rounding left has no size of its own
-    return _numbers(what, expected, found, accepted, rounding, reference.tolerance, least)
+    return _numbers(what, expected, found, accepted, rounding, reference.tolerance, max(least, terms.least))
 
 
 def least_size(what: Output, reference: Reference, expected: npt.NDArray[np.float64]) -> float:

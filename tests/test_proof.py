@@ -200,3 +200,13 @@ def test_every_op_that_takes_the_row_makes_some() -> None:
     near = np.abs(made[:, 3] - 1e4) < 100
     assert 80 < near.sum() <= 120, "half of them lie around the points of the neighbours"
     assert np.array_equal(made, probe(mcugen.compile(vote, board="host", check_answers=False).module, 200))
+
+
+def test_made_rows_are_compared_at_the_size_of_the_users_numbers() -> None:
+    tiny = np.linspace(-1e-9, 1e-9, ROWS)[:, None]
+    assert proof_of(Model(), off=1e-7, rows=tiny).wrong == ROWS
+    assert proof_of(Model(), off=1e-7, rows=tiny, terms=Terms(enough=None, least=1.0)).wrong == 0
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    compiled = mcugen.compile(LinearRegression().fit(x, x[:, 0] * 1e-3), "mega2560", data=x, check_answers=False)
+    assert compiled.terms(made=False).least == 0
+    assert 1e-3 < compiled.terms(made=True).least < 1e-2

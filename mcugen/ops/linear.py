@@ -18,7 +18,7 @@ from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
 from mcugen.pairs import Pair, pair_of
-from mcugen.rows import single, sizes_of_features
+from mcugen.rows import LITTLE, single, sizes_of_features
 from mcugen.wide import Wide, wide
 
 Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
@@ -310,8 +310,9 @@ class Linear(Op):
         unsure = off > SIGN * np.abs(exact) if self.votes else off.max(axis=1) > TELLS * best
         if self.output in DECIDING and np.mean(unsure) > SELDOM:
             return True
-        # of large numbers, too, some are next to 0
-        size = 1.0 if self.output == "proba" else min(1.0, float(np.abs(exact).max(initial=0.0)))
+        # of large numbers, too, some are next to 0; and what comes after may look at each number of a transform alone
+        largest = np.abs(exact).max(axis=0 if self.output == "transform" else None, initial=0.0)
+        size = 1.0 if self.output == "proba" else np.minimum(1.0, largest)
         return self.output != "label" and bool((off > PROMISED * size).any())
 
     def seen(self, *rows: Array) -> Self:
@@ -364,8 +365,16 @@ class Linear(Op):
         count, turn = min(limit, 2_000), np.arange(min(limit, 2_000)) % 10
         near = float(np.abs(self.bias).max(initial=0.0)) or 1.0
         far = np.select([turn == 0, (turn < 4) & (self.sizes is None)], [100.0, near], 1.0)[:, np.newaxis]
-        rows = rng.standard_normal((count, self.weights.shape[1])) * sizes_of_features(self.weights, self.sizes) * far
+        rows = rng.standard_normal((count, self.weights.shape[1])) * sizes_of_features(self._telling, self.sizes) * far
         return (single(rows),)
+
+    @property
+    def _telling(self) -> Floats:
+        """The weights without those that all classes share: they tell none from another, however large their features."""
+        if self.rows == 1 or self.votes or not (self.output == "label" or self.link == "softmax"):
+            return self.weights
+        spread = np.ptp(self.weights, axis=0)
+        return np.where(spread > spread.max() * LITTLE, self.weights, 0.0)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {

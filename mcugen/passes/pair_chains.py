@@ -195,8 +195,10 @@ def _pairs_of(graph: Graph, value: str) -> str:
 def _centred(graph: Graph, node: Node, chain: Chain) -> Graph:
     """A scaler in front of an op that sees only differences takes its middle off, too, where features stay far off zero."""
     last, middle = chain[-1].op if chain else None, _middle(node.op)
-    if middle is None or isinstance(node.op, Knn | Svm) or not isinstance(last, Affine) or not (last.slope != 0).all():
+    if middle is None or not isinstance(last, Affine) or not (last.slope != 0).all():
         return graph
+    if isinstance(node.op, Knn) or (isinstance(node.op, Svm) and node.op.output != "proba"):
+        return graph  # of which other passes take care
     name = f"{node.name}.centred"
     scaler = Affine(last.origin + middle / last.slope, np.ones(len(middle)), last.slope)
     new = Node(scaler, chain[-1].inputs, (name,), chain[-1].loc)
@@ -219,21 +221,32 @@ def _middle(op: Op) -> Floats | None:
         return None
     middle = single(points.mean(axis=0)).astype(np.float64)
     far = (np.abs(middle) > np.ptp(points, axis=0)).any()
-    return middle if far or isinstance(op, Knn) else None
+    return middle if far or isinstance(op, Knn) or _rounds_vectors(op) else None
+
+
+def _rounds_vectors(op: Op) -> bool:
+    """Whether support vectors are rounded as rows are: where these cannot be taken as pairs."""
+    return isinstance(op, Svm) and op.output == "proba"
 
 
 def _moved(op: Op, by: Floats) -> Op:
     """The op for rows that are so much less. Points of neighbours are rounded as the same row is: at distance 0."""
     if isinstance(op, Knn):
-        shift = Affine(by, np.ones(len(by)), of_pairs=True)
-        pairs = np.concatenate(pair_of(op.points), axis=1)
-        return replace(op, points=np.stack([shift.evaluate(row)[0] for row in pairs]).astype(np.float64))
+        return replace(op, points=_shifted(op.points, by))
+    if isinstance(op, Svm) and _rounds_vectors(op):
+        return replace(op, vectors=_shifted(op.vectors, by))
     if isinstance(op, Distances):
         return replace(op, points=op.points - by)
     if isinstance(op, GaussianNB):
         return replace(op, mean=op.mean - by)
     assert isinstance(op, Svm)
     return replace(op, vectors=op.vectors - by)
+
+
+def _shifted(points: Floats, by: Floats) -> Floats:
+    """Points as rows are that went through the shift."""
+    shift, pairs = Affine(by, np.ones(len(by)), of_pairs=True), np.concatenate(pair_of(points), axis=1)
+    return np.stack([shift.evaluate(row)[0] for row in pairs]).astype(np.float64)
 
 
 # ---- whether it is needed -------------------------------------------------------------------------------------------

@@ -226,6 +226,24 @@ def test_a_transform_gives_pairs() -> None:
         assert (np.abs(found - exact) <= 2.0**-45 * (np.abs(x) @ np.abs(op.weights).T + np.abs(op.bias))).all()
 
 
+def test_made_rows_are_not_as_large_as_weights_are_small_that_all_classes_share() -> None:
+    weights = np.array([[1.0, 1e-11], [-1.0, 1e-11], [0.5, 1e-11]])
+    rows = {output: Linear(weights, np.zeros(3), output, link).probe(100, np.random.default_rng(0))[0] for output, link in (("label", "identity"), ("proba", "softmax"), ("decision", "identity"))}  # fmt: skip
+    assert np.abs(rows["label"]).max() < 1e3
+    assert np.abs(rows["proba"]).max() < 1e3
+    assert np.abs(rows["decision"]).max() > 1e10
+
+
+def test_each_number_of_a_transform_keeps_its_digits() -> None:
+    """Those of a projection on directions of little spread, too."""
+    rng = np.random.default_rng(1)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    op = Linear(turn, -turn @ np.ones(3), "transform")
+    for sizes, delicate in (([1, 1, 1], False), ([1, 1e-3, 1e-6], True)):
+        rows = (rng.normal(size=(50, 3)) * sizes @ turn + 1).astype(np.float32)
+        assert op.seen(rows).delicate == delicate
+
+
 def test_types_are_checked() -> None:
     op = made(SHAPES[1], 0)
     assert op.infer(TensorType((4,), DType.F32)) == (TensorType((), DType.I32), TensorType((1,), DType.F32))

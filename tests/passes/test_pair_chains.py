@@ -37,6 +37,10 @@ MODELS: dict[str, tuple[Any, Any, str, tuple[Any, ...]]] = {
     "machine": (FAR, KINDS, "decision", (TWO, SVC())),
     "machine behind a scaler": (FAR, KINDS, "decision", (TWO, StandardScaler(), SVC(C=100))),
     "steep machine": (FAR, KINDS, "decision", (Normalizer(), SVC(C=100, gamma=1e11))),
+    "machine that sees only its vectors": (
+        *(FAR, KINDS, "proba"),
+        (TWO, SVC(C=100, gamma="auto", probability=True, max_iter=300, random_state=0)),
+    ),
     "network": (FAR, KINDS, "proba", (TWO, MinMaxScaler(), MLPClassifier((6,), max_iter=50, random_state=0))),
     "bayes": (FAR, KINDS, "proba", (PolynomialFeatures(2, include_bias=False), GaussianNB())),
     "thresholds": (CANCER, CLASSES, "proba", (Normalizer(), BOOSTING)),
