@@ -28,7 +28,7 @@ class Affine(RowOp):
 
     The model's own arithmetic in float64 is ((x - minus) / over) · times + plus, each an array (features,). Input and output
     `f32` (features,), which may share a buffer. zero = minus - plus · over / times, as the sum of two floats where one would
-    shift y by more than 2^-24; scale = times / over, rounded to float32. So y is off by 2^-22 of itself at most.
+    shift y by more than 2^-24, or nothing is multiplied; scale = times / over, rounded to float32. So y is off by 2^-22 of itself at most.
 
     With `pairs` the output is `f32` (2 features,), all y and then what their rounding took off (mcugen/pairs.py); zero and scale
     are sums of two floats then, and nothing is limited. With `of_pairs` the input is `f32` (2 features,), of the same kind;
@@ -102,7 +102,8 @@ class Affine(RowOp):
     @cached_property
     def _rest(self) -> npt.NDArray[np.float32]:
         rest = self.origin - self._zero
-        matters = self.pairs or bool((np.abs(rest * self.slope) > NEGLIGIBLE).any())
+        plain = bool((self.slope == 1).all())  # then nothing brings y to the size of 1
+        matters = self.pairs or plain or bool((np.abs(rest * self.slope) > NEGLIGIBLE).any())
         return single(rest if matters else np.zeros_like(rest))
 
     @cached_property

@@ -194,15 +194,19 @@ def _pairs_of(graph: Graph, value: str) -> str:
 
 def _centred(graph: Graph, node: Node, chain: Chain) -> Graph:
     """A scaler in front of an op that sees only differences takes its middle off, too, where features stay far off zero."""
-    last, middle = chain[-1].op if chain else None, _middle(node.op)
-    if middle is None or not isinstance(last, Affine) or not (last.slope != 0).all():
+    middle = _middle(node.op)
+    source = source_of(graph, node.inputs[0]) if chain and middle is not None else None
+    if middle is None or source is None or source.plain or not (source.slope != 0).all():
         return graph
     if isinstance(node.op, Knn) or (isinstance(node.op, Svm) and node.op.output != "proba"):
         return graph  # of which other passes take care
-    name = f"{node.name}.centred"
-    scaler = Affine(last.origin + middle / last.slope, np.ones(len(middle)), last.slope)
-    new = Node(scaler, chain[-1].inputs, (name,), chain[-1].loc)
-    return replaced(graph, node, new, replace(node, op=_moved(node.op, middle), inputs=(name,)))
+    size, name, loc = graph.values[source.value].type.size, f"{node.name}.centred", chain[-1].loc
+    pick = Node(Gather(size, source.at), (source.value,), (f"{name}.columns",), loc)
+    picked = size != len(source.at) or (source.at != np.arange(size)).any()
+    scaler = Affine(source.origin + middle / source.slope, np.ones(len(middle)), source.slope)
+    new = Node(scaler, pick.outputs if picked else (source.value,), (name,), loc)
+    moved = replace(node, op=_moved(node.op, middle), inputs=(name,))
+    return replaced(graph, node, *([pick] if picked else []), new, moved)
 
 
 # ---- ops that see only differences ----------------------------------------------------------------------------------

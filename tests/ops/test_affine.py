@@ -95,3 +95,10 @@ def test_limits_are_shown() -> None:
 def test_what_it_does_not_take(types: tuple[TensorType, ...]) -> None:
     with pytest.raises(McugenError, match="affine takes 2:f32, not"):
         Affine(np.zeros(2), np.ones(2)).infer(*types)
+
+
+def test_what_is_only_taken_off_is_exact_however_little_is_left() -> None:
+    mean = 1e-3 + 1e-12
+    x = (mean + np.random.default_rng(0).normal(size=(50, 1)) * 1e-9).astype(np.float32)
+    found = np.array([Affine(np.array([mean]), np.ones(1)).evaluate(row)[0] for row in x])
+    np.testing.assert_allclose(found, x.astype(np.float64) - mean, rtol=2.0**-22)

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
@@ -91,3 +93,12 @@ def test_a_scaler_that_leaves_features_far_off_zero_takes_the_middle_off() -> No
     assert [node.op.name for node in compiled.module.nodes] == ["affine", "gaussian_nb"]
     wanted = model.predict_proba(FAR.astype(np.float64))
     np.testing.assert_allclose(compiled.predict_proba(FAR), wanted, atol=1e-5)
+
+
+def test_so_does_one_behind_which_features_are_picked() -> None:
+    steps = StandardScaler(with_mean=False), SelectKBest(k=2), KMeans(3, n_init=1, random_state=0)
+    model = make_pipeline(*steps).fit(FAR.astype(np.float64), KINDS)
+    compiled = compile(model, "mega2560", output="transform", numeric="float32", check_fit=False)
+    assert [node.op.name for node in compiled.module.nodes][:2] == ["gather", "affine"]
+    wanted = model.transform(FAR.astype(np.float64))
+    np.testing.assert_allclose(compiled.transform(FAR), wanted, rtol=1e-5, atol=1e-5)
