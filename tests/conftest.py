@@ -19,6 +19,33 @@ Golden = Callable[[str, str], None]
 Require = Callable[..., None]
 
 
+# The files that take longest, half a minute and more, begin first: else one of two processes has the last of them for itself.
+LONGEST = (
+    "test_every_core.py",
+    "test_estimates.py",
+    "test_pipelines.py",
+    "test_every_row.py",
+    "test_docs.py",
+    "test_link_on_boards.py",
+    "test_tree_ensemble.py",
+    "test_second_opinion.py",
+    "test_nodes.py",
+    "test_trees_on_avr.py",
+    "test_every_row_of_ensembles.py",
+    "test_every_row_of_linear.py",
+    "test_tree_combine.py",
+    "test_fit.py",
+    "test_points_on_cores.py",
+    "test_every_board.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In LONGEST's order, then as collected (with xdist's --no-loadscope-reorder, as `make test` has it)."""
+    rank = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write tests/golden/ anew from what the code gives now"

@@ -126,7 +126,7 @@ def ran(request, require) -> list[tuple[Case, RowsRun, list[Array]]]:
     batch = [*cases(request.param)]
     units = [case.unit for case in batch]
     runs = toolchain.run_rows(units, [[case.rows] for case in batch], load_board(request.param))
-    host = compile_for_host(units)
+    host = compile_for_host(units, ("-std=c99", "-O0"))
     return [(case, run, host.run([case.rows], i)) for i, (case, run) in enumerate(zip(batch, runs, strict=True))]
 
 
