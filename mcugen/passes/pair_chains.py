@@ -41,6 +41,8 @@ from mcugen.rows import single
 SEED = 0
 ROWS = 200  # that say whether pairs are needed
 MOVED = 3e-6  # of a number: what rounding may move it by
+ROUNDED = 2.0**-22  # of a number: what is its own rounding
+SMALL = 0.01  # the part of the numbers that are smaller than what the others' rounding is held against
 MISSING = 0.2  # of the features of rows, where missing ones are filled in
 
 Chain = tuple[Node, ...]
@@ -305,7 +307,10 @@ def _same(some: list[Array], best: list[Array]) -> bool:
                 return False
             continue
         wanted = exact.astype(np.float64)
-        size = np.maximum(np.abs(wanted), min(1.0, float(np.abs(wanted).max(initial=0.0))))
-        if not (np.abs(one.astype(np.float64) - wanted) <= MOVED * size).all():
+        sizes = np.abs(wanted)
+        small = max(
+            min(1.0, float(sizes.max(initial=0.0))), float(np.quantile(sizes, SMALL))
+        )  # others may come as near to 0
+        if not (np.abs(one.astype(np.float64) - wanted) <= np.maximum(MOVED * small, ROUNDED * sizes)).all():
             return False
     return True
