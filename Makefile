@@ -5,7 +5,9 @@ C_FILES = $(shell find firmware -name '*.[ch]' -o -name '*.cpp' -o -name '*.hpp'
 PYTEST_ARGS ?=
 CLASSICAL_ARGS ?=
 # ci: Hypothesis takes the same examples every time, and no deadline, which a busy machine would miss.
-PYTEST = $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile ci
+# One thread of BLAS and OpenMP for each of the two processes: theirs wait for each other by spinning, and fits of seconds
+# took a minute.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile ci
 
 .PHONY: help setup demo test quick lint format bench classical clean
 
