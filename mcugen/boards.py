@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Optimize = Literal["auto", "size", "speed"]
 Numeric = Literal["auto", "float32", "int16", "int8"]
 Requant = Literal["integer", "float"]
+ByRows = Literal["auto", "always", "never"]
 Known = Literal["measured", "estimated", "unknown"]
 Simulator = Literal["", "simavr", "qemu"]
 Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
@@ -95,6 +96,7 @@ class Target:
     """A board and what was asked of it: the only thing besides the model that decides anything.
 
     requant  what brings sums of quantised layers to the next scale: whole numbers, or float32 as onnxruntime has it
+    by_rows  whether layers of a network make their rows in turn: "auto", where whole tensors do not fit, "always" or "never"
     rows     (n, features) float32, the user's, where there are any
     """
 
@@ -102,10 +104,11 @@ class Target:
     optimize: Optimize = "auto"
     numeric: Numeric = "auto"
     requant: Requant = "integer"
+    by_rows: ByRows = "auto"
     rows: npt.NDArray[np.generic] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, kinds in (("optimize", Optimize), ("numeric", Numeric), ("requant", Requant)):
+        for name, kinds in (("optimize", Optimize), ("numeric", Numeric), ("requant", Requant), ("by_rows", ByRows)):
             value = getattr(self, name)
             if not isinstance(value, str) or value not in get_args(kinds):
                 known = ", ".join(get_args(kinds))

@@ -24,7 +24,7 @@ from mcugen.arguments import (
     rows_of,
     sample_of,
 )
-from mcugen.boards import Numeric, Optimize, Requant, Target, load_board
+from mcugen.boards import ByRows, Numeric, Optimize, Requant, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.emit import Files, emit
 from mcugen.frontends import Reference, Source, read
@@ -58,6 +58,7 @@ def compile(
     optimize: Optimize = "auto",
     numeric: Numeric = "auto",
     requant: Requant = "integer",
+    by_rows: ByRows = "auto",
     output: str | None = None,
     input: Input = "float32",
     data: object = None,
@@ -79,6 +80,8 @@ def compile(
                    every one, so it changes nothing for them
     requant        how quantised layers bring sums to their output's scale: "integer", or "float", which gives the bits of
                    onnxruntime's integer kernels and takes a board with an FPU (E0403)
+    by_rows        whether layers of a network make their rows in turn, in a fraction of the RAM: "auto", where whole tensors do
+                   not fit the board, "always" or "never"
     output         "label", "proba" or "decision" for a classifier, "value" for a regressor, "transform" for a transformer
     input          "float32", "uint8" or "int16": what the caller's rows are made of
     data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
@@ -89,7 +92,7 @@ def compile(
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
-    target = Target(load_board(board), optimize, numeric, requant)
+    target = Target(load_board(board), optimize, numeric, requant, by_rows)
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
     if target.numeric == "int8" and is_network(source):
@@ -130,9 +133,22 @@ def settle(
 def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     _refuse_doubles(source, target)
+    if target.by_rows == "always":
+        return min((_lowered(source, replace(target, by_rows=way), dump) for way in ("never", "always")), key=_arena)
+    whole = _lowered(source, target, dump)
+    if target.by_rows == "never" or whole.report.ram.value <= whole.report.ram_free:
+        return whole
+    return lower(source, replace(target, by_rows="always"), dump)
+
+
+def _lowered(source: Source, target: Target, dump: Dump | None) -> Compiled:
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)
     return Compiled(source, module, memory, target, report(module, memory, target, source.exported_live))
+
+
+def _arena(compiled: Compiled) -> int:
+    return compiled.memory.arena
 
 
 def _refuse_doubles(source: Source, target: Target) -> None:

@@ -10,6 +10,8 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from mcugen import __version__
 from mcugen.boards import Target
 from mcugen.data import templates_dir
@@ -18,6 +20,7 @@ from mcugen.interface import Signature, interface_macros, label_function, local_
 from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
 from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
+from mcugen.memory.rows import Region
 from mcugen.op import same
 from mcugen.symbols import remark, rests_of
 
@@ -128,7 +131,7 @@ class _Page:
             summary=summary(module),
             board=remark(self.target.board.title),
             macros=interface_macros(module),
-            constants=[self._static(v) for v in self._used(Storage.CONST)],
+            constants=[*map(self._static, self._used(Storage.CONST)), *self._schedules()],
             states=[self._static(v) for v in self._used(Storage.STATE)],
             arena=self.arena if module.arena == "static" and any(f.placed for f in functions.values()) else None,
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
@@ -150,7 +153,7 @@ class _Page:
             owner = views(graph)
             for node in (one for one in graph.nodes if not is_free(one, owner)):
                 peers = distinct.setdefault(node.op.name, [])
-                by_rows = (graph.name, node.name) in self.backward
+                by_rows = (graph.name, node.name) in self.by_rows
                 kernel = next((k for k in peers if k.serves(graph, node, by_rows)), None)
                 if kernel is None:
                     kernel = _Kernel(f"{self.module.name}_op_{node.op.name}{len(peers) or ''}", graph, node, by_rows)
@@ -159,10 +162,31 @@ class _Page:
         return found
 
     @cached_property
-    def backward(self) -> frozenset[tuple[str, str]]:
-        """The nodes whose rows are made from the last to the first, by function and node."""
-        steps = [(graph, step) for graph in self.module.functions for step in self.plan.calls(graph)]
-        return frozenset((graph.name, graph.nodes[step.node].name) for graph, step in steps if step.backward)
+    def by_rows(self) -> frozenset[tuple[str, str]]:
+        """The nodes whose kernels make the rows that they are told, by function and node."""
+        steps = [(graph, step) for graph in self.module.functions for step in self.plan.of(graph)]
+        chosen = [(graph, step) for graph, step in steps if step.backward or step.region]
+        return frozenset((graph.name, graph.nodes[at].name) for graph, step in chosen for at in step.nodes)
+
+    def _schedules(self) -> Iterator[dict[str, Any]]:
+        """The tables of who makes a row next."""
+        for graph in self.module.functions:
+            for region in self.plan.regions(graph):
+                order = np.array(region.schedule) - region.begin
+                yield {
+                    "name": "the order of rows",
+                    "c": self.schedule(graph, region),
+                    "says": f"Which of {region.end - region.begin} layers makes its next row",
+                    "ctype": "uint8_t",
+                    "size": order.size,
+                    "nbytes": order.size,
+                    "scalar": False,
+                    "data": order.astype(np.uint8),
+                }
+
+    def schedule(self, graph: Graph, region: Region) -> str:
+        """The C symbol of a region's table."""
+        return f"{self.module.name}_rows_{graph.nodes[region.begin].name}"
 
     @cached_property
     def symbols(self) -> Mapping[str, str]:
@@ -256,22 +280,67 @@ class _Function:
 
     def data(self) -> dict[str, Any]:
         """What its template needs."""
-        nodes = [self.graph.nodes[step.node] for step in self.page.plan.calls(self.graph)]
-        nodes = [node for node in nodes if not is_free(node, self.views)]
         return {
             "interface": self.interface,
             "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
             "arena": self.page.arena if self.placed and self.page.module.arena == "stack" else None,
             "tensors": [self._placed(v) for v in self.tensors],
-            "steps": [self.node(node) | {"variables": [*self._variables(node)]} for node in nodes],
+            "steps": [*self._steps()],
             "result": "0" if self.interface.result is None else self.names[self.interface.result],
             "index_taken": self.interface.returns == "int" and self.interface.result in self.taken,
         }
+
+    def _steps(self) -> Iterator[dict[str, Any]]:
+        for step in self.page.plan.of(self.graph):
+            node = self.graph.nodes[step.nodes[0]]
+            if step.region is not None:
+                yield {"region": self._region(step.region), "variables": []}
+            elif not is_free(node, self.views):
+                made = self.node(node)
+                if step.backward:
+                    first, *others = made["out_pointers"]
+                    made["out_pointers"] = [_spell("row_at", first, "o", made["row"]), *others]
+                yield made | {"region": None, "variables": [*self._variables(node)]}
+
+    def _region(self, region: Region) -> dict[str, Any]:
+        """What the loop over a region's schedule needs: a case for every node of it."""
+        makers = {self.graph.nodes[at].outputs[0]: at - region.begin for at in range(region.begin, region.end)}
+        heights = [max(one.type.shape[0] for one in self._tall(at)) for at in range(region.begin, region.end)]
+        return {
+            "table": self.page.schedule(self.graph, region),
+            "count": len(region.schedule),
+            "layers": len(makers),
+            "rows_t": "uint8_t" if max(heights) < 256 else "uint16_t",
+            "cases": [self._case(self.graph.nodes[at], region, makers) for at in range(region.begin, region.end)],
+        }
+
+    def _tall(self, at: int) -> list[Value]:
+        """What a node counts rows of."""
+        node = self.graph.nodes[at]
+        return [self.graph.values[name] for name in (node.outputs[0], *node.inputs[: 1 if node.op.running else 0])]
+
+    def _case(self, node: Node, region: Region, makers: Mapping[str, int]) -> dict[str, Any]:
+        """A node that makes its next row: where its inputs' rows begin, and where its own one goes."""
+        case = self.node(node) | {"begin": "row", "end": "after"}
+        reads = node.op.reads(0, *self.graph.types(node.inputs))
+        inputs = [name for name, rows in zip(node.inputs, reads, strict=True) if rows]
+        held = [(makers.get(name, 0), region.held.get(name)) for name in inputs]
+        case["firsts"] = [_spell("first_row", self.page.module.name, maker, one) if one else "0" for maker, one in held]
+        made = self.graph.values[node.outputs[0]]
+        row, one = made.type.nbytes // made.type.shape[0], region.held.get(made.name)
+        pointer = case["out_pointers"][0]
+        if one is not None:
+            pointer = _spell("place_row", self.page.module.name, pointer, row, one)
+        elif made.type.shape[0] > 1:
+            pointer = _spell("row_at", pointer, "row", row // made.type.dtype.nbytes)
+        return case | {"out_pointers": [pointer, *case["out_pointers"][1:]]}
 
     def node(self, node: Node) -> dict[str, Any]:
         """What a node's template needs."""
         ins, outs = ([self.graph.values[n] for n in side] for side in (node.inputs, node.outputs))
         spelt_ins, spelt_outs = ([self._spelt(v) for v in side] for side in (ins, outs))
+        types = [v.type for v in ins]
+        rows = node.op.reads(0, *types)
         return {
             "fn": self.page.kernels[self.graph.name, node.name].fn,
             "name": self.page.module.name,
@@ -280,8 +349,13 @@ class _Function:
             "template": template_of(node),
             "by_rows": self.page.kernels[self.graph.name, node.name].by_rows,
             "height": outs[0].type.shape[0] if outs[0].type.shape else 1,
-            "op": SimpleNamespace(**node.op.render(*(v.type for v in ins))),
-            "in_types": [v.type for v in ins],
+            "row": outs[0].type.size // outs[0].type.shape[0] if outs[0].type.shape else 1,
+            "row_inputs": [bool(one) for one in rows] or [False] * len(ins),
+            "begin": "o",
+            "end": "o + 1",
+            "firsts": ["0" for one in rows if one],
+            "op": SimpleNamespace(**node.op.render(*types)),
+            "in_types": types,
             "out_types": [v.type for v in outs],
             "in_flash": [v.storage is Storage.CONST for v in ins],
             "ins": [s.value for s in spelt_ins],
@@ -320,8 +394,12 @@ class _Function:
         return _spelling(kind, self.names[value.name])
 
 
-def _spelling(kind: str, c: str, model: str = "") -> _Spelt:
+def _spell(macro: str, *arguments: object) -> str:
+    """An expression of templates/values.c.j2."""
     from mcugen.templating import environment
 
-    macros: Any = environment().get_template("values.c.j2").module
-    return _Spelt(macros.value(kind, c, model).strip(), macros.pointer(kind, c, model).strip())
+    return str(getattr(environment().get_template("values.c.j2").module, macro)(*arguments)).strip()
+
+
+def _spelling(kind: str, c: str, model: str = "") -> _Spelt:
+    return _Spelt(_spell("value", kind, c, model), _spell("pointer", kind, c, model))

@@ -49,6 +49,7 @@ _DECISIVE = {
     "optimize": "auto",
     "numeric": "auto",
     "requant": "integer",
+    "by_rows": "auto",
     "output": None,
     "input": "float32",
     "calibration": "minmax",

@@ -14,6 +14,7 @@ import numpy as np
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.ir import Array, Graph, Module, Node, Storage, Value
 from mcugen.memory.live import is_free, views
+from mcugen.memory.rows import Held, Region
 
 if TYPE_CHECKING:
     from mcugen.memory.plan import MemoryPlan, Place
@@ -41,7 +42,7 @@ def _place_problems(graph: Graph, plan: MemoryPlan) -> Iterator[str]:
     owner = views(graph)
     for value in graph.values.values():
         if value.storage in PLACED and not _is_the_callers(graph, owner, value.name):
-            yield from _misplaced(value, plan.places.get(value.name), sizes)
+            yield from _misplaced(value, plan.places.get(value.name), sizes, _held(graph, plan).get(value.name))
     for old, new in graph.state:
         if plan.places.get(old) != plan.places.get(new):
             yield f"state %{old} and its next value %{new} lie apart"
@@ -52,12 +53,18 @@ def _is_the_callers(graph: Graph, owner: Mapping[str, str], name: str) -> bool:
     return name in owner and graph.values[owner[name]].storage not in PLACED
 
 
-def _misplaced(value: Value, place: Place | None, sizes: dict[str, int]) -> Iterator[str]:
+def _held(graph: Graph, plan: MemoryPlan) -> dict[str, Held]:
+    """The values that are some of their rows only."""
+    return {name: held for region in plan.regions(graph) for name, held in region.held.items()}
+
+
+def _misplaced(value: Value, place: Place | None, sizes: dict[str, int], held: Held | None) -> Iterator[str]:
     if place is None:
         yield f"%{value.name} has no place"
         return
-    if place.nbytes != value.type.nbytes:
-        yield f"%{value.name} takes {value.type.nbytes} B and has {place.nbytes} B"
+    wanted = value.type.nbytes if held is None else value.type.nbytes // value.type.shape[0] * held.rows
+    if place.nbytes != wanted:
+        yield f"%{value.name} takes {wanted} B and has {place.nbytes} B"
     if place.offset < 0 or place.offset + place.nbytes > sizes.get(place.memory, -1):
         yield f"%{value.name} at {place.offset} lies outside of {place.memory} ({sizes.get(place.memory, 0)} B)"
     if place.offset % value.type.dtype.nbytes:
@@ -65,7 +72,7 @@ def _misplaced(value: Value, place: Place | None, sizes: dict[str, int]) -> Iter
 
 
 def _step_problems(graph: Graph, plan: MemoryPlan) -> Iterator[str]:
-    order = [step.node for step in plan.calls(graph)]
+    order = [node for step in plan.of(graph) for node in step.nodes]
     if sorted(order) != list(range(len(graph.nodes))):
         yield f"{graph.name} does not run every node once"
         return
@@ -91,13 +98,16 @@ class _Replay:
         self.number = {name: i for i, name in enumerate(self.names)}
         # The same bytes have one number, whatever they are called.
         self.number |= {view: self.number[root] for view, root in owner.items() if root in self.number}
-        self.tags = {m.name: np.full(m.nbytes, -1, np.int32) for m in plan.memories}
+        self.tags = {m.name: np.full(m.nbytes, -1, np.int64) for m in plan.memories}
 
     def run(self) -> Iterator[str]:
         for name in self.lasting:
             self._write(name)
-        for step in self.plan.calls(self.graph):
-            yield from self._step(self.graph.nodes[step.node], step.backward)
+        for step in self.plan.of(self.graph):
+            if step.region is not None:
+                yield from _Rows(self, step.region).run()
+            else:
+                yield from self._step(self.graph.nodes[step.nodes[0]], step.backward)
         now = dict(self.graph.state)
         for name in self.lasting:
             yield from self._read(now.get(name, name), "whoever calls next")
@@ -174,7 +184,91 @@ class _Replay:
             if tag == -1:
                 yield f"%{name} is read by {reader} and was never written"
             else:
-                yield f"%{name} and %{self.names[tag]} meet: {reader} finds the second where it needs the first"
+                yield f"%{name} and %{self.names[tag & 0xFFFF_FFFF]} meet: {reader} finds the second where it needs the first"
+
+
+class _Rows:
+    """The nodes of a region, step by step: a row is there from when it is made until its buffer is full and it goes."""
+
+    def __init__(self, replay: _Replay, region: Region) -> None:
+        self.replay, self.region, self.graph = replay, region, replay.graph
+        self.taken = dict.fromkeys(range(region.begin, region.end), 0)  # steps of each node
+        self.made = {self.graph.nodes[at].outputs[0]: 0 for at in self.taken}  # rows of each result
+
+    def run(self) -> Iterator[str]:
+        for at in self.taken:
+            for name in self.graph.nodes[at].inputs:
+                if name in self.replay.number and name not in self.made:
+                    yield from self.replay._read(name, self.graph.nodes[at].op.name)
+        for at in self.region.schedule:
+            problem = self._step(at)
+            if problem:
+                yield f"{self.graph.nodes[at].op.name}, step {self.taken[at]}: {problem}"
+                return
+        short = (name for name, rows in self.made.items() if name not in self.region.held and rows < self._height(name))
+        yield from (f"%{name} is not made to its last row" for name in short)
+
+    def _step(self, at: int) -> str:
+        """One step of a node; what is wrong with it."""
+        node, step = self.graph.nodes[at], self.taken[at]
+        types = self.graph.types(node.inputs)
+        reads = node.op.reads(0 if node.op.running else step, *types)
+        if node.op.running:
+            reads = ((step, step + 1), *reads[1:])
+        rooms = [name for name in node.outputs[1:] if name in self.replay.number]
+        if node.op.running and step > 0 and any((self._at(n) != self._tag(n)).any() for n in rooms):
+            return "what it keeps from row to row is lost"
+        for name in rooms:
+            self._at(name)[:] = self._tag(name)
+        wanted = list(zip(node.inputs, reads, strict=True))
+        before = self._problem(wanted)  # which its scratch may have caused
+        made = node.outputs[0]
+        if not before and (not node.op.running or step + 1 == types[0].shape[0]):
+            self._make(made)
+        self.taken[at] += 1
+        return before or self._problem([one for one in wanted if one[0] != made], f"while it writes %{made} ")
+
+    def _make(self, name: str) -> None:
+        """The next row of a result, and the rows of its buffer that go for it."""
+        row = self.made[name]
+        self.made[name] += 1
+        if name not in self.replay.number:
+            return
+        held = self.region.held.get(name)
+        rows = self._at(name).reshape(held.rows if held else self._height(name), -1)
+        if held is None:
+            rows[row] = self._tag(name)
+            return
+        before, after = held.first(row), held.first(row + 1)
+        if after > before:
+            rows[: row - after] = rows[after - before : row - before].copy()
+        rows[row - after] = self._tag(name, row)
+
+    def _problem(self, wanted: list[tuple[str, tuple[int, int] | None]], when: str = "") -> str:
+        """Which row of an input is not there; empty where all are."""
+        for name, rows in wanted:
+            if name not in self.replay.number:
+                continue
+            begin, end = rows or (0, self._height(name))
+            if name in self.made and end > self.made[name]:
+                return f"it reads row {end - 1} of %{name}, which is not made yet"
+            held = self.region.held.get(name)
+            here = self._at(name).reshape(held.rows if held else self._height(name), -1)
+            first = held.first(self.made[name]) if held else 0
+            for row in range(begin, end):
+                if row < first or (here[row - first] != self._tag(name, row if held else None)).any():
+                    return f"{when}row {row} of %{name} is lost"
+        return ""
+
+    def _at(self, name: str) -> Array:
+        return self.replay._at(name)
+
+    def _height(self, name: str) -> int:
+        shape = self.graph.values[name].type.shape
+        return shape[0] if shape else 1
+
+    def _tag(self, name: str, row: int | None = None) -> int:
+        return self.replay.number[name] + (0 if row is None else (row + 1) << 32)
 
 
 def _lasting(graph: Graph) -> Iterator[str]:

@@ -5,11 +5,12 @@ INPUT and OUTPUT are the caller's buffers and CONST is flash, so none of them ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.overlap import Shift, shift
+from mcugen.memory.rows import Region
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,17 @@ def is_free(node: Node, owner: Mapping[str, str]) -> bool:
     return node.op.view and len({owner.get(name, name) for name in (node.inputs[0], node.outputs[0])}) == 1
 
 
-def live_ranges(graph: Graph) -> dict[str, Range]:
+def live_ranges(graph: Graph, regions: Sequence[Region] = ()) -> dict[str, Range]:
     """The live range of each TEMP and STATE value that has a buffer of its own, by name, in the order they were declared. A view
     is part of the value whose bytes it is.
 
     A TEMP lives from the node that makes it to the last that takes it (a result nobody takes is still written, so it lives
     for that one step). STATE outlives the call: it lives from the first step, or the node that makes it, to the last step,
-    or for a value that is replaced to its last use.
+    or for a value that is replaced to its last use. Where nodes run row by row, what one of them takes or makes lives as long as
+    their region, but for scratch, which none keeps between its steps.
     """
     owner = views(graph)
+    inside = {at: region for region in regions for at in range(region.begin, region.end)}
     taken = {owner.get(name, name): i for i, node in enumerate(graph.nodes) for name in node.inputs}
     replaced = {old for old, _ in graph.state}
     end = len(graph.nodes) - 1
@@ -73,18 +76,39 @@ def live_ranges(graph: Graph) -> dict[str, Range]:
             continue
         first = graph.producer.get(value.name, 0)
         stays = value.storage is Storage.STATE and value.name not in replaced
-        ranges[value.name] = Range(first, end if stays else taken.get(value.name, first))
+        last = end if stays else taken.get(value.name, first)
+        if first in inside and not is_scratch(graph, value.name):
+            first = inside[first].begin
+        if last in inside and not is_scratch(graph, value.name):
+            last = inside[last].end - 1
+        ranges[value.name] = Range(first, last)
     return ranges
 
 
-def taken_over(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
+def is_scratch(graph: Graph, name: str) -> bool:
+    """Whether a value is only room for a kernel to work in, with nothing in it between its steps."""
+    if name not in graph.producer:
+        return False
+    node = graph.nodes[graph.producer[name]]
+    count = node.op.scratch
+    return count > 0 and not node.op.running and name in node.outputs[-count:]
+
+
+def size_of(graph: Graph, name: str, regions: Sequence[Region] = ()) -> int:
+    """Bytes of a value's buffer: those of some rows, where it is made and read row by row."""
+    type = graph.values[name].type
+    held = next((region.held[name] for region in regions if name in region.held), None)
+    return type.nbytes if held is None else type.nbytes // held.height * held.rows
+
+
+def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region] = ()) -> dict[str, str]:
     """Which TEMP result may take over which dying TEMP input's buffer: result's name → input's name.
 
     That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of one
-    size. Each input is in one pair at most, since it dies in one node.
+    size. Each input is in one pair at most, since it dies in one node. None where nodes run row by row.
     """
     pairs, owner = {}, views(graph)
-    for step, node in enumerate(graph.nodes):
+    for step, node in _alone(graph, regions):
         source = _dying_input(node, step, ranges, owner)
         target = node.outputs[0]
         if source is None or target not in ranges or graph.values[target].storage is not Storage.TEMP:
@@ -94,13 +118,22 @@ def taken_over(graph: Graph, ranges: dict[str, Range]) -> dict[str, str]:
     return pairs
 
 
-def overlaps(graph: Graph, ranges: dict[str, Range]) -> dict[tuple[str, str], Shift]:
+def overlaps(
+    graph: Graph, ranges: dict[str, Range], regions: Sequence[Region] = ()
+) -> dict[tuple[str, str], Shift]:
     """Which TEMP result may reach into which TEMP input that dies in the same node, and where it may lie: by (input's name,
-    result's name). One input per node, that with the most bytes in common; none where a result takes an input's buffer over.
+    result's name). One input per node, that with the most bytes in common; none where a result takes an input's buffer over. One pair
+    per region, too.
     """
-    pairs, owner = taken_over(graph, ranges), views(graph)
+    pairs, owner = taken_over(graph, ranges, regions), views(graph)
     found: dict[tuple[str, str], Shift] = {}
-    for step, node in enumerate(graph.nodes):
+    for region in regions:
+        usable = {(owner.get(source, source), target): one for (source, target), one in region.reaches.items()}
+        usable = {pair: one for pair, one in usable.items() if {*pair} <= ranges.keys() and ranges[pair[0]].last < region.end}
+        if usable:
+            best = max(usable, key=lambda pair: usable[pair].saves(*(_nbytes(graph, name) for name in pair)))
+            found[best] = usable[best]
+    for step, node in _alone(graph, regions):
         target = node.outputs[0]
         if target in pairs or target not in ranges or graph.values[target].storage is not Storage.TEMP:
             continue
@@ -119,21 +152,30 @@ def overlaps(graph: Graph, ranges: dict[str, Range]) -> dict[tuple[str, str], Sh
     return found
 
 
-def live_bytes(graph: Graph, overlap: bool = True) -> tuple[int, ...]:
+def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = ()) -> tuple[int, ...]:
     """For each node the bytes of TEMP that any legal plan holds while it runs: what two values may have in common counts once.
     `overlap`: whether results may reach into inputs, beside taking their place.
     """
-    ranges = live_ranges(graph)
+    ranges = live_ranges(graph, regions)
     live = [0] * len(graph.nodes)
     for value in (v for v in graph.of(Storage.TEMP) if v.name in ranges):
-        span = ranges[value.name]
+        span, size = ranges[value.name], size_of(graph, value.name, regions)
         for step in range(span.first, span.last + 1):
-            live[step] += value.type.nbytes
-    for target in taken_over(graph, ranges):
+            live[step] += size
+    for target in taken_over(graph, ranges, regions):
         live[graph.producer[target]] -= _nbytes(graph, target)
-    for (source, target), one in overlaps(graph, ranges).items() if overlap else ():
-        live[graph.producer[target]] -= one.saves(_nbytes(graph, source), _nbytes(graph, target))
+    for (source, target), one in overlaps(graph, ranges, regions).items() if overlap else ():
+        at = graph.producer[target]
+        region = next((r for r in regions if r.begin <= at < r.end), None)
+        for step in range(region.begin, region.end) if region else (at,):
+            live[step] -= one.saves(_nbytes(graph, source), _nbytes(graph, target))
     return tuple(live)
+
+
+def _alone(graph: Graph, regions: Sequence[Region]) -> Iterator[tuple[int, Node]]:
+    """The nodes that run whole, with their positions."""
+    inside = {at for region in regions for at in range(region.begin, region.end)}
+    return ((at, node) for at, node in enumerate(graph.nodes) if at not in inside)
 
 
 def _dying_input(node: Node, step: int, ranges: dict[str, Range], owner: Mapping[str, str]) -> str | None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mcugen.ir import Graph, Storage
-from mcugen.memory.live import Range, live_ranges, overlaps, taken_over
+from mcugen.memory.live import Range, live_ranges, overlaps, size_of, taken_over
 from mcugen.memory.overlap import Shift, apart
+from mcugen.memory.rows import Region
 from mcugen.memory.solve import is_installed, solved
 
 TRIES = 400  # orders of buffers, at most
@@ -33,19 +34,19 @@ class Buffer:
 Shifts = Mapping[tuple[int, int], Shift]  # which buffer (made) may reach into which (taken), by (taken, made)
 
 
-def buffers(graph: Graph) -> tuple[Buffer, ...]:
+def buffers(graph: Graph, regions: Sequence[Region] = ()) -> tuple[Buffer, ...]:
     """One buffer per chain of TEMP values that take each other's place, in the order they are first written."""
-    ranges = live_ranges(graph)
-    pairs = taken_over(graph, ranges)
+    ranges = live_ranges(graph, regions)
+    pairs = taken_over(graph, ranges, regions)
     after = {source: target for target, source in pairs.items()}
     heads = [v.name for v in graph.of(Storage.TEMP) if v.name in ranges and v.name not in pairs]
-    return tuple(_buffer(graph, tuple(_chain(head, after)), ranges) for head in heads)
+    return tuple(_buffer(graph, tuple(_chain(head, after)), ranges, regions) for head in heads)
 
 
-def shifts(graph: Graph, wanted: Sequence[Buffer]) -> Shifts:
+def shifts(graph: Graph, wanted: Sequence[Buffer], regions: Sequence[Region] = ()) -> Shifts:
     """Which of a function's buffers may reach into which."""
     number = {name: i for i, buffer in enumerate(wanted) for name in buffer.values}
-    found = overlaps(graph, live_ranges(graph))
+    found = overlaps(graph, live_ranges(graph, regions), regions)
     return {(number[source], number[made]): one for (source, made), one in found.items()}
 
 
@@ -170,7 +171,9 @@ def _chain(head: str, after: Mapping[str, str]) -> Iterator[str]:
         name = after.get(name)
 
 
-def _buffer(graph: Graph, values: tuple[str, ...], ranges: Mapping[str, Range]) -> Buffer:
-    types = graph.types(values)
+def _buffer(
+    graph: Graph, values: tuple[str, ...], ranges: Mapping[str, Range], regions: Sequence[Region]
+) -> Buffer:
+    align = max(t.dtype.nbytes for t in graph.types(values))
     live = Range(ranges[values[0]].first, ranges[values[-1]].last)
-    return Buffer(values, types[0].nbytes, max(t.dtype.nbytes for t in types), live)
+    return Buffer(values, size_of(graph, values[0], regions), align, live)

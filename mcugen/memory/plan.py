@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 from mcugen.boards import Target
 from mcugen.ir import Graph, Module, Storage
 from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes, views
 from mcugen.memory.pack import buffers, pack, shifts
+from mcugen.memory.regions import regions
+from mcugen.memory.rows import Region
 
 ARENA, STATE = "arena", "state"
 
@@ -44,6 +47,31 @@ class Call:
     live: int
     backward: bool = False
 
+    region: ClassVar[None] = None
+
+    @property
+    def nodes(self) -> range:
+        """The nodes of the step: this one."""
+        return range(self.node, self.node + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A step that runs nodes row by row: a region of its function, and the bytes of TEMP live while it runs."""
+
+    function: str
+    region: Region
+    live: int
+    backward: ClassVar[bool] = False
+
+    @property
+    def nodes(self) -> range:
+        """Their positions in the function."""
+        return range(self.region.begin, self.region.end)
+
+
+Step = Call | Rows
+
 
 @dataclass(frozen=True, eq=False)
 class MemoryPlan:
@@ -53,15 +81,19 @@ class MemoryPlan:
 
     memories: tuple[Memory, ...]
     places: Mapping[str, Place]
-    steps: tuple[Call, ...]
+    steps: tuple[Step, ...]
 
     def memory(self, name: str) -> Memory:
         """The memory of this name."""
         return next(m for m in self.memories if m.name == name)
 
-    def calls(self, graph: Graph) -> tuple[Call, ...]:
+    def of(self, graph: Graph) -> tuple[Step, ...]:
         """The steps of one function."""
         return tuple(s for s in self.steps if s.function == graph.name)
+
+    def regions(self, graph: Graph) -> tuple[Region, ...]:
+        """What runs row by row in one function."""
+        return tuple(step.region for step in self.of(graph) if step.region is not None)
 
     @property
     def arena(self) -> int:
@@ -89,28 +121,41 @@ def plan(module: Module, target: Target, overlap: bool = True) -> MemoryPlan:
 
     Functions never run at once, so their TEMP values share one arena. STATE lies apart, and a new STATE value at its old
     one's address. Every value is aligned to its element size on every board, because the same C must run on the host.
-    `target` decides nothing yet: each board has one memory that a model may use.
+    The target says whether nodes may run row by row.
     """
-    arena, temps = _arena(module, overlap)
+    found = {graph.name: regions(graph) if target.by_rows == "always" else () for graph in module.functions}
+    arena, temps = _arena(module, overlap, found)
     state, states = _state(module)
     places = {**temps, **states}
-    steps = tuple(
-        Call(graph.name, i, live, _is_backward(graph, i, places))
-        for graph in module.functions
-        for i, live in enumerate(live_bytes(graph, overlap))
-    )
+    steps = tuple(step for graph in module.functions for step in _steps(graph, overlap, found[graph.name], places))
     result = MemoryPlan((arena, state), MappingProxyType(places), steps)
     check(module, result)
     return result
 
 
-def _arena(module: Module, overlap: bool) -> tuple[Memory, dict[str, Place]]:
+def _steps(graph: Graph, overlap: bool, regions: Sequence[Region], places: Mapping[str, Place]) -> Iterator[Step]:
+    live = live_bytes(graph, overlap, regions)
+    first = {region.begin: region for region in regions}
+    at = 0
+    while at < len(live):
+        region = first.get(at)
+        if region:
+            yield Rows(graph.name, region, max(live[at : region.end]))
+        else:
+            yield Call(graph.name, at, live[at], _is_backward(graph, at, places))
+        at = region.end if region else at + 1
+
+
+def _arena(
+    module: Module, overlap: bool, found: Mapping[str, Sequence[Region]]
+) -> tuple[Memory, dict[str, Place]]:
     size, align = 0, 1
     places: dict[str, Place] = {}
     for graph in module.functions:
-        wanted = buffers(graph)
-        reaching = shifts(graph, wanted) if overlap else {}
-        offsets = pack(wanted, reaching, max(live_bytes(graph, overlap), default=0))
+        by_rows = found[graph.name]
+        wanted = buffers(graph, by_rows)
+        reaching = shifts(graph, wanted, by_rows) if overlap else {}
+        offsets = pack(wanted, reaching, max(live_bytes(graph, overlap, by_rows), default=0))
         for buffer, offset in zip(wanted, offsets, strict=True):
             places |= dict.fromkeys(buffer.values, Place(ARENA, offset, buffer.nbytes))
             size, align = max(size, offset + buffer.nbytes), max(align, buffer.align)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from mcugen.ir import DType, Graph, Module, Node, Storage, TensorType, Value
 from mcugen.op import Op
 
@@ -32,11 +34,35 @@ def planned_as(module: Module, dtype: DType) -> Module:
 
 
 def _graph(graph: Graph, dtype: DType) -> Graph:
+    graph = _with_pixels(graph)
     values = {name: _value(value, dtype) for name, value in graph.values.items()}
     inputs, outputs = (tuple(v.name for v in graph.of(storage)) for storage in (Storage.INPUT, Storage.OUTPUT))
     begin = (Node(Given(), (), inputs),) if inputs else ()
     values["kept"] = Value("kept", TensorType((), dtype), Storage.OUTPUT)
     return replace(graph, values=values, nodes=(*begin, *graph.nodes, Node(Kept(), outputs, ("kept",))))
+
+
+def _with_pixels(graph: Graph) -> Graph:
+    """The graph taking pixels as cameras give them, channels innermost, where it begins by making them of planes."""
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
+    values, gone = dict(graph.values), []
+    for given in graph.of(Storage.INPUT):
+        (node, *others) = readers.get(given.name, [None])
+        if node is not None and not others and node.op.name == "strided" and _moves_all(graph, node):
+            values[node.outputs[0]] = replace(values[node.outputs[0]], storage=Storage.INPUT)
+            del values[given.name]
+            gone.append(node)
+    return replace(graph, values=values, nodes=tuple(node for node in graph.nodes if node not in gone))
+
+
+def _moves_all(graph: Graph, node: Node) -> bool:
+    """Whether a node's output is its input in another order."""
+    taken, made = graph.types((node.inputs[0], node.outputs[0]))
+    at = np.arange(taken.size).reshape(taken.shape)
+    return taken.size == made.size and np.array_equal(np.sort(node.op.evaluate(at)[0].ravel()), at.ravel())
 
 
 def _value(value: Value, dtype: DType) -> Value:

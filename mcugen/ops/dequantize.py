@@ -11,8 +11,8 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.functions import INTEGERS
 from mcugen.ir import Array, DType, TensorType
-from mcugen.loops import broadcast, loops
-from mcugen.op import Op, Work
+from mcugen.loops import broadcast, loops, rows_and_rest
+from mcugen.op import Op, Rows, Work
 from mcugen.work.loops import walk
 
 TAKEN = tuple(kind for kind in INTEGERS if kind.nbytes <= 4 and kind is not DType.U32)
@@ -46,10 +46,15 @@ class Dequantize(Op):
         steps = x.astype(np.int32) - zero.astype(np.int32)
         return (np.asarray(steps.astype(np.float32) * scale.astype(np.float32), np.float32),)
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        shape = inputs[0].shape
+        return tuple((at, at + 1) if t.shape == shape else None for t in inputs) if shape else ()
+
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return walk(inputs[0].dtype.short, self.render(*inputs)["loops"])
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         (y,) = self.infer(*inputs)
         strides = [broadcast(t.shape, y.shape) for t in (*inputs, y)]
-        return {"loops": loops(y.shape, *strides), "total": inputs[0].size}
+        loop = {"loops": loops(y.shape, *strides), "rows_and_rest": rows_and_rest(y.shape, *strides)}
+        return loop | {"total": inputs[0].size}

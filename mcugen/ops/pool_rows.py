@@ -25,7 +25,8 @@ class PoolRows(Op):
     an `i8` is one of (x - zero); it becomes a float, and with `factor` the nearest whole number, halves to the even one, to which
     `to` is added. With `scales`, of x and of y, a mean of `i8` is one of floats, each step rounded as onnxruntime rounds it: products
     of (x - zero) and the first scale, their sum over their count, that over the second; `apart`, four sums of every fourth
-    product are added at last. E0201 for another type or shape.
+    product are added at last. Where it `runs`, a pool of everything takes the input's rows as they come, and its second output, `i32` or
+    `f32` (C,), is scratch. E0201 for another type or shape.
     """
 
     name: ClassVar[str] = "pool_rows"
@@ -38,6 +39,21 @@ class PoolRows(Op):
     zero: int = 0
     to: int = 0
     scales: tuple[float, float] | None = None
+    runs: bool = False
+
+    @property
+    def running(self) -> bool:  # type: ignore[override]  # by form
+        return self.runs
+
+    @property
+    def scratch(self) -> int:  # type: ignore[override]  # by form
+        return int(self.running)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether it looks at every pixel once, so that it can take them as they come."""
+        whole = all(w.kernel == w.size and w.inside and w.out == 1 for w in (self.rows, self.columns))
+        return whole and not self.scales
 
     @property
     def count(self) -> int:
@@ -63,20 +79,27 @@ class PoolRows(Op):
         if not good:
             found = ", ".join(map(str, inputs)) or "nothing"
             raise error("E0201", f"{self.function} pool does not go with {found}", help="check kernel, pads and dtype")
-        return (TensorType((self.rows.out, self.columns.out, inputs[0].shape[2]), inputs[0].dtype),)
+        channels = inputs[0].shape[2]
+        sums = (TensorType((channels,), DType.F32 if inputs[0].dtype is DType.F32 else DType.I32),)
+        return TensorType((self.rows.out, self.columns.out, channels), inputs[0].dtype), *(sums if self.running else ())
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        found = self._pooled(inputs[0])
+        types = self.infer(*(TensorType(one.shape, DType.of(one.dtype)) for one in inputs))
+        return found, *(np.zeros(t.shape, t.dtype.numpy) for t in types[1:])
+
+    def _pooled(self, x: Array) -> Array:
         fill = -np.inf if self.function == "max" else float(self.zero)
-        windows = gathered(inputs[0], self.rows, self.columns, fill)
+        windows = gathered(x, self.rows, self.columns, fill)
         if self.function == "max":
-            return (np.asarray(windows.max(axis=(2, 3)).astype(inputs[0].dtype)),)
+            return np.asarray(windows.max(axis=(2, 3)).astype(x.dtype))
         if self.scales:
-            return (self._by_float(windows - self.zero),)
+            return self._by_float(windows - self.zero)
         sums = (windows - self.zero).sum(axis=(2, 3))
-        if inputs[0].dtype.kind == "f":
-            return (np.asarray(sums * self.factor, np.float32),)
+        if x.dtype.kind == "f":
+            return np.asarray(sums * self.factor, np.float32)
         steps = np.rint(sums.astype(np.float32) * np.float32(self.factor)).astype(np.int64)
-        return (np.clip(steps + self.to, -128, 127).astype(np.int8),)
+        return np.clip(steps + self.to, -128, 127).astype(np.int8)
 
     def _by_float(self, windows: Array) -> Array:
         """Means of (out, out, kernel, kernel, C), quantised."""
@@ -116,5 +139,6 @@ class PoolRows(Op):
             "scales": self.scales,
             "count": self.count,
             "apart": self.apart,
+            "running": self.running,
             "total": inputs[0].size,
         }

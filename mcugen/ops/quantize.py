@@ -10,8 +10,8 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.loops import broadcast, loops
-from mcugen.op import Op, Work
+from mcugen.loops import broadcast, loops, rows_and_rest
+from mcugen.op import Op, Rows, Work
 from mcugen.work.loops import walk
 
 MOST = 2.0**30  # beyond that every narrower type is at its limit
@@ -52,10 +52,15 @@ class Quantize(Op):
         steps = np.clip(np.nan_to_num(steps, nan=0.0), -MOST, MOST)
         return (np.clip(steps + zero.astype(np.float64), limits.min, limits.max).astype(zero.dtype),)
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        shape = inputs[0].shape
+        return tuple((at, at + 1) if t.shape == shape else None for t in inputs) if shape else ()
+
     def work(self, target: Target, *inputs: TensorType) -> Work:
         return walk(self.infer(*inputs)[0].dtype.short, self.render(*inputs)["loops"])
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         (y,) = self.infer(*inputs)
         strides = [broadcast(t.shape, y.shape) for t in (*inputs, y)]
-        return {"loops": loops(y.shape, *strides), "total": inputs[0].size}
+        loop = {"loops": loops(y.shape, *strides), "rows_and_rest": rows_and_rest(y.shape, *strides)}
+        return loop | {"total": inputs[0].size}

@@ -10,8 +10,8 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, TensorType
-from mcugen.loops import loops, strides_of
-from mcugen.op import Op, Work
+from mcugen.loops import loops, rows_and_rest, strides_of
+from mcugen.op import Op, Rows, Work
 from mcugen.work.loops import walk
 
 
@@ -45,6 +45,15 @@ class Strided(Op):
             at += (np.arange(size) * stride).reshape((-1,) + (1,) * (len(self.shape) - axis - 1))
         return (np.asarray(inputs[0].ravel()[at]),)
 
+    def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
+        if not self.shape or not inputs[0].shape:
+            return ()
+        reach = [(n - 1) * s for n, s in zip(self.shape[1:], self.strides[1:], strict=True)]
+        low = self.offset + at * self.strides[0] + sum(min(r, 0) for r in reach)
+        high = self.offset + at * self.strides[0] + sum(max(r, 0) for r in reach)
+        row = inputs[0].size // inputs[0].shape[0]
+        return ((low // row, high // row + 1),)
+
     def describe(self) -> str:
         return f"offset={self.offset} strides={','.join(map(str, self.strides))}"
 
@@ -55,6 +64,8 @@ class Strided(Op):
         (out,) = self.infer(*inputs)
         return {
             "loops": loops(self.shape, self.strides, strides_of(self.shape)),
+            "rows_and_rest": rows_and_rest(self.shape, self.strides, strides_of(self.shape)),
+            "row": inputs[0].size // inputs[0].shape[0] if inputs[0].shape else inputs[0].size,
             "offset": self.offset,
             "total": max(inputs[0].size, out.size),
         }

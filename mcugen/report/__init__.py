@@ -10,7 +10,7 @@ from mcugen.boards import Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import label_function
 from mcugen.ir import Graph, Module, Node, Storage
-from mcugen.memory.live import live_ranges
+from mcugen.memory.live import live_ranges, size_of
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Cost, Form, same
 from mcugen.report.figure import Figure
@@ -253,7 +253,7 @@ def _smaller(found: Report) -> Iterator[str]:
 
 
 def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> dict[str, Any]:
-    steps, bound = memory.calls(module.predict), module.predict.order_bound
+    steps, bound = memory.of(module.predict), module.predict.order_bound
     peak = max(steps, key=lambda step: step.live, default=None)
     live = peak.live if peak else 0
     return {
@@ -263,35 +263,36 @@ def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> di
         "live": live,
         "lower_bound": live if bound is None else bound,
         "order_proven": bound == live,
-        "peak_at": module.predict.nodes[peak.node].name if peak else "",
-        "peak": [*_live_at(module.predict, peak.node)] if peak else [],
+        "peak_at": module.predict.nodes[peak.nodes[0]].name if peak else "",
+        "peak": [*_live_at(module.predict, memory, peak.nodes[0])] if peak else [],
     }
 
 
-def _live_at(graph: Graph, step: int) -> Iterator[dict[str, Any]]:
-    """The temporaries that are live at a step."""
-    for name, span in live_ranges(graph).items():
+def _live_at(graph: Graph, memory: MemoryPlan, node: int) -> Iterator[dict[str, Any]]:
+    """The temporaries that are live at a node."""
+    regions = memory.regions(graph)
+    for name, span in live_ranges(graph, regions).items():
         value = graph.values[name]
-        if value.storage is Storage.TEMP and span.first <= step <= span.last:
-            yield {"name": name, "type": str(value.type), "nbytes": value.type.nbytes}
+        if value.storage is Storage.TEMP and span.first <= node <= span.last:
+            yield {"name": name, "type": str(value.type), "nbytes": size_of(graph, name, regions)}
 
 
 def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:
     graph = module.predict
     costs, tables = _costs(graph, target), _tables(graph)
-    for step in memory.calls(graph):
-        node = graph.nodes[step.node]
+    for at, live in ((at, step.live) for step in memory.of(graph) for at in step.nodes):
+        node = graph.nodes[at]
         types = graph.types(node.inputs)
-        cost, form = costs[step.node], node.op.form
+        cost, form = costs[at], node.op.form
         yield Layer(
             name=node.name,
             op=node.op.name,
             detail=node.op.describe(),
             shape=", ".join(map(str, graph.types(node.outputs))),
             macc=node.op.macc(*types),
-            flash=cost.flash + tables[step.node],
+            flash=cost.flash + tables[at],
             cycles=_of_layer(node, cost, _unit(target.board)),
-            live=step.live,
+            live=live,
             form=form,
             others=tuple(f for f in node.op.forms(target) if f.name != form),
             smaller=node.op.smaller(),

@@ -122,7 +122,7 @@ def as_dict(found: Certificate) -> dict[str, Any]:
         "live": found.plan.lower_bound,
         "lower_bound": found.order.bound,
         "order_proven": found.order.proven,
-        "peak_at": found.module.predict.nodes[peak.node].name if peak else "",
+        "peak_at": found.module.predict.nodes[peak.nodes[0]].name if peak else "",
         "saved": found.saved,
     }
 

@@ -40,7 +40,7 @@ def memory_map(graph: Graph, plan: MemoryPlan) -> str:
     if not plan.arena or not graph.nodes:
         return ""
     step, byte = WIDE / len(graph.nodes), HIGH / plan.arena
-    live = [(i * step, call.live * byte) for i, call in enumerate(plan.calls(graph))]
+    live = [(at * step, one.live * byte) for one in plan.of(graph) for at in one.nodes]
     return (
         environment()
         .get_template("report/memory_map.svg.j2")
@@ -60,7 +60,7 @@ def memory_map(graph: Graph, plan: MemoryPlan) -> str:
 
 
 def _boxes(graph: Graph, plan: MemoryPlan, step: float, byte: float) -> Iterator[Box]:
-    ranges = live_ranges(graph)
+    ranges = live_ranges(graph, plan.regions(graph))
     for number, (name, span) in enumerate(ranges.items()):
         place = plan.places.get(name)
         if place is None or place.memory != ARENA:

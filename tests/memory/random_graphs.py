@@ -133,8 +133,8 @@ def over_bytes(plan: MemoryPlan) -> Callable[[Graph, dict[str, Array]], dict[str
         memory = _Bytes(plan, graph, {m.name: bytearray(b"\xaa" * m.nbytes) for m in plan.memories})
         for name, data in given.items():
             memory.write(name, data)
-        for step in plan.calls(graph):
-            memory.step(graph.nodes[step.node])
+        for step in plan.of(graph):
+            memory.step(graph.nodes[step.nodes[0]])
         lasting = [v.name for v in graph.values.values() if v.storage in (Storage.STATE, Storage.OUTPUT)]
         return {name: memory.read(name) for name in lasting}
 

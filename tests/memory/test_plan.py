@@ -109,7 +109,7 @@ def test_functions_share_one_arena() -> None:
     assert [(s.function, s.node, s.live) for s in made.steps] == [
         ("predict", 0, 100), ("predict", 1, 100), ("learn", 0, 60), ("learn", 1, 60),
     ]  # fmt: skip
-    assert [s.node for s in made.calls(functions[1])] == [0, 1]
+    assert [s.node for s in made.of(functions[1])] == [0, 1]
 
 
 def test_state_is_laid_out_without_gaps_and_shared_by_name() -> None:

@@ -1,0 +1,206 @@
+"""Which nodes run row by row: dynamic programming over the order of nodes, so that the largest step takes the least RAM.
+
+A step is a node, or a region (mcugen/memory/rows.py). Bytes of a region: whole tensors from before it, whole tensors that it leaves,
+and the rows that lie in between. These hardly depend on where a region begins and ends, so they are found once for every run of nodes
+that go from row to row; the regions chosen are then simulated alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
+
+import numpy as np
+
+from mcugen.ir import Array, Graph, Storage
+from mcugen.memory.live import live_bytes, live_ranges
+from mcugen.memory.overlap import Shift
+from mcugen.memory.rows import MOST_NODES, Held, Region, Simulation, Taken, outside, steps_of
+
+
+def regions(graph: Graph) -> tuple[Region, ...]:
+    """The regions with which the most that is live is least; of such choices the one with the fewest rows inside of regions. None
+    where whole tensors take no more.
+    """
+    alone = live_bytes(graph)
+    if len(alone) < 2:
+        return ()
+    found = _Search(graph, alone)
+    return tuple(found.simulated(begin, end) for begin, end in found.chosen())
+
+
+@dataclass(eq=False)
+class _Search:
+    graph: Graph
+    alone: tuple[int, ...]  # live bytes of each node as a step of its own
+    steps: list[Taken | None] = field(init=False)
+    sizes: dict[str, int] = field(init=False)  # of every value with a buffer, whole
+    rows: dict[str, int] = field(init=False)  # of those that could be rows
+    scratch: list[int] = field(init=False)
+    across: list[int] = field(init=False)  # bytes of whole values that live before a node and in it or later
+    first: dict[str, int] = field(init=False)  # the node that makes a value
+    last: dict[str, int] = field(init=False)  # the last one that takes it
+    kept: frozenset[str] = field(init=False)  # values that are rows nowhere
+
+    def __post_init__(self) -> None:
+        graph = self.graph
+        ranges = live_ranges(graph)
+        self.steps = [steps_of(graph, node) for node in graph.nodes]
+        self.sizes = {n: graph.values[n].type.nbytes for n in ranges if graph.values[n].storage is Storage.TEMP}
+        self.first = {name: ranges[name].first for name in self.sizes}
+        self.last = {name: ranges[name].last for name in self.sizes}
+        change = [0] * (len(graph.nodes) + 2)
+        for name, size in self.sizes.items():
+            change[ranges[name].first + 1] += size
+            change[ranges[name].last + 1] -= size
+        self.across = [*accumulate(change)]
+        self.scratch = [self._scratch(at) for at in range(len(graph.nodes))]
+        self.kept = self._read_whole()
+        self.rows = {}
+        for begin, end in self._runs():
+            held = self.simulated(begin, end).held
+            self.rows |= {name: self._bytes(name, one) for name, one in held.items()}
+
+    def _scratch(self, at: int) -> int:
+        node = self.graph.nodes[at]
+        names = node.outputs[len(node.outputs) - node.op.scratch :] if node.op.scratch else ()
+        return sum(self.sizes.get(name, 0) for name in names)
+
+    def _read_whole(self) -> frozenset[str]:
+        """Values that some node reads whole, at any time, or that are seen under another type."""
+        whole = {name for name in self.sizes if name not in self.graph.producer}
+        for at, node in enumerate(self.graph.nodes):
+            taken = self.steps[at]
+            reads = taken.reads[0] if taken else (None,) * len(node.inputs)
+            whole |= {name for name, rows in zip(node.inputs, reads, strict=True) if rows is None}
+        return frozenset(whole)
+
+    def _runs(self) -> Iterator[tuple[int, int]]:
+        """The longest runs of nodes that go from row to row."""
+        begin = 0
+        for at, taken in enumerate([*self.steps, None]):
+            if taken is None:
+                if at - begin > 1:
+                    yield begin, at
+                begin = at + 1
+
+    def simulated(self, begin: int, end: int) -> Region:
+        """The region of these nodes."""
+        whole = outside(self.graph, begin, end)
+        return Simulation(self.graph, self.steps, begin, end, whole).region
+
+    @cache
+    def spans(self, at: int, into: int) -> tuple[Array, Array]:
+        """For each step of a node the first row of an input that it or a later one reads, and the last one that it or one before has
+        read, and one.
+        """
+        taken = self.steps[at]
+        assert taken is not None
+        rows = np.array([one[into] or (0, 0) for one in taken.reads])
+        return np.minimum.accumulate(rows[::-1, 0])[::-1], np.maximum.accumulate(rows[:, 1])
+
+    def _bytes(self, name: str, held: Held) -> int:
+        return self.sizes.get(name, 0) // held.height * held.rows
+
+    def costs(self, begin: int, most: int) -> Iterator[tuple[int, int]]:
+        """(end, bytes) of every region from a node on that might take less than `most`."""
+        rows = scratch = running = 0
+        waiting: dict[str, int] = {}  # made inside, and when it is read last
+        lags = [
+            _Lag(self, name, at)
+            for name, at in self.last.items()
+            if self.first[name] < begin <= at and name not in self.kept and self.sizes[name] * 16 > most
+        ]
+        for at in range(begin, min(len(self.graph.nodes), begin + MOST_NODES)):
+            node, taken = self.graph.nodes[at], self.steps[at]
+            if taken is None or any(n in waiting and n in self.kept for n in node.inputs):
+                return
+            made = node.outputs[0]
+            if made in self.sizes:
+                waiting[made] = self.last[made]
+            for lag in lags:
+                lag.add(at)
+            for name in {*node.inputs, made}:
+                if name in waiting and waiting[name] <= at:
+                    rows += self.rows.get(name, self.sizes[name])
+                    del waiting[name]
+            if node.op.running:
+                running += self.scratch[at]
+            else:
+                scratch = max(scratch, self.scratch[at])
+            if rows + running >= most:
+                return
+            if at > begin:
+                whole = self.across[begin] + sum(map(self.sizes.__getitem__, waiting))
+                saved = max((lag.saves(name) for lag in lags if lag.last <= at for name in waiting), default=0)
+                yield at + 1, whole - saved + rows + scratch + running
+
+    def chosen(self) -> list[tuple[int, int]]:
+        """The regions, first to last."""
+        count = len(self.graph.nodes)
+        most = max(self.alone)
+        ways: list[list[tuple[int, int]]] = [[] for _ in range(count + 1)]  # to each position: (from, bytes)
+        for begin in range(count):
+            ways[begin + 1].append((begin, self.alone[begin]))
+            for end, cost in self.costs(begin, most):
+                if cost < most:
+                    ways[end].append((begin, cost))
+        peak = [0, *([most] * count)]
+        for end in range(1, count + 1):
+            peak[end] = min(max(peak[begin], cost) for begin, cost in ways[end])
+        return self._cheapest(ways, peak[count])
+
+    def _cheapest(self, ways: Sequence[Sequence[tuple[int, int]]], peak: int) -> list[tuple[int, int]]:
+        """Of the ways to the end that never take more than `peak` one with the fewest steps of nodes inside of regions."""
+        effort: list[tuple[int, int]] = [(0, 0)]  # and from where
+        for end in range(1, len(ways)):
+            found = [(effort[begin][0] + self._effort(begin, end), begin) for begin, cost in ways[end] if cost <= peak]
+            effort.append(min(found, default=(1 << 60, end - 1)))
+        chosen, end = [], len(ways) - 1
+        while end:
+            begin = effort[end][1]
+            if end - begin > 1:
+                chosen.append((begin, end))
+            end = begin
+        return chosen[::-1]
+
+    def _effort(self, begin: int, end: int) -> int:
+        if end - begin == 1:
+            return 0
+        return sum(taken.count for taken in self.steps[begin:end] if taken)
+
+
+class _Lag:
+    """How far the nodes of a region, from its first on, leave a whole input behind that dies in it: what a result may reach into."""
+
+    def __init__(self, search: _Search, name: str, last: int) -> None:
+        self.search, self.name, self.last = search, name, last
+        type = search.graph.values[name].type
+        self.height, self.row, self.size = type.shape[0], type.nbytes // type.shape[0], type.nbytes
+        self.needs: dict[str, Array] = {}  # of what a node makes: for each of its steps the first row of the input read from then on
+
+    def add(self, at: int) -> None:
+        """The next node."""
+        taken = self.search.steps[at]
+        assert taken is not None
+        found = np.full(taken.count + 1, self.height)
+        for into, name in enumerate(taken.node.inputs):
+            starts, ends = self.search.spans(at, into)
+            if name == self.name:
+                found[:-1] = np.minimum(found[:-1], starts)
+            elif name in self.needs:
+                needs = self.needs[name]
+                found[:-1] = np.minimum(found[:-1], needs[np.minimum(ends, len(needs) - 1)])
+        if not taken.node.op.running:
+            self.needs[taken.node.outputs[0]] = found
+
+    def saves(self, made: str) -> int:
+        """The bytes that a result and the input may have in common."""
+        if made not in self.needs:
+            return 0
+        type = self.search.graph.values[made].type
+        needs, row = self.needs[made][:-1], type.nbytes // type.shape[0]
+        below = int((np.arange(1, len(needs) + 1) * row - needs * self.row).max())
+        return Shift(below, self.size).saves(self.size, type.nbytes) if below < type.nbytes else 0

@@ -1,0 +1,199 @@
+"""Row-by-row execution of some nodes: whichever row a later node needs next is made next, and a tensor between them is only as many
+rows as are still read. No row is made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+from mcugen.ir import Graph, Node, Storage
+from mcugen.memory.overlap import Shift, rows_read
+from mcugen.op import Rows
+
+MOST_NODES = 256  # of a region: the schedule is one of bytes
+
+
+@dataclass(frozen=True)
+class Held:
+    """Of a tensor of `height` rows its last ones, at most `rows`; where they are that many and one more is made, the first `step` go."""
+
+    height: int
+    rows: int
+    step: int
+
+    def first(self, made: int) -> int:
+        """The row that the buffer begins with when so many were made."""
+        return max(0, -(-(made - self.rows) // self.step) * self.step)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Nodes that make their rows in turn.
+
+    begin, end  their positions in the order of nodes, from the first, up to and without the second
+    schedule    positions: who makes a row, or takes one, next
+    held        of what is made and read inside only, by name
+    reaches     where a whole result may lie in relation to a whole input, by (input's name, result's name): over rows that nobody
+                in here reads any more
+    """
+
+    begin: int
+    end: int
+    schedule: tuple[int, ...]
+    held: Mapping[str, Held]
+    reaches: Mapping[tuple[str, str], Shift]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A node as one that takes steps: those of an output row each, or, where it is `running`, of an input row.
+
+    reads  for each step the rows of every input; None for one that is read whole
+    """
+
+    node: Node
+    reads: Sequence[tuple[Rows | None, ...]]
+
+    @property
+    def count(self) -> int:
+        """How many steps it takes."""
+        return len(self.reads)
+
+    def made(self, steps: int) -> int:
+        """The rows of its output that are there after so many."""
+        return steps if not self.node.op.running else int(steps == self.count)
+
+
+def steps_of(graph: Graph, node: Node) -> Taken | None:
+    """How a node goes from row to row; None for one that does not."""
+    inputs, outputs = graph.types(node.inputs), graph.types(node.outputs)
+    if not inputs or not outputs or node.op.view:
+        return None
+    found = rows_read(node, inputs, outputs[0])
+    if not found:
+        return None
+    if node.op.running:
+        found = [((at, at + 1), *found[0][1:]) for at in range(inputs[0].shape[0])]
+    return Taken(node, found)
+
+
+@dataclass
+class Simulation:
+    """The nodes from `begin` to `end` run row by row, each value in `whole` kept from its first row to its last."""
+
+    graph: Graph
+    steps: Sequence[Taken | None]
+    begin: int
+    end: int
+    whole: frozenset[str]
+
+    def __post_init__(self) -> None:
+        self.done = dict.fromkeys(range(self.begin, self.end), 0)
+        self.events: list[int] = []
+        self.makers = {self.graph.nodes[at].outputs[0]: at for at in self.done}
+        self.readers: dict[str, list[tuple[int, list[int]]]] = {name: [] for name in self.makers}
+        self.given: dict[str, list[tuple[int, list[int]]]] = {}  # the readers of what comes from before
+        unruly = set()  # what is read whole, at any time
+        for at in self.done:
+            for into, name in enumerate(self.graph.nodes[at].inputs):
+                if self._at(at).reads[0][into] is None:
+                    unruly.add(name)
+                else:
+                    readers = self.readers if name in self.makers else self.given
+                    readers.setdefault(name, []).append((at, self._starts(at, into)))
+        self.given = {n: r for n, r in self.given.items() if n not in unruly and self._is_temp(n)}
+        # Of what is kept as rows: for each row made, the first one that is still read then.
+        self.needs: dict[str, list[int]] = {name: [] for name in self.makers if name not in self.whole}
+        # Of what is whole: for each row made, the first one of each input that is still read then.
+        self.left: dict[str, list[tuple[int, ...]]] = {n: [] for n in self.whole if n in self.makers and self._is_temp(n)}
+
+    def _at(self, at: int) -> Taken:
+        found = self.steps[at]
+        assert found is not None
+        return found
+
+    def _is_temp(self, name: str) -> bool:
+        value = self.graph.values[name]
+        return value.storage is Storage.TEMP and value.type.shape != ()
+
+    def _starts(self, at: int, into: int) -> list[int]:
+        """For each step of a node the first row of an input that it or a later one reads."""
+        firsts = [(one[into] or (0, 0))[0] for one in self._at(at).reads]
+        return [*accumulate(reversed(firsts), min)][::-1]
+
+    @cached_property
+    def region(self) -> Region:
+        """What comes out."""
+        sinks = [at for name, at in self.makers.items() if name in self.whole or not self.readers[name]]
+        while left := [at for at in sinks if self.done[at] < self._at(at).count]:
+            self._demand(min(left, key=lambda at: (self.done[at] / self._at(at).count, at)))
+        held = {name: _held(self.graph.values[name].type.shape[0], needs) for name, needs in self.needs.items() if needs}
+        return Region(self.begin, self.end, tuple(self.events), held, dict(self._reaches()))
+
+    def _reaches(self) -> Iterator[tuple[tuple[str, str], Shift]]:
+        """How far below an input a result may begin, and grow over what is read no longer. It never begins above: rows come from the
+        first to the last.
+        """
+        for made, left in self.left.items():
+            for number, taken in enumerate(self.given):
+                types = self.graph.types((taken, made))
+                rows = [type.nbytes // type.shape[0] for type in types]
+                below = max(((at + 1) * rows[1] - one[number] * rows[0] for at, one in enumerate(left)), default=0)
+                if below < types[1].nbytes and left:
+                    yield (taken, made), Shift(below, types[0].nbytes)
+
+    def _demand(self, at: int) -> None:
+        """One step of a node, after all that it needs."""
+        wanted = [at]
+        while wanted:
+            missing = self._missing(wanted[-1])
+            if missing is None:
+                self._run(wanted.pop())
+            else:
+                wanted.append(missing)
+
+    def _missing(self, at: int) -> int | None:
+        """A node that has to make a row before the next step of this one."""
+        taken = self._at(at)
+        for name, rows in zip(taken.node.inputs, taken.reads[self.done[at]], strict=True):
+            maker = self.makers.get(name)
+            if maker is not None and rows and self._at(maker).made(self.done[maker]) < rows[1]:
+                return maker
+        return None
+
+    def _run(self, at: int) -> None:
+        taken, name = self._at(at), self.graph.nodes[at].outputs[0]
+        row = taken.made(self.done[at])
+        if name in self.needs and taken.made(self.done[at] + 1) > row:
+            self.needs[name].append(min(row, self._needed(self.readers[name], row)))
+        if name in self.left and taken.made(self.done[at] + 1) > row:
+            rows = (self.graph.values[given].type.shape[0] for given in self.given)
+            self.left[name].append(
+                tuple(self._needed(one, most) for one, most in zip(self.given.values(), rows, strict=True))
+            )
+        self.done[at] += 1
+        self.events.append(at)
+
+    def _needed(self, readers: Sequence[tuple[int, list[int]]], none: int) -> int:
+        """The first row that is still read; `none` where there is none."""
+        return min((starts[self.done[at]] for at, starts in readers if self.done[at] < len(starts)), default=none)
+
+
+def _held(height: int, needs: list[int]) -> Held:
+    """The least rows, and the largest step, with which none goes that is still read."""
+    rows = max(at + 1 - need for at, need in enumerate(needs))
+    return next(one for step in range(rows, 0, -1) if _lasts(one := Held(height, rows, step), needs))
+
+
+def _lasts(held: Held, needs: list[int]) -> bool:
+    return all(held.first(at + 1) <= need for at, need in enumerate(needs))
+
+
+def outside(graph: Graph, begin: int, end: int) -> frozenset[str]:
+    """What the nodes from `begin` to `end` make and somebody else takes, or the caller gets."""
+    later = {name for node in graph.nodes[end:] for name in node.inputs}
+    made = [name for node in graph.nodes[begin:end] for name in node.outputs]
+    return frozenset(name for name in made if name in later or graph.values[name].storage is not Storage.TEMP)
