@@ -226,7 +226,14 @@ class _Rows:
         if not before and (not node.op.running or step + 1 == types[0].shape[0]):
             self._make(made)
         self.taken[at] += 1
-        return before or self._problem([one for one in wanted if one[0] != made], f"while it writes %{made} ")
+        kept = [one for into, one in enumerate(wanted) if not self._taken_over(node, into)]
+        return before or self._problem(kept, f"while it writes %{made} ")
+
+    def _taken_over(self, node: Node, into: int) -> bool:
+        """Whether an input's row becomes the output's, byte for byte."""
+        both = [self.region.held.get(name) for name in (node.inputs[into], node.outputs[0])]
+        rows = all(one is not None and one.rows == 1 for one in both)
+        return rows and self.replay._may_take_over(node, into, 0)
 
     def _make(self, name: str) -> None:
         """The next row of a result, and the rows of its buffer that go for it."""

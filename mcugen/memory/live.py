@@ -5,8 +5,11 @@ INPUT and OUTPUT are the caller's buffers and CONST is flash, so none of them ta
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.overlap import Shift, shift
@@ -63,7 +66,7 @@ def live_ranges(graph: Graph, regions: Sequence[Region] = ()) -> dict[str, Range
     A TEMP lives from the node that makes it to the last that takes it (a result nobody takes is still written, so it lives
     for that one step). STATE outlives the call: it lives from the first step, or the node that makes it, to the last step,
     or for a value that is replaced to its last use. Where nodes run row by row, what one of them takes or makes lives as long as
-    their region, but for scratch, which none keeps between its steps.
+    their region, in some turns of it (`turns_of`).
     """
     owner = views(graph)
     inside = {at: region for region in regions for at in range(region.begin, region.end)}
@@ -77,21 +80,10 @@ def live_ranges(graph: Graph, regions: Sequence[Region] = ()) -> dict[str, Range
         first = graph.producer.get(value.name, 0)
         stays = value.storage is Storage.STATE and value.name not in replaced
         last = end if stays else taken.get(value.name, first)
-        if first in inside and not is_scratch(graph, value.name):
-            first = inside[first].begin
-        if last in inside and not is_scratch(graph, value.name):
-            last = inside[last].end - 1
+        first = inside[first].begin if first in inside else first
+        last = inside[last].end - 1 if last in inside else last
         ranges[value.name] = Range(first, last)
     return ranges
-
-
-def is_scratch(graph: Graph, name: str) -> bool:
-    """Whether a value is only room for a kernel to work in, with nothing in it between its steps."""
-    if name not in graph.producer:
-        return False
-    node = graph.nodes[graph.producer[name]]
-    count = node.op.scratch
-    return count > 0 and not node.op.running and name in node.outputs[-count:]
 
 
 def size_of(graph: Graph, name: str, regions: Sequence[Region] = ()) -> int:
@@ -105,9 +97,11 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
     """Which TEMP result may take over which dying TEMP input's buffer: result's name → input's name.
 
     That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of one
-    size. Each input is in one pair at most, since it dies in one node. None where nodes run row by row.
+    size. Each input is in one pair at most, since it dies in one node. Where nodes run row by row, of tensors that are one row.
     """
     pairs, owner = {}, views(graph)
+    for region in regions:
+        pairs |= _rows_taken_over(graph, region)
     for step, node in _alone(graph, regions):
         source = _dying_input(node, step, ranges, owner)
         target = node.outputs[0]
@@ -115,6 +109,22 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
             continue
         if graph.values[source].storage is Storage.TEMP and _nbytes(graph, source) == _nbytes(graph, target):
             pairs[target] = source
+    return pairs
+
+
+def _rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
+    """The same in a region: a row that is read once, and made anew in its place."""
+    nodes = graph.nodes[region.begin : region.end]
+    readers = Counter(name for node in nodes for name in node.inputs)
+    pairs = {}
+    for node in nodes:
+        at, target = node.op.in_place, node.outputs[0]
+        source = node.inputs[at] if at is not None and at < len(node.inputs) else ""
+        both = {region.held[name].rows for name in (source, target) if name in region.held}
+        if readers[source] == 1 and {source, target} <= region.held.keys() and both == {1}:
+            types = graph.types((source, target))
+            if types[0].nbytes == types[1].nbytes and types[0].shape[0] == types[1].shape[0]:
+                pairs[target] = source
     return pairs
 
 
@@ -158,18 +168,33 @@ def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = (
     """
     ranges = live_ranges(graph, regions)
     live = [0] * len(graph.nodes)
-    for value in (v for v in graph.of(Storage.TEMP) if v.name in ranges):
-        span, size = ranges[value.name], size_of(graph, value.name, regions)
-        for step in range(span.first, span.last + 1):
+    sizes = {v.name: size_of(graph, v.name, regions) for v in graph.of(Storage.TEMP) if v.name in ranges}
+    for name, size in sizes.items():
+        for step in range(ranges[name].first, ranges[name].last + 1):
             live[step] += size
-    for target in taken_over(graph, ranges, regions):
-        live[graph.producer[target]] -= _nbytes(graph, target)
+    common = {(source, target): sizes[target] for target, source in taken_over(graph, ranges, regions).items()}
     for (source, target), one in overlaps(graph, ranges, regions).items() if overlap else ():
-        at = graph.producer[target]
-        region = next((r for r in regions if r.begin <= at < r.end), None)
-        for step in range(region.begin, region.end) if region else (at,):
-            live[step] -= one.saves(_nbytes(graph, source), _nbytes(graph, target))
+        common[source, target] = one.saves(sizes[source], sizes[target])
+    for (_, target), size in common.items():
+        live[graph.producer[target]] -= size
+    for region in regions:
+        live[region.begin : region.end] = [_live_in(region, ranges, sizes, common)] * (region.end - region.begin)
     return tuple(live)
+
+
+def _live_in(
+    region: Region, ranges: Mapping[str, Range], sizes: Mapping[str, int], common: Mapping[tuple[str, str], int]
+) -> int:
+    """The most that is live in one turn of a region; `common`: what two values have in common while both are there."""
+    here = [name for name in sizes if ranges[name].first < region.end and ranges[name].last >= region.begin]
+    found = np.zeros(len(region.schedule), np.int64)
+    busy = {name: region.is_busy(name, ranges[name].last >= region.end) for name in here}
+    for name in here:
+        found += sizes[name] * busy[name]
+    for (source, target), size in common.items():
+        if source in here and target in here:
+            found -= size * (busy[source] & busy[target])
+    return int(found.max())
 
 
 def _alone(graph: Graph, regions: Sequence[Region]) -> Iterator[tuple[int, Node]]:

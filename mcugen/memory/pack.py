@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 
 from mcugen.ir import Graph, Storage
@@ -29,6 +31,14 @@ class Buffer:
     nbytes: int
     align: int
     live: Range
+    busy: Mapping[int, int] = field(default_factory=dict)  # in regions, by where they begin: the turns in which it is needed, a bit for each
+
+    def meets(self, other: Buffer) -> bool:
+        """Whether both are needed at once."""
+        if not self.live.meets(other.live):
+            return False
+        begin = max(self.live.first, other.live.first)
+        return begin not in self.busy or begin not in other.busy or self.busy[begin] & other.busy[begin] != 0
 
 
 Shifts = Mapping[tuple[int, int], Shift]  # which buffer (made) may reach into which (taken), by (taken, made)
@@ -79,7 +89,8 @@ class _Problem:
             for j in first[at + 1 :]:
                 if buffers[j].live.first > buffers[i].live.last:
                     break
-                self._keep_apart(i, j)
+                if buffers[i].meets(buffers[j]):
+                    self._keep_apart(i, j)
 
     def _keep_apart(self, i: int, j: int) -> None:
         """Say where each of both may not begin, in bytes from the other's first one; the limits themselves are fine."""
@@ -176,4 +187,10 @@ def _buffer(
 ) -> Buffer:
     align = max(t.dtype.nbytes for t in graph.types(values))
     live = Range(ranges[values[0]].first, ranges[values[-1]].last)
-    return Buffer(values, size_of(graph, values[0], regions), align, live)
+    busy = {}
+    for region in regions:
+        here = [n for n in values if ranges[n].first < region.end and ranges[n].last >= region.begin]
+        turns = [region.turns(name, ranges[name].last >= region.end) for name in here]
+        if turns and None not in turns:
+            busy[region.begin] = reduce(or_, (one for one in turns if one is not None))
+    return Buffer(values, size_of(graph, values[0], regions), align, live, busy)

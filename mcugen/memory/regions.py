@@ -17,7 +17,7 @@ import numpy as np
 from mcugen.ir import Array, Graph, Storage
 from mcugen.memory.live import live_bytes, live_ranges
 from mcugen.memory.overlap import Shift
-from mcugen.memory.rows import MOST_NODES, Held, Region, Simulation, Taken, outside, steps_of
+from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, outside, run_by_rows, steps_of
 
 
 def regions(graph: Graph) -> tuple[Region, ...]:
@@ -88,8 +88,7 @@ class _Search:
 
     def simulated(self, begin: int, end: int) -> Region:
         """The region of these nodes."""
-        whole = outside(self.graph, begin, end)
-        return Simulation(self.graph, self.steps, begin, end, whole).region
+        return run_by_rows(self.graph, self.steps, begin, end, outside(self.graph, begin, end))
 
     @cache
     def spans(self, at: int, into: int) -> tuple[Array, Array]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
+
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.overlap import Shift, rows_read
 from mcugen.op import Rows
@@ -38,6 +41,8 @@ class Region:
     held        of what is made and read inside only, by name
     reaches     where a whole result may lie in relation to a whole input, by (input's name, result's name): over rows that nobody
                 in here reads any more
+    busy        of what is read or made here, scratch too: the turns of the schedule in which it holds what is needed, a bit for each
+    given       what of that comes from before
     """
 
     begin: int
@@ -45,6 +50,20 @@ class Region:
     schedule: tuple[int, ...]
     held: Mapping[str, Held]
     reaches: Mapping[tuple[str, str], Shift]
+    busy: Mapping[str, int]
+    given: frozenset[str]
+
+    def turns(self, name: str, lasts: bool) -> int | None:
+        """The turns in which a value is busy, a bit for each; None where that is always. `lasts`: it is needed after the region, too."""
+        return None if lasts and name in self.given else self.busy.get(name)
+
+    def is_busy(self, name: str, lasts: bool) -> npt.NDArray[np.bool_]:
+        """The same as an array. It is always, where it `lasts` and comes from before, or nothing is known of it."""
+        count = len(self.schedule)
+        if self.turns(name, lasts) is None:
+            return np.ones(count, np.bool_)
+        whole = np.frombuffer(self.busy[name].to_bytes(count // 8 + 1, "little"), np.uint8)
+        return np.unpackbits(whole, count=count, bitorder="little").astype(np.bool_)
 
 
 @dataclass(frozen=True)
@@ -80,30 +99,48 @@ def steps_of(graph: Graph, node: Node) -> Taken | None:
     return Taken(node, found)
 
 
+def run_by_rows(graph: Graph, steps: Sequence[Taken | None], begin: int, end: int, whole: frozenset[str]) -> Region:
+    """The nodes from `begin` to `end` run row by row, each value in `whole` kept from its first row to its last: a row is made when it
+    is needed, or, where that takes less, by some nodes before.
+    """
+    ways = (Simulation(graph, steps, begin, end, whole, eager) for eager in (False, True))
+    return min((way.region for way in ways), key=lambda region: _room(graph, region))
+
+
+def _room(graph: Graph, region: Region) -> int:
+    types = ((graph.values[name].type, held) for name, held in region.held.items())
+    return sum(type.nbytes // held.height * held.rows for type, held in types)
+
+
+Reader = tuple[int, int, list[int]]  # a node, which of its inputs, and for each step the first row that it or a later one reads
+
+
 @dataclass
 class Simulation:
-    """The nodes from `begin` to `end` run row by row, each value in `whole` kept from its first row to its last."""
+    """The nodes of a region, run. `eager`: where rows of a tensor wait for one of its readers, and that makes less of them, it does."""
 
     graph: Graph
     steps: Sequence[Taken | None]
     begin: int
     end: int
     whole: frozenset[str]
+    eager: bool
 
     def __post_init__(self) -> None:
         self.done = dict.fromkeys(range(self.begin, self.end), 0)
         self.events: list[int] = []
         self.makers = {self.graph.nodes[at].outputs[0]: at for at in self.done}
-        self.readers: dict[str, list[tuple[int, list[int]]]] = {name: [] for name in self.makers}
-        self.given: dict[str, list[tuple[int, list[int]]]] = {}  # the readers of what comes from before
-        unruly = set()  # what is read whole, at any time
+        self.readers: dict[str, list[Reader]] = {name: [] for name in self.makers}
+        self.given: dict[str, list[Reader]] = {}  # the readers of what comes from before
+        # What is read whole, at any time, or has other names.
+        unruly = {name for node in self.graph.nodes if node.op.view for name in (*node.inputs, *node.outputs)}
         for at in self.done:
             for into, name in enumerate(self.graph.nodes[at].inputs):
                 if self._at(at).reads[0][into] is None:
                     unruly.add(name)
                 else:
                     readers = self.readers if name in self.makers else self.given
-                    readers.setdefault(name, []).append((at, self._starts(at, into)))
+                    readers.setdefault(name, []).append((at, into, self._starts(at, into)))
         self.given = {n: r for n, r in self.given.items() if n not in unruly and self._is_temp(n)}
         # Of what is kept as rows: for each row made, the first one that is still read then.
         self.needs: dict[str, list[int]] = {name: [] for name in self.makers if name not in self.whole}
@@ -131,7 +168,32 @@ class Simulation:
         while left := [at for at in sinks if self.done[at] < self._at(at).count]:
             self._demand(min(left, key=lambda at: (self.done[at] / self._at(at).count, at)))
         held = {name: _held(self.graph.values[name].type.shape[0], needs) for name, needs in self.needs.items() if needs}
-        return Region(self.begin, self.end, tuple(self.events), held, dict(self._reaches()))
+        return Region(self.begin, self.end, tuple(self.events), held, dict(self._reaches()), self._busy(), frozenset(self.given))
+
+    def _busy(self) -> dict[str, int]:
+        """When each buffer holds what is needed: a row from when it is made until it is read for the last time."""
+        busy: dict[str, int] = {}
+        count, begun = len(self.events), {}
+        since: dict[str, dict[int, int]] = {name: {} for name in self.needs}  # turns in which rows were made
+        done = dict.fromkeys(self.done, 0)
+        for turn, at in enumerate(self.events):
+            taken, step = self._at(at), done[at]
+            done[at] += 1
+            for name, rows in zip(taken.node.inputs, taken.reads[step], strict=True):
+                for row in range(*rows) if rows and name in since else ():
+                    busy[name] = busy.get(name, 0) | _turns(since[name][row], turn)
+                if name in self.given:
+                    busy[name] = _turns(0, turn)
+            made = taken.node.outputs[0]
+            if made in since and taken.made(step + 1) > taken.made(step):
+                since[made][taken.made(step)] = turn
+                busy[made] = busy.get(made, 0) | _turns(turn, turn)
+            for name in (made,) if made in self.left else () if not taken.node.op.running else taken.node.outputs[1:]:
+                begun.setdefault(name, turn)
+                busy[name] = _turns(begun[name], count - 1)
+            for name in taken.node.outputs[1:] if not taken.node.op.running else ():
+                busy[name] = busy.get(name, 0) | _turns(turn, turn)
+        return busy
 
     def _reaches(self) -> Iterator[tuple[tuple[str, str], Shift]]:
         """How far below an input a result may begin, and grow over what is read no longer. It never begins above: rows come from the
@@ -147,13 +209,16 @@ class Simulation:
 
     def _demand(self, at: int) -> None:
         """One step of a node, after all that it needs."""
-        wanted = [at]
+        wanted = [(at, self.done[at])]  # and which step
         while wanted:
-            missing = self._missing(wanted[-1])
-            if missing is None:
-                self._run(wanted.pop())
-            else:
-                wanted.append(missing)
+            at, step = wanted[-1]
+            missing = self._missing(at) if self.done[at] == step else None
+            if missing is not None:
+                wanted.append((missing, self.done[missing]))
+                continue
+            wanted.pop()
+            if self.done[at] == step:  # else it ran at once
+                self._run(at)
 
     def _missing(self, at: int) -> int | None:
         """A node that has to make a row before the next step of this one."""
@@ -165,6 +230,8 @@ class Simulation:
         return None
 
     def _run(self, at: int) -> None:
+        if self.eager:
+            self._make_room(at)
         taken, name = self._at(at), self.graph.nodes[at].outputs[0]
         row = taken.made(self.done[at])
         if name in self.needs and taken.made(self.done[at] + 1) > row:
@@ -177,9 +244,32 @@ class Simulation:
         self.done[at] += 1
         self.events.append(at)
 
-    def _needed(self, readers: Sequence[tuple[int, list[int]]], none: int) -> int:
+    def _make_room(self, at: int) -> None:
+        """Run whoever keeps rows from going that nobody else needs, and makes less of them, before a node makes another one."""
+        name = self.graph.nodes[at].outputs[0]
+        readers = self.readers[name]
+        if len(readers) < 2 or name in self.whole:
+            return
+        least = max(rows[1] - rows[0] for reader, into, _ in readers for one in self._at(reader).reads if (rows := one[into]))
+        row = self._at(at).made(self.done[at])
+        for reader, _, starts in readers:
+            made, given = self.graph.types((self.graph.nodes[reader].outputs[0], name))
+            while (
+                made.nbytes < given.nbytes
+                and self.done[reader] < self._at(reader).count
+                and starts[self.done[reader]] < row + 1 - least
+                and self._missing(reader) is None
+            ):
+                self._run(reader)
+
+    def _needed(self, readers: Sequence[Reader], none: int) -> int:
         """The first row that is still read; `none` where there is none."""
-        return min((starts[self.done[at]] for at, starts in readers if self.done[at] < len(starts)), default=none)
+        return min((starts[self.done[at]] for at, _, starts in readers if self.done[at] < len(starts)), default=none)
+
+
+def _turns(first: int, last: int) -> int:
+    """The bits of these turns, both counted."""
+    return (1 << (last + 1)) - (1 << first)
 
 
 def _held(height: int, needs: list[int]) -> Held:

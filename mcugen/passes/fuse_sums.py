@@ -18,31 +18,35 @@ from mcugen.rewrite import uses
 
 def fuse_sums(module: Module, target: Target) -> Module:
     """The module with sums in the convolutions before them."""
-    return module.map(_fused)
+    return module.map(lambda graph: _fused(graph, target.by_rows == "always"))
 
 
-def _fused(graph: Graph) -> Graph:
+def _fused(graph: Graph, by_rows: bool) -> Graph:
     if not any(isinstance(node.op, ConvRows) for node in graph.nodes):
         return graph
     taken, nodes, values = uses(graph), list(graph.nodes), dict(graph.values)
     place = {name: i for i, node in enumerate(nodes) for name in node.outputs}
     gone: set[int] = set()
     for i, node in enumerate(graph.nodes):
-        at = max((place.get(name, -1) for name in node.inputs), default=-1)
-        if (
-            at < 0
-            or nodes[at].name not in node.inputs
-            or taken[nodes[at].name] != 1
-            or not isinstance(nodes[at].op, ConvRows)
-        ):
-            continue
-        made = _with(nodes[at], node, graph)
+        made = None
+        for at in sorted({place.get(name, -1) for name in node.inputs} - {-1}, key=lambda p: _rank(nodes[p], p, by_rows)):
+            if nodes[at].name in node.inputs and taken[nodes[at].name] == 1 and isinstance(nodes[at].op, ConvRows):
+                made = _with(nodes[at], node, graph)
+            if made is not None or not by_rows:
+                break
         if made is not None:
             del values[nodes[at].name]
-            nodes[at] = made
-            place[node.name] = at
-            gone.add(i)
+            nodes[i] = made
+            gone.add(at)
     return replace(graph, nodes=tuple(node for i, node in enumerate(nodes) if i not in gone), values=values)
+
+
+def _rank(node: Node, place: int, by_rows: bool) -> tuple[int, int]:
+    """What adds, first: the last; where rows are made in turn, the one that lags behind furthest, so that the other one's rows are
+    made as soon as they can be.
+    """
+    op = node.op
+    return -op.rows.reach if by_rows and isinstance(op, ConvRows) else 0, -place
 
 
 def _with(layer: Node, node: Node, graph: Graph) -> Node | None:
