@@ -101,7 +101,7 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
     """
     pairs, owner = {}, views(graph)
     for region in regions:
-        pairs |= _rows_taken_over(graph, region)
+        pairs |= rows_taken_over(graph, region)
     for step, node in _alone(graph, regions):
         source = _dying_input(node, step, ranges, owner)
         target = node.outputs[0]
@@ -112,7 +112,7 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
     return pairs
 
 
-def _rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
+def rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
     """The same in a region: a row that is read once, and made anew in its place."""
     nodes = graph.nodes[region.begin : region.end]
     readers = Counter(name for node in nodes for name in node.inputs)
@@ -132,17 +132,13 @@ def overlaps(
     graph: Graph, ranges: dict[str, Range], regions: Sequence[Region] = ()
 ) -> dict[tuple[str, str], Shift]:
     """Which TEMP result may reach into which TEMP input that dies in the same node, and where it may lie: by (input's name,
-    result's name). One input per node, that with the most bytes in common; none where a result takes an input's buffer over. One pair
-    per region, too.
+    result's name). One input per node, that with the most bytes in common; none where a result takes an input's buffer over. One
+    input per region, too: what it leaves whole, and rows that begin late beside that.
     """
     pairs, owner = taken_over(graph, ranges, regions), views(graph)
     found: dict[tuple[str, str], Shift] = {}
     for region in regions:
-        usable = {(owner.get(source, source), target): one for (source, target), one in region.reaches.items()}
-        usable = {pair: one for pair, one in usable.items() if {*pair} <= ranges.keys() and ranges[pair[0]].last < region.end}
-        if usable:
-            best = max(usable, key=lambda pair: usable[pair].saves(*(_nbytes(graph, name) for name in pair)))
-            found[best] = usable[best]
+        found |= _reaching(graph, ranges, pairs, region)
     for step, node in _alone(graph, regions):
         target = node.outputs[0]
         if target in pairs or target not in ranges or graph.values[target].storage is not Storage.TEMP:
@@ -162,6 +158,41 @@ def overlaps(
     return found
 
 
+def _reaching(
+    graph: Graph, ranges: Mapping[str, Range], taken: Mapping[str, str], region: Region
+) -> dict[tuple[str, str], Shift]:
+    """What may reach into an input of a region, of that with which a whole result has most bytes in common."""
+    chained = {*taken, *taken.values()}
+    usable = {
+        (source, target): one
+        for (source, target), one in region.reaches.items()
+        if {source, target} <= ranges.keys() and ranges[source].last < region.end
+        and not (target in region.held and target in chained)
+    }
+    whole = [pair for pair in usable if pair[1] not in region.held]
+    if not whole:
+        return {}
+    best = max(whole, key=lambda pair: usable[pair].saves(*(_nbytes(graph, name) for name in pair)))
+    return {pair: one for pair, one in usable.items() if pair == best or (pair[0] == best[0] and pair not in whole)}
+
+
+def _in_common(
+    found: Mapping[tuple[str, str], Shift], sizes: Mapping[str, int], regions: Sequence[Region]
+) -> dict[tuple[str, str], int]:
+    """The bytes that two values may have in common, of all pairs together: rows that reach into an input have what a whole result
+    leaves between its beginning and the input's.
+    """
+    common = {pair: one.saves(sizes[pair[0]], sizes[pair[1]]) for pair, one in found.items()}
+    for region in regions:
+        late = sorted((pair for pair in found if pair[1] in region.held), key=lambda pair: -common[pair])
+        whole = [found[pair].below for pair in found if pair[1] not in region.held and late and pair[0] == late[0][0]]
+        room = max(0, -min(whole, default=0))
+        for pair in late:
+            common[pair] = min(common[pair], room)
+            room -= common[pair]
+    return common
+
+
 def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = ()) -> tuple[int, ...]:
     """For each node the bytes of TEMP that any legal plan holds while it runs: what two values may have in common counts once.
     `overlap`: whether results may reach into inputs, beside taking their place.
@@ -173,8 +204,7 @@ def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = (
         for step in range(ranges[name].first, ranges[name].last + 1):
             live[step] += size
     common = {(source, target): sizes[target] for target, source in taken_over(graph, ranges, regions).items()}
-    for (source, target), one in overlaps(graph, ranges, regions).items() if overlap else ():
-        common[source, target] = one.saves(sizes[source], sizes[target])
+    common |= _in_common(overlaps(graph, ranges, regions), sizes, regions) if overlap else {}
     for (_, target), size in common.items():
         live[graph.producer[target]] -= size
     for region in regions:

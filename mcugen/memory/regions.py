@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.ir import Array, Graph, Storage
-from mcugen.memory.live import live_bytes, live_ranges
+from mcugen.memory.live import live_bytes, live_ranges, rows_taken_over
 from mcugen.memory.overlap import Shift
 from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, outside, run_by_rows, steps_of
+
+
+LOOKS = 6  # at what the regions chosen really take
 
 
 def regions(graph: Graph) -> tuple[Region, ...]:
@@ -27,8 +31,16 @@ def regions(graph: Graph) -> tuple[Region, ...]:
     alone = live_bytes(graph)
     if len(alone) < 2:
         return ()
-    found = _Search(graph, alone)
-    return tuple(found.simulated(begin, end) for begin, end in found.chosen())
+    search = _Search(graph, alone)
+    found: tuple[Region, ...] = ()
+    for _ in range(LOOKS):
+        found = tuple(search.simulated(begin, end) for begin, end in search.chosen())
+        live = live_bytes(graph, regions=found)
+        exact = {(region.begin, region.end): live[region.begin] for region in found}
+        if exact.items() <= search.exact.items():
+            break
+        search.exact |= exact
+    return found if max(live_bytes(graph, regions=found)) < max(alone) else ()
 
 
 @dataclass(eq=False)
@@ -38,11 +50,12 @@ class _Search:
     steps: list[Taken | None] = field(init=False)
     sizes: dict[str, int] = field(init=False)  # of every value with a buffer, whole
     rows: dict[str, int] = field(init=False)  # of those that could be rows
-    scratch: list[int] = field(init=False)
+    scratch: list[int] = field(init=False)  # bytes that each node needs for itself alone
     across: list[int] = field(init=False)  # bytes of whole values that live before a node and in it or later
     first: dict[str, int] = field(init=False)  # the node that makes a value
     last: dict[str, int] = field(init=False)  # the last one that takes it
     kept: frozenset[str] = field(init=False)  # values that are rows nowhere
+    exact: dict[tuple[int, int], int] = field(default_factory=dict)  # bytes of regions that were simulated alone
 
     def __post_init__(self) -> None:
         graph = self.graph
@@ -56,14 +69,29 @@ class _Search:
             change[ranges[name].first + 1] += size
             change[ranges[name].last + 1] -= size
         self.across = [*accumulate(change)]
-        self.scratch = [self._scratch(at) for at in range(len(graph.nodes))]
+        self.scratch = [0 if node.op.running else self._room(at) for at, node in enumerate(graph.nodes)]
         self.kept = self._read_whole()
         self.rows = {}
         for begin, end in self._runs():
-            held = self.simulated(begin, end).held
-            self.rows |= {name: self._bytes(name, one) for name, one in held.items()}
+            region = self.simulated(begin, end)
+            self.rows |= {name: self._bytes(name, one) for name, one in region.held.items()}
+            self._look_at_brief(region)
 
-    def _scratch(self, at: int) -> int:
+    def _look_at_brief(self, region: Region) -> None:
+        """Rows that are there for some turns only: their bytes belong to the nodes that run then, at most."""
+        brief = [name for name, held in region.held.items() if held.rows == 1 and _is_brief(region.is_busy(name, False))]
+        found = np.zeros(len(region.schedule), np.int64)
+        for name in brief:
+            found += self.rows[name] * region.is_busy(name, False)
+        for made, taken in rows_taken_over(self.graph, region).items():
+            if made in brief and taken in brief:
+                found -= self.rows[made] * (region.is_busy(made, False) & region.is_busy(taken, False))
+        nodes = np.array(region.schedule)
+        for at in range(region.begin, region.end):
+            self.scratch[at] += int(found[nodes == at].max(initial=0))
+        self.rows |= dict.fromkeys(brief, 0)
+
+    def _room(self, at: int) -> int:
         node = self.graph.nodes[at]
         names = node.outputs[len(node.outputs) - node.op.scratch :] if node.op.scratch else ()
         return sum(self.sizes.get(name, 0) for name in names)
@@ -86,6 +114,7 @@ class _Search:
                     yield begin, at
                 begin = at + 1
 
+    @cache
     def simulated(self, begin: int, end: int) -> Region:
         """The region of these nodes."""
         return run_by_rows(self.graph, self.steps, begin, end, outside(self.graph, begin, end))
@@ -125,10 +154,8 @@ class _Search:
                 if name in waiting and waiting[name] <= at:
                     rows += self.rows.get(name, self.sizes[name])
                     del waiting[name]
-            if node.op.running:
-                running += self.scratch[at]
-            else:
-                scratch = max(scratch, self.scratch[at])
+            running += self._room(at) if node.op.running else 0
+            scratch = max(scratch, self.scratch[at])
             if rows + running >= most:
                 return
             if at > begin:
@@ -136,16 +163,22 @@ class _Search:
                 saved = max((lag.saves(name) for lag in lags if lag.last <= at for name in waiting), default=0)
                 yield at + 1, whole - saved + rows + scratch + running
 
+    @cached_property
+    def estimates(self) -> dict[tuple[int, int], int]:
+        """The bytes of every region that might take less than whole tensors do, by (begin, end)."""
+        most = max(self.alone)
+        begins = range(len(self.graph.nodes))
+        return {(begin, end): cost for begin in begins for end, cost in self.costs(begin, most) if cost < most}
+
     def chosen(self) -> list[tuple[int, int]]:
         """The regions, first to last."""
         count = len(self.graph.nodes)
         most = max(self.alone)
         ways: list[list[tuple[int, int]]] = [[] for _ in range(count + 1)]  # to each position: (from, bytes)
-        for begin in range(count):
-            ways[begin + 1].append((begin, self.alone[begin]))
-            for end, cost in self.costs(begin, most):
-                if cost < most:
-                    ways[end].append((begin, cost))
+        for begin, cost in enumerate(self.alone):
+            ways[begin + 1].append((begin, cost))
+        for (begin, end), cost in (self.estimates | self.exact).items():
+            ways[end].append((begin, cost))
         peak = [0, *([most] * count)]
         for end in range(1, count + 1):
             peak[end] = min(max(peak[begin], cost) for begin, cost in ways[end])
@@ -171,6 +204,12 @@ class _Search:
         return sum(taken.count for taken in self.steps[begin:end] if taken)
 
 
+def _is_brief(busy: npt.NDArray[np.bool_]) -> bool:
+    """Whether it is so in less than half of the time from first to last."""
+    turns = np.flatnonzero(busy)
+    return turns.size > 0 and 2 * turns.size < turns[-1] - turns[0] + 1
+
+
 class _Lag:
     """How far the nodes of a region, from its first on, leave a whole input behind that dies in it: what a result may reach into."""
 
@@ -178,6 +217,7 @@ class _Lag:
         self.search, self.name, self.last = search, name, last
         type = search.graph.values[name].type
         self.height, self.row, self.size = type.shape[0], type.nbytes // type.shape[0], type.nbytes
+        self.saved: dict[str, int] = {}
         self.needs: dict[str, Array] = {}  # of what a node makes: for each of its steps the first row of the input read from then on
 
     def add(self, at: int) -> None:
@@ -197,8 +237,11 @@ class _Lag:
 
     def saves(self, made: str) -> int:
         """The bytes that a result and the input may have in common."""
-        if made not in self.needs:
-            return 0
+        if made not in self.saved:
+            self.saved[made] = self._saves(made) if made in self.needs else 0
+        return self.saved[made]
+
+    def _saves(self, made: str) -> int:
         type = self.search.graph.values[made].type
         needs, row = self.needs[made][:-1], type.nbytes // type.shape[0]
         below = int((np.arange(1, len(needs) + 1) * row - needs * self.row).max())

@@ -39,8 +39,8 @@ class Region:
     begin, end  their positions in the order of nodes, from the first, up to and without the second
     schedule    positions: who makes a row, or takes one, next
     held        of what is made and read inside only, by name
-    reaches     where a whole result may lie in relation to a whole input, by (input's name, result's name): over rows that nobody
-                in here reads any more
+    reaches     where what is made may lie in relation to a whole input, by (input's name, result's name): over rows that nobody in
+                here reads any more
     busy        of what is read or made here, scratch too: the turns of the schedule in which it holds what is needed, a bit for each
     given       what of that comes from before
     """
@@ -144,8 +144,8 @@ class Simulation:
         self.given = {n: r for n, r in self.given.items() if n not in unruly and self._is_temp(n)}
         # Of what is kept as rows: for each row made, the first one that is still read then.
         self.needs: dict[str, list[int]] = {name: [] for name in self.makers if name not in self.whole}
-        # Of what is whole: for each row made, the first one of each input that is still read then.
-        self.left: dict[str, list[tuple[int, ...]]] = {n: [] for n in self.whole if n in self.makers and self._is_temp(n)}
+        # For each row made, the first one of each input that is still read then.
+        self.left: dict[str, list[tuple[int, ...]]] = {n: [] for n in self.makers if self._is_temp(n)}
 
     def _at(self, at: int) -> Taken:
         found = self.steps[at]
@@ -188,7 +188,7 @@ class Simulation:
             if made in since and taken.made(step + 1) > taken.made(step):
                 since[made][taken.made(step)] = turn
                 busy[made] = busy.get(made, 0) | _turns(turn, turn)
-            for name in (made,) if made in self.left else () if not taken.node.op.running else taken.node.outputs[1:]:
+            for name in (made,) if made in self.whole else () if not taken.node.op.running else taken.node.outputs[1:]:
                 begun.setdefault(name, turn)
                 busy[name] = _turns(begun[name], count - 1)
             for name in taken.node.outputs[1:] if not taken.node.op.running else ():
@@ -197,14 +197,19 @@ class Simulation:
 
     def _reaches(self) -> Iterator[tuple[tuple[str, str], Shift]]:
         """How far below an input a result may begin, and grow over what is read no longer. It never begins above: rows come from the
-        first to the last.
+        first to the last. What is some rows only has to lie where nothing is read any more when the first is made.
         """
-        for made, left in self.left.items():
+        for made, left in ((made, left) for made, left in self.left.items() if left):
             for number, taken in enumerate(self.given):
                 types = self.graph.types((taken, made))
                 rows = [type.nbytes // type.shape[0] for type in types]
-                below = max(((at + 1) * rows[1] - one[number] * rows[0] for at, one in enumerate(left)), default=0)
-                if below < types[1].nbytes and left:
+                size = types[1].nbytes
+                if made in self.whole:
+                    below = max((at + 1) * rows[1] - one[number] * rows[0] for at, one in enumerate(left))
+                else:
+                    size = rows[1] * _held(types[1].shape[0], self.needs[made]).rows
+                    below = size - left[0][number] * rows[0]
+                if below < size:
                     yield (taken, made), Shift(below, types[0].nbytes)
 
     def _demand(self, at: int) -> None:
