@@ -34,7 +34,7 @@ from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
 from mcugen.passes import Dump
 from mcugen.passes import run as run_passes
-from mcugen.report import Report, report, require_fit
+from mcugen.report import Report, has_ram, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
 from mcugen.verify import ENOUGH, Proof, Terms, accepted_rows, agreeing, least_size, made_text, probe, prove, require
@@ -99,7 +99,7 @@ def compile(
         source = quantised(source, rows, allowed, calibration_of(calibration))
     compiled = settle(source, target, rows, dump, name_of(data), allowed)
     if check_fit:
-        require_fit(compiled.report, source.loc)
+        compiled.require_fit()
     for proof in compiled.proofs if check_answers else ():
         require(proof, source.loc)
     return compiled
@@ -134,21 +134,21 @@ def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     _refuse_doubles(source, target)
     if target.by_rows == "always":
-        return min((_lowered(source, replace(target, by_rows=way), dump) for way in ("never", "always")), key=_arena)
+        return _by_rows(source, target, dump)
     whole = _lowered(source, target, dump)
-    if target.by_rows == "never" or whole.report.ram.value <= whole.report.ram_free:
-        return whole
-    return lower(source, replace(target, by_rows="always"), dump)
+    return whole if target.by_rows == "never" or has_ram(whole.report) else _by_rows(source, target, dump)
+
+
+def _by_rows(source: Source, target: Target, dump: Dump | None) -> Compiled:
+    """Row by row, or with whole tensors where that takes no more RAM."""
+    ways = (replace(target, by_rows="never"), replace(target, by_rows="always"))
+    return min((_lowered(source, way, dump) for way in ways), key=lambda compiled: compiled.memory.arena)
 
 
 def _lowered(source: Source, target: Target, dump: Dump | None) -> Compiled:
     module = run_passes(source.module, target, dump)
     memory = plan(module, target)
     return Compiled(source, module, memory, target, report(module, memory, target, source.exported_live))
-
-
-def _arena(compiled: Compiled) -> int:
-    return compiled.memory.arena
 
 
 def _refuse_doubles(source: Source, target: Target) -> None:
@@ -195,6 +195,11 @@ class Compiled:
         from mcugen.targets.link import fingerprint
 
         return fingerprint(self.files)
+
+    def require_fit(self) -> None:
+        """E0501 and E0502 where the board is too small, with what would help."""
+        other = self.target.by_rows == "never" and not has_ram(self.report)
+        require_fit(self.report, self.source.loc, _by_rows(self.source, self.target, None).report if other else None)
 
     @property
     def fits(self) -> bool | None:

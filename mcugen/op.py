@@ -74,7 +74,9 @@ class Op:
     scratch: ClassVar[int] = 0  # how many of the last outputs are only room for the kernel to work in
     view: ClassVar[bool] = False  # whether the output is the input's bytes under another type
     packs: ClassVar[bool] = False  # whether its constants are CONST inputs that a form packs
-    running: ClassVar[bool] = False  # whether it can take its first input's rows one by one, in order, and keeps in its scratch what they come to
+    running: ClassVar[bool] = (
+        False  # whether it can take its first input's rows one by one, in order, and keeps in its scratch what they come to
+    )
 
     @property
     def form(self) -> str:

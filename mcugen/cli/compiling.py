@@ -100,12 +100,11 @@ def compile(
     trees. Before anything is written, the C is compiled on this computer and compared with the model at every
     threshold; with --data on your rows too. Only files that changed are written, and never over a file of yours.
     """
-    from mcugen.report import require_fit
 
     compiled = compiled_model(session, dump=_dump(session) if dump_ir else None, data=data, **asked)
     rows = compiled.rows
     _show_compiled(session, compiled)
-    require_fit(compiled.report, compiled.source.loc)
+    compiled.require_fit()
     prove(session, compiled, rows, str(data), no_check)
     target = folder or Path(compiled.module.name)
     _write(session, compiled, target, as_, rows)
@@ -132,7 +131,6 @@ def report(
 
     Per layer and in all, beside the board's limits, and what other forms would cost. Without --built everything is estimated and nothing is written. Ends with 3 where the board is too small.
     """
-    from mcugen.report import require_fit
     from mcugen.report.json import as_dict
     from mcugen.report.show import report_tables
 
@@ -154,7 +152,7 @@ def report(
         map = memory_map(compiled.module.predict, compiled.memory)
         write_page(html, compiled.report, board, build, map, counts)
         session.say(f"wrote {html}")
-    require_fit(compiled.report, compiled.source.loc)
+    compiled.require_fit()
 
 
 def _planned(session: Session, plan_as: str, model: str, board: str, **asked: Any) -> None:

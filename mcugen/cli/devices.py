@@ -187,12 +187,11 @@ def _project(args: Sequence[str]) -> Path:
 
 def _proven(session: Session, **asked: Any) -> Compiled:
     """The model compiled, fitting and compared with the C on this computer, before a board sees it."""
-    from mcugen.report import require_fit
     from mcugen.targets import toolchain_for
 
     compiled = compiled_model(session, **asked)
     toolchain_for(compiled.target.board)
-    require_fit(compiled.report, compiled.source.loc)
+    compiled.require_fit()
     rows = compiled.rows if compiled.quantised else None
     prove(session, compiled, rows, str(asked["data"]), no_check=False)
     return compiled

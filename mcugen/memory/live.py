@@ -99,7 +99,8 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
     That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of one
     size. Each input is in one pair at most, since it dies in one node. Where nodes run row by row, of tensors that are one row.
     """
-    pairs, owner = {}, views(graph)
+    owner = views(graph)
+    pairs: dict[str, str] = {}
     for region in regions:
         pairs |= rows_taken_over(graph, region)
     for step, node in _alone(graph, regions):
@@ -116,7 +117,7 @@ def rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
     """The same in a region: a row that is read once, and made anew in its place."""
     nodes = graph.nodes[region.begin : region.end]
     readers = Counter(name for node in nodes for name in node.inputs)
-    pairs = {}
+    pairs: dict[str, str] = {}
     for node in nodes:
         at, target = node.op.in_place, node.outputs[0]
         source = node.inputs[at] if at is not None and at < len(node.inputs) else ""
@@ -128,9 +129,7 @@ def rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
     return pairs
 
 
-def overlaps(
-    graph: Graph, ranges: dict[str, Range], regions: Sequence[Region] = ()
-) -> dict[tuple[str, str], Shift]:
+def overlaps(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region] = ()) -> dict[tuple[str, str], Shift]:
     """Which TEMP result may reach into which TEMP input that dies in the same node, and where it may lie: by (input's name,
     result's name). One input per node, that with the most bytes in common; none where a result takes an input's buffer over. One
     input per region, too: what it leaves whole, and rows that begin late beside that.
@@ -166,7 +165,8 @@ def _reaching(
     usable = {
         (source, target): one
         for (source, target), one in region.reaches.items()
-        if {source, target} <= ranges.keys() and ranges[source].last < region.end
+        if {source, target} <= ranges.keys()
+        and ranges[source].last < region.end
         and not (target in region.held and target in chained)
     }
     whole = [pair for pair in usable if pair[1] not in region.held]

@@ -31,7 +31,9 @@ class Buffer:
     nbytes: int
     align: int
     live: Range
-    busy: Mapping[int, int] = field(default_factory=dict)  # in regions, by where they begin: the turns in which it is needed, a bit for each
+    busy: Mapping[int, int] = field(
+        default_factory=dict
+    )  # in regions, by where they begin: the turns in which it is needed, a bit for each
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are needed at once."""
@@ -182,9 +184,7 @@ def _chain(head: str, after: Mapping[str, str]) -> Iterator[str]:
         name = after.get(name)
 
 
-def _buffer(
-    graph: Graph, values: tuple[str, ...], ranges: Mapping[str, Range], regions: Sequence[Region]
-) -> Buffer:
+def _buffer(graph: Graph, values: tuple[str, ...], ranges: Mapping[str, Range], regions: Sequence[Region]) -> Buffer:
     align = max(t.dtype.nbytes for t in graph.types(values))
     live = Range(ranges[values[0]].first, ranges[values[-1]].last)
     busy = {}

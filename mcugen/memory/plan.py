@@ -146,9 +146,7 @@ def _steps(graph: Graph, overlap: bool, regions: Sequence[Region], places: Mappi
         at = region.end if region else at + 1
 
 
-def _arena(
-    module: Module, overlap: bool, found: Mapping[str, Sequence[Region]]
-) -> tuple[Memory, dict[str, Place]]:
+def _arena(module: Module, overlap: bool, found: Mapping[str, Sequence[Region]]) -> tuple[Memory, dict[str, Place]]:
     size, align = 0, 1
     places: dict[str, Place] = {}
     for graph in module.functions:

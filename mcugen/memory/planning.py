@@ -50,11 +50,12 @@ def _with_pixels(graph: Graph) -> Graph:
             readers.setdefault(name, []).append(node)
     values, gone = dict(graph.values), []
     for given in graph.of(Storage.INPUT):
-        (node, *others) = readers.get(given.name, [None])
-        if node is not None and not others and node.op.name == "strided" and _moves_all(graph, node):
-            values[node.outputs[0]] = replace(values[node.outputs[0]], storage=Storage.INPUT)
+        found = readers.get(given.name, [])
+        if len(found) == 1 and found[0].op.name == "strided" and _moves_all(graph, found[0]):
+            pixels = found[0].outputs[0]
+            values[pixels] = replace(values[pixels], storage=Storage.INPUT)
             del values[given.name]
-            gone.append(node)
+            gone += found
     return replace(graph, values=values, nodes=tuple(node for node in graph.nodes if node not in gone))
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.ir import Array, Graph, Storage
+from mcugen.ir import Graph, Storage
 from mcugen.memory.live import live_bytes, live_ranges, rows_taken_over
 from mcugen.memory.overlap import Shift
 from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, outside, run_by_rows, steps_of
 
-
+Rows = npt.NDArray[np.int64]  # a number of rows for each step of a node
 LOOKS = 6  # at what the regions chosen really take
 
 
@@ -55,6 +55,8 @@ class _Search:
     first: dict[str, int] = field(init=False)  # the node that makes a value
     last: dict[str, int] = field(init=False)  # the last one that takes it
     kept: frozenset[str] = field(init=False)  # values that are rows nowhere
+    regions: dict[tuple[int, int], Region] = field(default_factory=dict)
+    read: dict[tuple[int, int], tuple[Rows, Rows]] = field(default_factory=dict)
     exact: dict[tuple[int, int], int] = field(default_factory=dict)  # bytes of regions that were simulated alone
 
     def __post_init__(self) -> None:
@@ -79,7 +81,9 @@ class _Search:
 
     def _look_at_brief(self, region: Region) -> None:
         """Rows that are there for some turns only: their bytes belong to the nodes that run then, at most."""
-        brief = [name for name, held in region.held.items() if held.rows == 1 and _is_brief(region.is_busy(name, False))]
+        brief = [
+            name for name, held in region.held.items() if held.rows == 1 and _is_brief(region.is_busy(name, False))
+        ]
         found = np.zeros(len(region.schedule), np.int64)
         for name in brief:
             found += self.rows[name] * region.is_busy(name, False)
@@ -114,20 +118,23 @@ class _Search:
                     yield begin, at
                 begin = at + 1
 
-    @cache
     def simulated(self, begin: int, end: int) -> Region:
         """The region of these nodes."""
-        return run_by_rows(self.graph, self.steps, begin, end, outside(self.graph, begin, end))
+        if (begin, end) not in self.regions:
+            whole = outside(self.graph, begin, end)
+            self.regions[begin, end] = run_by_rows(self.graph, self.steps, begin, end, whole)
+        return self.regions[begin, end]
 
-    @cache
-    def spans(self, at: int, into: int) -> tuple[Array, Array]:
+    def spans(self, at: int, into: int) -> tuple[Rows, Rows]:
         """For each step of a node the first row of an input that it or a later one reads, and the last one that it or one before has
         read, and one.
         """
-        taken = self.steps[at]
-        assert taken is not None
-        rows = np.array([one[into] or (0, 0) for one in taken.reads])
-        return np.minimum.accumulate(rows[::-1, 0])[::-1], np.maximum.accumulate(rows[:, 1])
+        if (at, into) not in self.read:
+            taken = self.steps[at]
+            assert taken is not None
+            rows = np.array([one[into] or (0, 0) for one in taken.reads])
+            self.read[at, into] = np.minimum.accumulate(rows[::-1, 0])[::-1], np.maximum.accumulate(rows[:, 1])
+        return self.read[at, into]
 
     def _bytes(self, name: str, held: Held) -> int:
         return self.sizes.get(name, 0) // held.height * held.rows
@@ -218,7 +225,8 @@ class _Lag:
         type = search.graph.values[name].type
         self.height, self.row, self.size = type.shape[0], type.nbytes // type.shape[0], type.nbytes
         self.saved: dict[str, int] = {}
-        self.needs: dict[str, Array] = {}  # of what a node makes: for each of its steps the first row of the input read from then on
+        # Of what a node makes: for each of its steps the first row of the input read from then on.
+        self.needs: dict[str, Rows] = {}
 
     def add(self, at: int) -> None:
         """The next node."""

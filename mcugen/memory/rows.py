@@ -112,7 +112,9 @@ def _room(graph: Graph, region: Region) -> int:
     return sum(type.nbytes // held.height * held.rows for type, held in types)
 
 
-Reader = tuple[int, int, list[int]]  # a node, which of its inputs, and for each step the first row that it or a later one reads
+Reader = tuple[
+    int, int, list[int]
+]  # a node, which of its inputs, and for each step the first row that it or a later one reads
 
 
 @dataclass
@@ -167,13 +169,18 @@ class Simulation:
         sinks = [at for name, at in self.makers.items() if name in self.whole or not self.readers[name]]
         while left := [at for at in sinks if self.done[at] < self._at(at).count]:
             self._demand(min(left, key=lambda at: (self.done[at] / self._at(at).count, at)))
-        held = {name: _held(self.graph.values[name].type.shape[0], needs) for name, needs in self.needs.items() if needs}
-        return Region(self.begin, self.end, tuple(self.events), held, dict(self._reaches()), self._busy(), frozenset(self.given))
+        held = {
+            name: _held(self.graph.values[name].type.shape[0], needs) for name, needs in self.needs.items() if needs
+        }
+        return Region(
+            self.begin, self.end, tuple(self.events), held, dict(self._reaches()), self._busy(), frozenset(self.given)
+        )
 
     def _busy(self) -> dict[str, int]:
         """When each buffer holds what is needed: a row from when it is made until it is read for the last time."""
         busy: dict[str, int] = {}
-        count, begun = len(self.events), {}
+        count = len(self.events)
+        begun: dict[str, int] = {}
         since: dict[str, dict[int, int]] = {name: {} for name in self.needs}  # turns in which rows were made
         done = dict.fromkeys(self.done, 0)
         for turn, at in enumerate(self.events):
@@ -255,7 +262,9 @@ class Simulation:
         readers = self.readers[name]
         if len(readers) < 2 or name in self.whole:
             return
-        least = max(rows[1] - rows[0] for reader, into, _ in readers for one in self._at(reader).reads if (rows := one[into]))
+        least = max(
+            rows[1] - rows[0] for reader, into, _ in readers for one in self._at(reader).reads if (rows := one[into])
+        )
         row = self._at(at).made(self.done[at])
         for reader, _, starts in readers:
             made, given = self.graph.types((self.graph.nodes[reader].outputs[0], name))

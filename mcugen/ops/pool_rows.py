@@ -99,7 +99,7 @@ class PoolRows(Op):
         if x.dtype.kind == "f":
             return np.asarray(sums * self.factor, np.float32)
         steps = np.rint(sums.astype(np.float32) * np.float32(self.factor)).astype(np.int64)
-        return np.clip(steps + self.to, -128, 127).astype(np.int8)
+        return np.asarray(np.clip(steps + self.to, -128, 127).astype(np.int8))
 
     def _by_float(self, windows: Array) -> Array:
         """Means of (out, out, kernel, kernel, C), quantised."""

@@ -29,7 +29,9 @@ def _fused(graph: Graph, by_rows: bool) -> Graph:
     gone: set[int] = set()
     for i, node in enumerate(graph.nodes):
         made = None
-        for at in sorted({place.get(name, -1) for name in node.inputs} - {-1}, key=lambda p: _rank(nodes[p], p, by_rows)):
+        for at in sorted(
+            {place.get(name, -1) for name in node.inputs} - {-1}, key=lambda p: _rank(nodes[p], p, by_rows)
+        ):
             if nodes[at].name in node.inputs and taken[nodes[at].name] == 1 and isinstance(nodes[at].op, ConvRows):
                 made = _with(nodes[at], node, graph)
             if made is not None or not by_rows:

@@ -204,15 +204,22 @@ def _of_layer(node: Node, cost: Cost, unit: str) -> Figure:
     return Figure.of(cost.cycles if known else None, unit)
 
 
-def require_fit(found: Report, loc: Loc) -> None:
-    """E0501 and E0502 where the board is too small, with what would help."""
-    problems = [*_shortages(found, loc)]
+def has_ram(found: Report) -> bool:
+    """Whether the board has the RAM, as far as anybody knows."""
+    return found.ram.value <= found.ram_free
+
+
+def require_fit(found: Report, loc: Loc, by_rows: Report | None = None) -> None:
+    """E0501 and E0502 where the board is too small, with what would help. `by_rows`: the same network's report row by row, where that
+    was not asked for.
+    """
+    problems = [*_shortages(found, loc, by_rows)]
     if problems:
         raise McugenError(problems)
 
 
-def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
-    if found.ram.value > found.ram_free:
+def _shortages(found: Report, loc: Loc, by_rows: Report | None) -> Iterator[Diagnostic]:
+    if not has_ram(found):
         copied = f", copied from flash at the start {found.copied:,} B" if found.copied else ""
         notes: tuple[str, ...] = (
             f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, "
@@ -220,7 +227,7 @@ def _shortages(found: Report, loc: Loc) -> Iterator[Diagnostic]:
         )
         message = f"needs {found.ram.value:,} B of RAM; {found.title} has {found.ram_free:,} B free"
         notes = (*notes, *_peak_note(found.memory))
-        yield Diagnostic("E0501", message, "; ".join([*_less_ram(found)]), loc, notes)
+        yield Diagnostic("E0501", message, "; ".join([*_less_ram(found, by_rows)]), loc, notes)
     if found.flash.value > found.flash_free:
         message = f"needs {found.flash.value:,} B of flash; {found.title} has {found.flash_free:,} B free"
         why: tuple[str, ...] = (f"number format {found.numeric_why}",) if found.numeric_why.startswith("auto") else ()
@@ -232,10 +239,13 @@ def _peak_note(memory: Mapping[str, Any]) -> Iterator[str]:
     largest = sorted(memory["peak"], key=lambda one: -one["nbytes"])[:4]
     if largest:
         shown = ", ".join(f"{one['name']} ({one['nbytes']:,} B)" for one in largest)
-        yield f"arena {memory['arena']:,} B, most of it live at {memory['peak_at']}: {shown}"
+        way = f", {memory['by_rows']} layers row by row already" if memory["by_rows"] else ""
+        yield f"arena {memory['arena']:,} B{way}, most of it live at {memory['peak_at']}: {shown}"
 
 
-def _less_ram(found: Report) -> Iterator[str]:
+def _less_ram(found: Report, by_rows: Report | None) -> Iterator[str]:
+    if by_rows is not None and by_rows.ram.value < found.ram.value:
+        yield f"let layers run row by row (leave `--by-rows never` out): {by_rows.ram.value:,} B"
     floats = sum(one["nbytes"] for one in found.memory["peak"] if one["type"].endswith(":f32"))
     if floats > 100 and 2 * floats > found.memory["live"]:  # a network of floats
         less = found.ram.value - 3 * (floats + found.buffers) // 4
@@ -259,6 +269,7 @@ def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> di
     return {
         "arena": memory.arena,
         "arena_on": module.arena,
+        "by_rows": sum(len(step.nodes) for step in steps if step.region),
         "exported_live": live if exported_live is None else exported_live,
         "live": live,
         "lower_bound": live if bound is None else bound,

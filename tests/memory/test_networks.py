@@ -22,7 +22,9 @@ SEEDS = range(24)
 WAYS = ((False, False, False), (True, False, False), (False, True, False), (True, True, False), (True, True, True))
 
 
-def planned(seed: int, kind: DType, target: Target, ordered: bool, overlap: bool, by_rows: bool) -> tuple[Unit, MemoryPlan]:
+def planned(
+    seed: int, kind: DType, target: Target, ordered: bool, overlap: bool, by_rows: bool
+) -> tuple[Unit, MemoryPlan]:
     module = Module(f"n{seed}_{kind.short}_{ordered:d}{overlap:d}{by_rows:d}", (network(seed, kind),))
     target = replace(target, by_rows="always" if by_rows else "never")
     module = run(module, target, pipeline=tuple(one for one in PIPELINE if ordered or one is not order))

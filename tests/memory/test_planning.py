@@ -161,8 +161,11 @@ def test_a_board_that_is_too_small_hears_what_makes_the_peak_and_what_helps() ->
     inputs = [tensor("x", 1, 1, 16, 16), tensor("w0", 8, 1, 3, 3), tensor("w1", 8, 8, 3, 3)]
     wide = with_weights(model(nodes, inputs, tensor("y", 1, 8, 1, 1)))
     with pytest.raises(McugenError) as caught:
-        mcugen.compile(wide, board="uno", check_answers=False)
+        mcugen.compile(wide, board="uno", check_answers=False, by_rows="never")
     text = str(caught.value)
     assert caught.value.exit_code == 3
+    assert "let layers run row by row (leave `--by-rows never` out): 3,495 B" in text
     assert "most of it live at b_rows: a_rows (8,192 B), b_rows (8,192 B)" in text
     assert "quantise the network (`--numeric int8 --data ROWS`): about" in text
+    with pytest.raises(McugenError, match="3 layers row by row already, most of it live at a_rows: "):
+        mcugen.compile(wide, board="uno", check_answers=False)

@@ -58,7 +58,7 @@ ORDER = [
         "dead_code",
         "fuse_sums",
     ),
-    *("constant_channels", "calibrate", "wide_layers", "select", "pack_tables", "dead_code", "order"),
+    *("constant_channels", "calibrate", "wide_layers", "select", "pack_tables", "dead_code", "by_rows", "order"),
 ]
 
 
