@@ -21,17 +21,19 @@ from mcugen.memory.overlap import Shift
 from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, outside, run_by_rows, steps_of
 
 Rows = npt.NDArray[np.int64]  # a number of rows for each step of a node
+LAYERS = ("conv_rows", "pool_rows")
 LOOKS = 6  # at what the regions chosen really take
 
 
-def regions(graph: Graph) -> tuple[Region, ...]:
+def regions(graph: Graph, layers: int = MOST_NODES) -> tuple[Region, ...]:
     """The regions with which the most that is live is least; of such choices the one with the fewest rows inside of regions. None
-    where whole tensors take no more.
+    where whole tensors take no more. `layers`: how many of a region's nodes may be more than functions of single elements and joins; with
+    one, a layer's input is put together, or its output goes on, row by row.
     """
     alone = live_bytes(graph)
     if len(alone) < 2:
         return ()
-    search = _Search(graph, alone)
+    search = _Search(graph, alone, layers)
     found: tuple[Region, ...] = ()
     for _ in range(LOOKS):
         found = tuple(search.simulated(begin, end) for begin, end in search.chosen())
@@ -47,6 +49,7 @@ def regions(graph: Graph) -> tuple[Region, ...]:
 class _Search:
     graph: Graph
     alone: tuple[int, ...]  # live bytes of each node as a step of its own
+    layers: int
     steps: list[Taken | None] = field(init=False)
     sizes: dict[str, int] = field(init=False)  # of every value with a buffer, whole
     rows: dict[str, int] = field(init=False)  # of those that could be rows
@@ -141,7 +144,7 @@ class _Search:
 
     def costs(self, begin: int, most: int) -> Iterator[tuple[int, int]]:
         """(end, bytes) of every region from a node on that might take less than `most`."""
-        rows = scratch = running = 0
+        rows = scratch = running = layers = 0
         waiting: dict[str, int] = {}  # made inside, and when it is read last
         lags = [
             _Lag(self, name, at)
@@ -151,6 +154,9 @@ class _Search:
         for at in range(begin, min(len(self.graph.nodes), begin + MOST_NODES)):
             node, taken = self.graph.nodes[at], self.steps[at]
             if taken is None or any(n in waiting and n in self.kept for n in node.inputs):
+                return
+            layers += node.op.name in LAYERS
+            if layers > self.layers:
                 return
             made = node.outputs[0]
             if made in self.sizes:
