@@ -114,17 +114,20 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
 
 
 def rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
-    """The same in a region: a row that is read once, and made anew in its place."""
+    """The same in a region: a row that is read once, and made anew in its place, which nobody needs before the next one comes."""
     nodes = graph.nodes[region.begin : region.end]
+    turns = np.array(region.schedule)
     readers = Counter(name for node in nodes for name in node.inputs)
     pairs: dict[str, str] = {}
-    for node in nodes:
+    for number, node in enumerate(nodes, region.begin):
         at, target = node.op.in_place, node.outputs[0]
         source = node.inputs[at] if at is not None and at < len(node.inputs) else ""
         both = {region.held[name].rows for name in (source, target) if name in region.held}
         if readers[source] == 1 and {source, target} <= region.held.keys() and both == {1}:
             types = graph.types((source, target))
-            if types[0].nbytes == types[1].nbytes and types[0].shape[0] == types[1].shape[0]:
+            alike = types[0].nbytes == types[1].nbytes and types[0].shape[0] == types[1].shape[0]
+            both_busy = region.is_busy(source, False) & region.is_busy(target, False)
+            if alike and bool((turns[both_busy] == number).all()):
                 pairs[target] = source
     return pairs
 

@@ -13,7 +13,7 @@ from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes, views
 from mcugen.memory.pack import buffers, pack, shifts
 from mcugen.memory.regions import regions
-from mcugen.memory.rows import Region
+from mcugen.memory.rows import MOST_NODES, Region
 
 ARENA, STATE = "arena", "state"
 
@@ -116,14 +116,15 @@ class MemoryPlan:
         return self.arena == self.lower_bound
 
 
-def plan(module: Module, target: Target, overlap: bool = True) -> MemoryPlan:
-    """A checked plan for every function of the module on the target; `overlap`: whether results may reach into inputs that die.
+def plan(module: Module, target: Target, overlap: bool = True, layers: int | None = None) -> MemoryPlan:
+    """A checked plan for every function of the module on the target; `overlap`: whether results may reach into inputs that die;
+    `layers`: how many layers may run row by row together, by default any number where the target asks for it.
 
     Functions never run at once, so their TEMP values share one arena. STATE lies apart, and a new STATE value at its old
     one's address. Every value is aligned to its element size on every board, because the same C must run on the host.
-    The target says whether nodes may run row by row.
     """
-    found = {graph.name: regions(graph) if target.by_rows == "always" else () for graph in module.functions}
+    most = MOST_NODES if target.by_rows == "always" else 0
+    found = {graph.name: regions(graph, most if layers is None else layers) for graph in module.functions}
     arena, temps = _arena(module, overlap, found)
     state, states = _state(module)
     places = {**temps, **states}

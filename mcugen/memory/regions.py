@@ -31,7 +31,7 @@ def regions(graph: Graph, layers: int = MOST_NODES) -> tuple[Region, ...]:
     one, a layer's input is put together, or its output goes on, row by row.
     """
     alone = live_bytes(graph)
-    if len(alone) < 2:
+    if len(alone) < 2 or not layers:
         return ()
     search = _Search(graph, alone, layers)
     found: tuple[Region, ...] = ()

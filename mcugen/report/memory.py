@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mcugen.boards import Target, load_board
+from mcugen.boards import ByRows, Target, load_board
 from mcugen.diagnostics import error
 from mcugen.frontends.onnx_file import with_shapes
 from mcugen.ir import DType, Module
@@ -17,6 +17,7 @@ from mcugen.memory.order import Order, cheapest
 from mcugen.memory.pack import buffers, pack
 from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.memory.planning import planned_as
+from mcugen.memory.rows import MOST_NODES
 from mcugen.passes import PIPELINE, run
 from mcugen.passes.order import order, reordered
 
@@ -41,22 +42,28 @@ class Certificate:
     exported  most live at one node as exported: the file's order, whole tensors, none in another's place
     greedy    the arena of the lowered nodes in that order, packed biggest first, as TFLite Micro does
     steps     most live at one step after each technique in turn
-    plan      the arena, and where everything lies in it
-    order     its execution sequence, and what no other one can do without
-    module    what was planned
+    whole     the arena of whole tensors, and where everything lies in it
+    layers    the same with inputs of single layers put together as they are loaded
+    rows      the same with layers that run row by row
+    used      which of these the C has, or would have
+    order     the execution sequence of `whole`, and what no other one can do without
+    module    what `used` is a plan of
     """
 
     exported: int
     greedy: int
     steps: tuple[Technique, ...]
-    plan: MemoryPlan
+    whole: MemoryPlan
+    layers: MemoryPlan
+    rows: MemoryPlan
+    used: MemoryPlan
     order: Order
     module: Module
 
     @property
     def arena(self) -> int:
         """Bytes of the arena."""
-        return self.plan.arena
+        return self.used.arena
 
     @property
     def saved(self) -> float:
@@ -74,6 +81,7 @@ def planned(
     model: str | os.PathLike[str] | bytes,
     board: str,
     plan_as: str,
+    by_rows: ByRows = "always",
     shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Certificate:
     """The certificate of an ONNX graph, all its numbers in RAM of the type `int8`, `int16` or `float32`: for planning only. E0112
@@ -89,7 +97,7 @@ def planned(
     dtype = {"int8": DType.I8, "int16": DType.I16, "float32": DType.F32}[plan_as]
     graph = with_weights(loaded.estimator)
     module = read(graph, shapes=shapes).module
-    target = Target(load_board(board))
+    target = Target(load_board(board), by_rows=by_rows)
     return certified(module, target, exported_live(with_shapes(graph, shapes, loaded.loc), dtype.nbytes), dtype)
 
 
@@ -97,29 +105,45 @@ def certified(module: Module, target: Target, exported: int, dtype: DType | None
     """The certificate of a module as a front-end read it. `dtype`: of every number in RAM, for planning only; the caller's buffers are
     part of the arena then.
     """
-    lowered = run(module, target, pipeline=tuple(one for one in PIPELINE if one is not order))
-    lowered = planned_as(lowered, dtype) if dtype else lowered
+    lowered = _lowered(module, replace(target, by_rows="never"), dtype)
     wanted = buffers(lowered.predict)
     greedy = max((at + one.nbytes for at, one in zip(pack(wanted), wanted, strict=True)), default=0)
-    found = cheapest(lowered.predict)
-    ordered = lowered.map(lambda graph: reordered(graph, found) if graph is lowered.predict else graph)
+    found, ordered = _ordered(lowered)
+    _, by_rows = _ordered(_lowered(module, replace(target, by_rows="always"), dtype))
+    whole, layers, rows = plan(ordered, target, layers=0), plan(by_rows, target, layers=1), plan(by_rows, target, layers=MOST_NODES)
     steps = (
         Technique("layers fused, results in the place of their inputs", _most(lowered, overlap=False)),
         Technique("the cheapest order", _most(ordered, overlap=False)),
         Technique("results reach into their inputs", _most(ordered)),
+        Technique("inputs joined row by row, as a layer takes them", min(whole.lower_bound, layers.lower_bound)),
+        Technique("layers in turn, row by row", min(whole.lower_bound, layers.lower_bound, rows.lower_bound)),
     )
-    return Certificate(exported, greedy, steps, plan(ordered, target), found, ordered)
+    best = target.by_rows == "always" and rows.arena < whole.arena
+    used, planned = (rows, by_rows) if best else (whole, ordered)
+    return Certificate(exported, greedy, steps, whole, layers, rows, used, found, planned)
+
+
+def _lowered(module: Module, target: Target, dtype: DType | None) -> Module:
+    lowered = run(module, target, pipeline=tuple(one for one in PIPELINE if one is not order))
+    return planned_as(lowered, dtype) if dtype else lowered
+
+
+def _ordered(module: Module) -> tuple[Order, Module]:
+    found = cheapest(module.predict)
+    return found, module.map(lambda graph: reordered(graph, found) if graph is module.predict else graph)
 
 
 def as_dict(found: Certificate) -> dict[str, Any]:
     """The certificate as JSON; bytes."""
-    peak = max(found.plan.steps, key=lambda step: step.live, default=None)
+    peak = max(found.used.steps, key=lambda step: step.live, default=None)
     return {
         "arena": found.arena,
         "exported_live": found.exported,
         "greedy": found.greedy,
         "techniques": [{"name": one.name, "live": one.live} for one in found.steps],
-        "live": found.plan.lower_bound,
+        "arena_of_whole_tensors": found.whole.arena,
+        "arena_row_by_row": min(found.whole.arena, found.rows.arena),
+        "live": found.used.lower_bound,
         "lower_bound": found.order.bound,
         "order_proven": found.order.proven,
         "peak_at": found.module.predict.nodes[peak.nodes[0]].name if peak else "",
@@ -136,7 +160,10 @@ def memory_table(found: Certificate) -> Table:
     given = (("exported", found.exported), ("exported order, packed biggest first", found.greedy))
     for name, live in (*given, *((one.name, one.live) for one in found.steps)):
         row(made, name, f"{live:,}", f"{100 * (1 - live / found.exported):.1f} %" if found.exported else "")
-    row(made, "arena, packed", f"{found.arena:,}", f"{100 * found.saved:.1f} %")
+    ways = {"arena of whole tensors": found.whole.arena, "arena, row by row": min(found.whole.arena, found.rows.arena)}
+    for name, size in ways.items():
+        mark = ", as in the C" if size == found.arena else ""
+        row(made, f"{name}{mark}", f"{size:,}", f"{100 * (1 - size / found.exported):.1f} %" if found.exported else "")
     return made
 
 
