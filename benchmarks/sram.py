@@ -54,16 +54,34 @@ def measured(path: Path) -> Row:
     layers = min((found.whole, found.layers), key=lambda plan: plan.arena)
     rows = min((layers, found.rows), key=lambda plan: plan.arena)
     plans = (layers.arena, layers.lower_bound, rows.arena, rows.lower_bound)
-    return Row(name, found.exported, found.greedy, fused, ordered, overlapped, *plans, order.bound, order.proven, seconds)
+    return Row(
+        name, found.exported, found.greedy, fused, ordered, overlapped, *plans, order.bound, order.proven, seconds
+    )
 
 
 def show(rows: list[Row]) -> None:
     """The table, in KiB."""
-    heads = ("exported", "greedy", "fused", "ordered", "overlap", "layers", "less", "gap", "rows", "less", "gap", "bound", "s")
+    heads = (
+        "exported",
+        "greedy",
+        "fused",
+        "ordered",
+        "overlap",
+        "layers",
+        "less",
+        "gap",
+        "rows",
+        "less",
+        "gap",
+        "bound",
+        "s",
+    )
     print(f"{'KiB':<20}" + "".join(f"{head:>9}" for head in heads))
     for row in rows:
         text = f"{row.graph:<20}"
-        text += "".join(f"{size / 1024:>9,.1f}" for size in (row.exported, row.greedy, row.fused, row.ordered, row.overlapped))
+        text += "".join(
+            f"{size / 1024:>9,.1f}" for size in (row.exported, row.greedy, row.fused, row.ordered, row.overlapped)
+        )
         for arena, live in ((row.layers, row.layers_live), (row.rows, row.rows_live)):
             text += f"{arena / 1024:>9,.1f}{row.saved(arena):>7.1f} %{100 * (arena / live - 1):>7.2f} %"
         print(f"{text}{row.bound / 1024:>9,.1f}{row.seconds:>9.1f}", end="")

@@ -6,7 +6,7 @@ INPUT and OUTPUT are the caller's buffers and CONST is flash, so none of them ta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,21 +179,20 @@ def _reaching(
     return {pair: one for pair, one in usable.items() if pair == best or (pair[0] == best[0] and pair not in whole)}
 
 
-def _in_common(
-    found: Mapping[tuple[str, str], Shift], sizes: Mapping[str, int], regions: Sequence[Region]
-) -> dict[tuple[str, str], int]:
-    """The bytes that two values may have in common, of all pairs together: rows that reach into an input have what a whole result
-    leaves between its beginning and the input's.
+def _room_beside(
+    region: Region,
+    found: Mapping[tuple[str, str], Shift],
+    common: Mapping[tuple[str, str], int],
+    sizes: Mapping[str, int],
+) -> int:
+    """The bytes that rows of a region may have in common with its input, beside a whole result: what that leaves between its
+    beginning and the input's, or what is read no longer when rows begin and the result leaves alone.
     """
-    common = {pair: one.saves(sizes[pair[0]], sizes[pair[1]]) for pair, one in found.items()}
-    for region in regions:
-        late = sorted((pair for pair in found if pair[1] in region.held), key=lambda pair: -common[pair])
-        whole = [found[pair].below for pair in found if pair[1] not in region.held and late and pair[0] == late[0][0]]
-        room = max(0, -min(whole, default=0))
-        for pair in late:
-            common[pair] = min(common[pair], room)
-            room -= common[pair]
-    return common
+    late = [pair for pair in found if pair[1] in region.held]
+    whole = [pair for pair in found if late and pair[0] == late[0][0] and pair not in late]
+    dead = max((sizes[pair[1]] - found[pair].below for pair in late), default=0)
+    most = max((0, *(-found[pair].below for pair in whole), *(dead - common[pair] for pair in whole)))
+    return min(most, dead)
 
 
 def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = ()) -> tuple[int, ...]:
@@ -207,27 +206,42 @@ def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = (
         for step in range(ranges[name].first, ranges[name].last + 1):
             live[step] += size
     common = {(source, target): sizes[target] for target, source in taken_over(graph, ranges, regions).items()}
-    common |= _in_common(overlaps(graph, ranges, regions), sizes, regions) if overlap else {}
+    found = overlaps(graph, ranges, regions) if overlap else {}
+    common |= {pair: one.saves(sizes[pair[0]], sizes[pair[1]]) for pair, one in found.items()}
     for (_, target), size in common.items():
         live[graph.producer[target]] -= size
     for region in regions:
-        live[region.begin : region.end] = [_live_in(region, ranges, sizes, common)] * (region.end - region.begin)
+        room = _room_beside(region, found, common, sizes)
+        most = _live_in(region, ranges, sizes, common, {pair for pair in found if pair[1] in region.held}, room)
+        live[region.begin : region.end] = [most] * (region.end - region.begin)
     return tuple(live)
 
 
 def _live_in(
-    region: Region, ranges: Mapping[str, Range], sizes: Mapping[str, int], common: Mapping[tuple[str, str], int]
+    region: Region,
+    ranges: Mapping[str, Range],
+    sizes: Mapping[str, int],
+    common: Mapping[tuple[str, str], int],
+    late: Set[tuple[str, str]],
+    room: int,
 ) -> int:
-    """The most that is live in one turn of a region; `common`: what two values have in common while both are there."""
+    """The most that is live in one turn of a region; `common`: what two values have in common while both are there, and those that come
+    late no more than `room`.
+    """
     here = [name for name in sizes if ranges[name].first < region.end and ranges[name].last >= region.begin]
     found = np.zeros(len(region.schedule), np.int64)
     busy = {name: region.is_busy(name, ranges[name].last >= region.end) for name in here}
     for name in here:
         found += sizes[name] * busy[name]
+    beside = np.zeros_like(found)
     for (source, target), size in common.items():
         if source in here and target in here:
-            found -= size * (busy[source] & busy[target])
-    return int(found.max())
+            both = size * (busy[source] & busy[target])
+            if (source, target) in late:
+                beside += both
+            else:
+                found -= both
+    return int((found - np.minimum(beside, room)).max())
 
 
 def _alone(graph: Graph, regions: Sequence[Region]) -> Iterator[tuple[int, Node]]:

@@ -20,7 +20,7 @@ from mcugen.memory.rows import Region
 from mcugen.memory.solve import is_installed, solved
 
 TRIES = 400  # orders of buffers, at most
-SLACK = 32  # bytes above the bound that no solver is started for
+SLACK = 32, 200  # bytes above the bound, and the part of it, that no solver is started for
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound:
     best = min((problem.placed(order) for order in problem.orders), key=problem.height)
     if problem.height(best) > bound:
         best = problem.climbed(best, bound)
-    return problem.solved(best, bound) if problem.height(best) > bound + SLACK and is_installed() else best
+    return (
+        problem.solved(best, bound)
+        if problem.height(best) > bound + max(SLACK[0], bound // SLACK[1]) and is_installed()
+        else best
+    )
 
 
 @dataclass(eq=False)

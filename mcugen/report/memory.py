@@ -110,7 +110,11 @@ def certified(module: Module, target: Target, exported: int, dtype: DType | None
     greedy = max((at + one.nbytes for at, one in zip(pack(wanted), wanted, strict=True)), default=0)
     found, ordered = _ordered(lowered)
     _, by_rows = _ordered(_lowered(module, replace(target, by_rows="always"), dtype))
-    whole, layers, rows = plan(ordered, target, layers=0), plan(by_rows, target, layers=1), plan(by_rows, target, layers=MOST_NODES)
+    whole, layers, rows = (
+        plan(ordered, target, layers=0),
+        plan(by_rows, target, layers=1),
+        plan(by_rows, target, layers=MOST_NODES),
+    )
     steps = (
         Technique("layers fused, results in the place of their inputs", _most(lowered, overlap=False)),
         Technique("the cheapest order", _most(ordered, overlap=False)),
