@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 import mcugen  # noqa: E402
 from benchmarks.classical.program import Core  # noqa: E402
+from mcugen.boards import ByRows  # noqa: E402
 from mcugen.compile import Compiled  # noqa: E402
 from mcugen.ir import Array, Storage  # noqa: E402
 from mcugen.targets import elf  # noqa: E402
@@ -64,9 +65,9 @@ class Result:
         return self.static + self.stack + self.buffers
 
 
-def compiled_for(path: Path, core: str) -> Compiled:
+def compiled_for(path: Path, core: str, by_rows: ByRows) -> Compiled:
     """The network for a core, on a board with room for anything."""
-    return mcugen.compile(path, board=CORES[core], check_fit=False, check_answers=False)
+    return mcugen.compile(path, board=CORES[core], check_fit=False, check_answers=False, by_rows=by_rows)
 
 
 def row_of(path: Path, compiled: Compiled) -> list[Array]:
@@ -78,9 +79,9 @@ def row_of(path: Path, compiled: Compiled) -> list[Array]:
     return [np.zeros((1, *kind.shape), kind.dtype.numpy) for kind in types]
 
 
-def measured(path: Path, core: str, optimise: str) -> Result:
+def measured(path: Path, core: str, optimise: str, by_rows: ByRows = "never") -> Result:
     """One network on one core, built and run."""
-    compiled = compiled_for(path, core)
+    compiled = compiled_for(path, core, by_rows)
     on = Core(core, CORES[core], optimise)
     board = replace(on.board, flash=ROOM, ram=ROOM >> 2, framework_flash=None, framework_ram=None, measured="")
     rows = row_of(path, compiled)
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder of ONNX models")
     parser.add_argument("--core", action="append", choices=CORES, help="default: cortex-m4f")
     parser.add_argument("--optimise", default="-O2", help="gcc's option, default -O2")
+    parser.add_argument("--by-rows", choices=("never", "always"), default="never", help="whether layers run row by row")
     parser.add_argument("--csv", type=Path, help="write the results to this file")
     parser.add_argument("--keep", dest="csv", action="store_const", const=RESULTS, help=f"write them to {RESULTS.name}")
     asked = parser.parse_args()
@@ -149,7 +151,7 @@ def main() -> None:
     for path in sorted(asked.folder.rglob("*.onnx")):
         for core in asked.core or ["cortex-m4f"]:
             print(f"{path.stem} on {core}", file=sys.stderr)
-            found.append(measured(path, core, asked.optimise))
+            found.append(measured(path, core, asked.optimise, asked.by_rows))
     print(table(found))
     if asked.csv:
         keep(asked.csv, found)
