@@ -24,11 +24,12 @@ from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.join import Join
 from mcugen.ops.pool_rows import PoolRows
 from mcugen.ops.reshape import Reshape
+from mcugen.ops.resize_rows import ResizeRows
 
 if TYPE_CHECKING:
     from mcugen.frontends import Output
 
-LAYERS = (ConvRows, PoolRows, AddScaled, Join)
+LAYERS = (ConvRows, PoolRows, ResizeRows, AddScaled, Join)
 STEP = 1  # how far a layer of integers may be off
 CLOSE = 1e-5  # of the largest number of a layer of floats
 ROWS = 8  # on which layers are compared

@@ -28,6 +28,11 @@ class Pick(Op):
     maps: tuple[npt.NDArray[np.int64], ...]
     fill: float = 0.0
 
+    @property
+    def fills(self) -> bool:
+        """Whether some elements are none of the input's."""
+        return any(bool((indices < 0).any()) for indices in self.maps)
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         shape = inputs[0].shape if len(inputs) == 1 else ()
         outside = [m for m, n in zip(self.maps, shape, strict=False) if m.min() < -1 or m.max() >= n]

@@ -15,6 +15,7 @@ from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
+from mcugen.ops.pick import Pick
 from mcugen.ops.pool import Pool
 from mcugen.ops.pool_rows import PoolRows
 from mcugen.ops.quantize import Quantize
@@ -23,6 +24,7 @@ from mcugen.ops.reshape import Reshape
 from mcugen.ops.strided import Strided
 from mcugen.passes.layers.dense import given, placed
 from mcugen.passes.layers.pools import pool_rows
+from mcugen.passes.layers.resizes import picked
 from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes, pixels
 from mcugen.requantise import USUAL, factors_of, float_factors
 from mcugen.windows import Window
@@ -184,7 +186,7 @@ def _mean_rows(op: Pool | Reduce, shape: tuple[int, ...]) -> PoolRows | None:
 def _moved(walk: Walk, node: Node, to: Steps) -> bool:
     """Elements of the same steps that are only moved, or chosen among."""
     before = walk.before(node.inputs[0])
-    if before is None or not isinstance(before.op, Reshape | Strided | Join | Pool):
+    if before is None or not isinstance(before.op, Reshape | Strided | Join | Pick | Pool):
         return False
     if isinstance(before.op, Pool) and before.op.function != "max":
         return False
@@ -202,6 +204,11 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
             return False
         (rows,) = walk.work.add(op, walk.rows_of(known[0].q), loc=node.loc, stem=f"{node.name}_rows")
         walk.gives(node, rows)
+        return True
+    if isinstance(before.op, Pick):
+        if before.op.fills:
+            return False
+        _on(walk, node, before.op, picked(before.op, walk.shape(known[0].q)), [known[0].q])
         return True
     _on(walk, node, before.op, None, [known[0].q])
     return True

@@ -10,6 +10,7 @@ from mcugen.ir import Array, DType, Graph, Node, Storage
 from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
+from mcugen.ops.pick import Pick
 from mcugen.ops.pool import Pool
 from mcugen.ops.quantize import Quantize
 from mcugen.ops.reshape import Reshape
@@ -102,4 +103,5 @@ def _is_closed(graph: Graph, found: set[str]) -> bool:
 
 def _moves(node: Node) -> bool:
     largest = isinstance(node.op, Pool) and node.op.function == "max" and len(node.outputs) == 1
-    return largest or isinstance(node.op, Reshape | Strided | Join)
+    picked = isinstance(node.op, Pick) and not node.op.fills
+    return largest or picked or isinstance(node.op, Reshape | Strided | Join)

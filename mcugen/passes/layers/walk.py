@@ -10,13 +10,22 @@ import numpy.typing as npt
 
 from mcugen.ir import Array, DType, Graph, Node
 from mcugen.loops import strides_of
+from mcugen.ops.contract import Contract
+from mcugen.ops.conv import Conv
 from mcugen.ops.dequantize import Dequantize
+from mcugen.ops.elementwise import Elementwise
+from mcugen.ops.join import Join
+from mcugen.ops.pick import Pick
+from mcugen.ops.pool import Pool
+from mcugen.ops.quantize import Quantize
 from mcugen.ops.reshape import Reshape
 from mcugen.ops.strided import Strided
 from mcugen.rewrite import Rewriting, uses
 from mcugen.windows import Window
 
 Floats = npt.NDArray[np.float64]
+# What may be between a value and the layer that takes it.
+PASSING = (Contract, Dequantize, Elementwise, Join, Pick, Quantize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +67,18 @@ class Walk:
     _twins: dict[str, str] = field(init=False, default_factory=dict)
     _origins: dict[str, str] = field(init=False, default_factory=dict)  # of views that were made
     _constants: dict[str, Array | None] = field(init=False, default_factory=dict)
+    _pixels: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.work = Rewriting(self.source)
         self._uses = uses(self.source)
+        for node in reversed(self.source.nodes):
+            if isinstance(node.op, Conv | Pool) or (isinstance(node.op, PASSING) and node.name in self._pixels):
+                self._pixels.update(node.inputs)
+
+    def on_pixels(self, name: str) -> bool:
+        """Whether a layer takes a value, or what is made of it element by element."""
+        return name in self._pixels
 
     def before(self, name: str) -> Node | None:
         """The node that makes a value."""
