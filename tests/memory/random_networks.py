@@ -12,6 +12,7 @@ from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
 from mcugen.ops.pool_rows import PoolRows
+from mcugen.ops.resize_rows import ResizeRows, Taps
 from mcugen.windows import Window
 
 
@@ -22,6 +23,7 @@ class Network:
     rng: np.random.Generator
     kind: DType
     name: str
+    resizes: bool
     builder: GraphBuilder = field(init=False)
     tensors: list[str] = field(init=False)
 
@@ -33,6 +35,7 @@ class Network:
     def grown(self, layers: int) -> Graph:
         """The graph with so many layers, and one or two outputs."""
         ways = [self.conv, self.conv, self.conv, self.depthwise, self.pool, self.add, self.relu, self.join]
+        ways += [self.resize] * 3 if self.resizes else []
         while len(self.tensors) <= layers:
             way = ways[int(self.rng.integers(len(ways)))]
             way(self._some())
@@ -92,6 +95,17 @@ class Network:
         rows, columns = self._window(high, (2, 3)), self._window(wide, (2, 3))
         self._keep(self.builder.add(PoolRows("max" if self.rng.random() < 0.7 else "average", rows, columns, 0.25), x))
 
+    def resize(self, x: str) -> None:
+        """Larger or smaller: pixels that are moved, or of floats sums of two by two."""
+        axes = []
+        for size in self._shape(x)[:2]:
+            places = np.linspace(0, size - 1, int(self.rng.integers(2, 15)))
+            if self.kind is DType.I8 or size == 1:
+                axes.append(Taps.picked(size, np.rint(places)))
+            else:
+                axes.append(Taps.of(np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))))
+        self._keep(self.builder.add(ResizeRows(*axes), x))
+
     def add(self, x: str) -> None:
         """The sum with another tensor of its shape."""
         others = [t for t in self.tensors if self._shape(t) == self._shape(x) and t != x]
@@ -117,6 +131,6 @@ class Network:
             self._keep(self.builder.add(Join(axis), *chosen))
 
 
-def network(seed: int, kind: DType, layers: int = 12) -> Graph:
+def network(seed: int, kind: DType, layers: int = 12, resizes: bool = False) -> Graph:
     """A random network, the same for the same seed."""
-    return Network(np.random.default_rng(seed), kind, f"n{seed}").grown(layers)
+    return Network(np.random.default_rng(seed), kind, f"n{seed}", resizes).grown(layers)

@@ -208,7 +208,8 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
     if isinstance(before.op, Pick):
         if before.op.fills:
             return False
-        _on(walk, node, before.op, picked(before.op, walk.shape(known[0].q)), [known[0].q])
+        on_twin = picked(before.op, walk.shape(known[0].q)) if walk.on_pixels(node.name) else None
+        _on(walk, node, before.op, on_twin, [known[0].q])
         return True
     _on(walk, node, before.op, None, [known[0].q])
     return True

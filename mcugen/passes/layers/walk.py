@@ -132,6 +132,10 @@ class Walk:
         """The pixel-major twin of a value, where it has one."""
         return self._twins.get(name)
 
+    def pair(self, name: str, rows: str) -> None:
+        """A value as the pixel-major twin of another one."""
+        self._twins[name] = rows
+
     def rows_of(self, name: str) -> str:
         """The twin (H, W, C) of a value (1, C, W) or (1, C, H, W), made where there is none."""
         found = self._twins.get(name)
