@@ -11,17 +11,21 @@ from random_networks import network
 import mcugen
 from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
+from mcugen.emit import emit
 from mcugen.ir import DType, Graph, GraphBuilder, Module, TensorType
 from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes
 from mcugen.memory.plan import MemoryPlan, Rows, plan
 from mcugen.memory.regions import regions
 from mcugen.memory.rows import Held, Region, outside, run_by_rows, steps_of
+from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
 from mcugen.ops.pool_rows import PoolRows
 from mcugen.passes import PIPELINE, run
 from mcugen.passes.by_rows import by_rows
+from mcugen.targets import host
+from mcugen.targets.driver import Unit
 from mcugen.windows import Window
 
 HOST = Target(load_board("host"), by_rows="always")
@@ -159,3 +163,30 @@ def test_the_same_answers_as_numpy() -> None:
             values |= zip(node.outputs, node.op.evaluate(*(values[name] for name in node.inputs)), strict=True)
     last = graph.nodes[-1].outputs[0]
     assert np.array_equal(found[last], before[last])
+
+
+def narrow(name: str) -> Module:
+    """Layers of floats on rows of five pixels: four at once, and one."""
+    rng, builder = np.random.default_rng(0), GraphBuilder("predict")
+    x = builder.input("x", TensorType((9, 5, 8), DType.F32))
+    for i, kernel in enumerate((1, 3, 3)):
+        pad = kernel // 2
+        weights, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((8, kernel, kernel, 8), (8,)))
+        windows = (Window(size, kernel, 1, 1, pad, pad) for size in (9, 5))
+        (x,) = builder.add(ConvRows(*windows), x, builder.const(f"w{i}", weights), builder.const(f"b{i}", bias))
+    builder.output(*builder.add(PoolRows("max", Window(9, 3, 3), Window(5, 5)), x))
+    return Module(name, (builder.build(),))
+
+
+def test_a_pixel_has_the_same_sum_wherever_rows_end() -> None:
+    units = []
+    for way in ("never", "always"):
+        target = Target(load_board("feather_nrf52840"), by_rows=way)  # type: ignore[arg-type]
+        module = run(narrow(f"narrow_{way}"), target)
+        made = plan(module, target)
+        assert bool(made.regions(module.predict)) is (way == "always")
+        units.append(Unit(module, emit(module, made, target)))
+    library = host.compile_for_host(units, [*host.STRICT, "-O0"])
+    x = np.random.default_rng(1).standard_normal((4, 9, 5, 8)).astype(np.float32)
+    whole, rows = (library.run([x], model=i)[0] for i in range(2))
+    assert rows.tobytes() == whole.tobytes()

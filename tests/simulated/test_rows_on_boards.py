@@ -126,14 +126,14 @@ def test_a_small_densenet_joins_as_it_loads(require: Any, tmp_path: Path) -> Non
 
 
 def test_the_arena_in_the_linked_program_is_the_plans(require: Any, tmp_path: Path) -> None:
-    """A float network with a layer per channel, odd sizes and a stride."""
+    """A float network with a layer per channel, odd sizes and a stride: pixels beside blocks of four have the sums of these."""
     require(*TOOLS["feather_nrf52840"])
     rng = np.random.default_rng(5)
-    shapes = {"w0": (6, 3, 3, 3), "w1": (6, 1, 3, 3), "w2": (8, 6, 1, 1)}
+    shapes = {"w0": (8, 3, 3, 3), "w1": (8, 1, 3, 3), "w2": (8, 8, 1, 1), "b2": (8,)}
     nodes = [
         helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Conv", ["a", "w1"], ["b"], pads=[1, 1, 1, 1], group=6),
-        helper.make_node("Conv", ["b", "w2"], ["c"]),
+        helper.make_node("Conv", ["a", "w1"], ["b"], pads=[1, 1, 1, 1], group=8),
+        helper.make_node("Conv", ["b", "w2", "b2"], ["c"]),
         helper.make_node("GlobalAveragePool", ["c"], ["y"]),
     ]
     graph = helper.make_graph(
