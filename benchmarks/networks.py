@@ -1,4 +1,4 @@
-"""Networks in a simulator: `python benchmarks/networks.py FOLDER [--core NAME ...] [--csv FILE]`.
+"""Networks in a simulator: `python benchmarks/networks.py FOLDER [--core NAME ...] [--by-rows always] [--csv FILE]`.
 
 FOLDER has ONNX models, in folders of their own or not. For each: instructions of an inference on the first golden row, or on zeros
 (`<stem>_golden.npz` beside it, with an array `x`), the cycles that they take by the core's timing table, flash of the whole program (start-up code and driver among it, about 2 kB), RAM (the
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from mcugen.targets import elf  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "networks.csv"
 
 CORES = {"cortex-m4f": "feather_nrf52840", "cortex-m0plus": "metro_m0", "riscv32": "esp32c3"}
+WAYS: tuple[ByRows, ...] = ("never", "always")
 ROOM = 1 << 24  # bytes of flash and RAM: what is counted does not depend on a board's
 # Millions of instructions, kB of flash, kB of RAM (stack and input and output among it), on a Cortex-M4F at -O2.
 PEERS: dict[str, dict[str, tuple[float, float | None, float | None]]] = {
@@ -51,6 +53,7 @@ class Result:
 
     network: str
     core: str
+    by_rows: str
     macc: int
     instructions: int
     modelled_cycles: int
@@ -95,7 +98,7 @@ def measured(path: Path, core: str, optimise: str, by_rows: ByRows = "never") ->
     macc = sum(node.op.macc(*graph.types(node.inputs)) for node in graph.nodes)
     buffers = sum(v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT))
     return Result(
-        path.stem, core, macc, int(run.cycles[0]), int(sum(run.modelled[:1])), flash,
+        path.stem, core, by_rows, macc, int(run.cycles[0]), int(sum(run.modelled[:1])), flash,
         compiled.memory.arena, int(run.stacks[0]), buffers,
     )  # fmt: skip
 
@@ -120,20 +123,20 @@ def peers(network: str) -> Iterator[str]:
     """What others take, a line each."""
     for name, (millions, flash, ram) in PEERS.get(network.removesuffix("_qdq"), {}).items():
         sizes = "".join(f"{one:>11,.1f}" if one is not None else f"{'-':>11}" for one in (flash, ram))
-        yield f"    {name:<30}{millions:>10.3f}{sizes}"
+        yield f"    {name:<40}{millions:>10.3f}{sizes}"
 
 
 def table(found: Sequence[Result]) -> str:
     """Networks, one after the other, with their peers."""
-    lines = [f"{'':<34}{'M instr.':>10}{'flash kB':>11}{'RAM kB':>11}{'per MACC':>10}{'M modelled cycles':>19}"]
+    lines = [f"{'':<44}{'M instr.':>10}{'flash kB':>11}{'RAM kB':>11}{'per MACC':>10}{'M modelled cycles':>19}"]
     for one in found:
-        head = f"{one.network} on {one.core}"
+        head = f"{one.network} on {one.core}{', by rows' if one.by_rows == 'always' else ''}"
         per = one.instructions / max(one.macc, 1)
         about = f"{one.modelled_cycles / 1e6:.3f}" if one.modelled_cycles else "-"
         lines.append(
-            f"{head:<34}{one.instructions / 1e6:>10.3f}{one.flash / 1e3:>11,.1f}{one.ram / 1e3:>11,.1f}{per:>10.2f}{about:>19}"
+            f"{head:<44}{one.instructions / 1e6:>10.3f}{one.flash / 1e3:>11,.1f}{one.ram / 1e3:>11,.1f}{per:>10.2f}{about:>19}"
         )
-        if one.core == "cortex-m4f":
+        if one.core == "cortex-m4f" and one.by_rows == "never":
             lines += peers(one.network)
     return "\n".join(lines)
 
@@ -143,15 +146,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder of ONNX models")
     parser.add_argument("--core", action="append", choices=CORES, help="default: cortex-m4f")
     parser.add_argument("--optimise", default="-O2", help="gcc's option, default -O2")
-    parser.add_argument("--by-rows", choices=("never", "always"), default="never", help="whether layers run row by row")
+    parser.add_argument(
+        "--by-rows", action="append", choices=WAYS, help="whether layers run row by row; default: never"
+    )
     parser.add_argument("--csv", type=Path, help="write the results to this file")
     parser.add_argument("--keep", dest="csv", action="store_const", const=RESULTS, help=f"write them to {RESULTS.name}")
     asked = parser.parse_args()
     found = []
     for path in sorted(asked.folder.rglob("*.onnx")):
-        for core in asked.core or ["cortex-m4f"]:
-            print(f"{path.stem} on {core}", file=sys.stderr)
-            found.append(measured(path, core, asked.optimise, asked.by_rows))
+        for core, by_rows in product(asked.core or ["cortex-m4f"], asked.by_rows or ["never"]):
+            print(f"{path.stem} on {core}, row by row: {by_rows}", file=sys.stderr)
+            found.append(measured(path, core, asked.optimise, by_rows))
     print(table(found))
     if asked.csv:
         keep(asked.csv, found)

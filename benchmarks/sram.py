@@ -1,6 +1,6 @@
 """The RAM of networks, planned: as exported, in the cheapest order, with overlapping buffers; the bound, and whether it is proven.
 
-    python benchmarks/sram.py FOLDER [--graph densenet121] [--csv FILE]
+    python benchmarks/sram.py FOLDER [--graph densenet121] [--csv FILE] [--keep]
 
 FOLDER holds ONNX graphs; weights may be inputs without values. Numbers in RAM are planned as int8, the network's own input and output
 among them, pixel by pixel. "exported" is what is live at the largest node of the file: its order, whole tensors, none in another's place, views free.
@@ -15,10 +15,12 @@ import argparse
 import csv
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from mcugen.report.memory import planned
+
+RESULTS = Path(__file__).parent / "results" / "sram.csv"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def measured(path: Path) -> Row:
 
 def show(rows: list[Row]) -> None:
     """The table, in KiB."""
-    heads = (
+    heads = [
         "exported",
         "greedy",
         "fused",
@@ -75,7 +77,7 @@ def show(rows: list[Row]) -> None:
         "gap",
         "bound",
         "s",
-    )
+    ]
     print(f"{'KiB':<20}" + "".join(f"{head:>9}" for head in heads))
     for row in rows:
         text = f"{row.graph:<20}"
@@ -88,12 +90,31 @@ def show(rows: list[Row]) -> None:
         print("" if row.proven else "  (bound not reached)")
 
 
+def kept(file: Path = RESULTS) -> list[Row]:
+    """What `--keep` wrote."""
+    with file.open() as opened:
+        rows = [*csv.DictReader(opened)]
+    numbers = [one.name for one in fields(Row) if one.type == "int"]
+    return [
+        Row(
+            **{
+                **row,
+                **{name: int(row[name]) for name in numbers},
+                "proven": row["proven"] == "True",
+                "seconds": float(row["seconds"]),
+            }
+        )  # type: ignore[arg-type]
+        for row in rows
+    ]
+
+
 def main() -> None:
     """Plan the graphs of a folder and print what they take."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="ONNX graphs; those called *.raw.onnx are left out")
     parser.add_argument("--graph", action="append", help="only this one; may be repeated")
     parser.add_argument("--csv", type=Path, help="write the figures, too")
+    parser.add_argument("--keep", dest="csv", action="store_const", const=RESULTS, help=f"write them to {RESULTS.name}")
     asked = parser.parse_args()
     paths = sorted(p for p in asked.folder.glob("*.onnx") if not p.name.endswith(".raw.onnx"))
     wanted = [p for p in paths if not asked.graph or p.stem in asked.graph]
@@ -103,9 +124,9 @@ def main() -> None:
     show(rows)
     if asked.csv:
         with asked.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [*asdict(rows[0])])
+            writer = csv.DictWriter(file, [one.name for one in fields(Row)], lineterminator="\n")
             writer.writeheader()
-            writer.writerows(asdict(row) for row in rows)
+            writer.writerows({**asdict(row), "seconds": f"{row.seconds:.1f}"} for row in rows)
 
 
 if __name__ == "__main__":

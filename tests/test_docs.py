@@ -25,7 +25,7 @@ from mcugen.targets.cores import CORES
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from benchmarks import networks  # noqa: E402
+from benchmarks import networks, sram  # noqa: E402
 from benchmarks.classical.results import RESULTS, Result, read  # noqa: E402
 from benchmarks.classical.tables import FAMILIES, METRICS, Metric, Ratio, mean, ratios, times  # noqa: E402
 
@@ -235,16 +235,21 @@ NETWORKS = {"kws": "keyword spotting", "ic": "image classification", "ad": "anom
 
 def networks_table() -> str:
     """The figures that benchmarks/networks.py keeps of a Cortex-M4F, beside its peers'."""
-    head = ("", "mcugen", "its cycles, modelled", "TFLite Micro", "onnx2c")
-    found = {one.network.removesuffix("_qdq"): one for one in networks.kept() if one.core == "cortex-m4f"}
+    head = ("", "mcugen", "row by row", "cycles, modelled", "TFLite Micro", "onnx2c")
+    kept = [one for one in networks.kept() if one.core == "cortex-m4f"]
+    found = {one.network.removesuffix("_qdq"): one for one in kept if one.by_rows == "never"}
+    by_rows = {one.network.removesuffix("_qdq"): one for one in kept if one.by_rows == "always"}
     rows = []
     for kind in ("int8", "float"):
         for short, title in NETWORKS.items():
             one = found[f"{short}_{kind}"]
-            own = f"{one.instructions / 1e6:.3g} · {one.flash / 1e3:.1f} · {one.ram / 1e3:.1f}"
+            own, rowwise = (
+                f"{made.instructions / 1e6:.3g} · {made.flash / 1e3:.1f} · {made.ram / 1e3:.1f}"
+                for made in (one, by_rows[f"{short}_{kind}"])
+            )
             peers = [_peer(f"{short}_{kind}", tool) for tool in ("TFLite Micro", "onnx2c")]
-            rows.append((f"{title}, {kind}", own, f"{one.modelled_cycles / 1e6:.3g}", *peers))
-    return _rows(head, *rows, right="     ")
+            rows.append((f"{title}, {kind}", own, rowwise, f"{one.modelled_cycles / 1e6:.3g}", *peers))
+    return _rows(head, *rows, right="      ")
 
 
 def _peer(network: str, tool: str) -> str:
@@ -257,6 +262,17 @@ def _peer(network: str, tool: str) -> str:
     return "-"
 
 
+def ram_table() -> str:
+    """The arenas that benchmarks/sram.py keeps of known networks."""
+    head = ("KiB, int8", "exported", "whole tensors", "less", "row by row", "less")
+    rows = []
+    for one in sram.kept():
+        sizes = [f"{size / 1024:,.1f}" for size in (one.exported, one.layers, one.rows)]
+        less = [f"{one.saved(arena):.1f} %" for arena in (one.layers, one.rows)]
+        rows.append((one.graph, sizes[0], sizes[1], less[0], sizes[2], less[1]))
+    return _rows(head, *rows, right=" rrrrr")
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "boards": boards_table,
     "verification": verification_table,
@@ -264,6 +280,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "classical": classical_table,
     "cells": cells_table,
     "networks": networks_table,
+    "ram": ram_table,
 }
 
 

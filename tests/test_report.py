@@ -58,6 +58,7 @@ def test_json_keys(compiled: Compiled) -> None:
     assert {
         "arena",
         "arena_on",
+        "by_rows",
         "exported_live",
         "live",
         "lower_bound",

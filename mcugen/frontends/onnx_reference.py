@@ -155,6 +155,7 @@ class OnnxReference:
 
             return ReferenceEvaluator(self.model)
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # rows one by one: more threads wait for each other
         options.log_severity_level = 4
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         return onnxruntime.InferenceSession(self.model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -266,10 +266,12 @@ def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> di
     steps, bound = memory.of(module.predict), module.predict.order_bound
     peak = max(steps, key=lambda step: step.live, default=None)
     live = peak.live if peak else 0
+    by_rows = sum(len(step.nodes) for step in steps if step.region)
+    bound = None if by_rows else bound  # which is of whole tensors
     return {
         "arena": memory.arena,
         "arena_on": module.arena,
-        "by_rows": sum(len(step.nodes) for step in steps if step.region),
+        "by_rows": by_rows,
         "exported_live": live if exported_live is None else exported_live,
         "live": live,
         "lower_bound": live if bound is None else bound,

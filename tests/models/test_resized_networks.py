@@ -106,3 +106,22 @@ def test_another_scale_behind_it_is_one_of_floats():
     assert names[at - 1 : at + 2] == ["dequantize", "resize_rows", "quantize"]
     assert names.count("strided") == 2  # those of the input and the output
     assert compiled.verify(RNG.normal(size=(20, CHANNELS * 30)).astype(np.float32)).proven
+
+
+@pytest.mark.parametrize(
+    ("size", "out", "how"),
+    [
+        (5, 1, {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel"}),
+        (10, 14, {"mode": "nearest", "nearest_mode": "ceil"}),
+        (7, 9, {"mode": "nearest", "nearest_mode": "floor"}),
+        (7, 9, {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "half_pixel_symmetric"}),
+    ],
+)
+def test_places_that_rounding_decides(size: int, out: int, how: dict[str, str]) -> None:
+    """Sizes say exactly where an element lies; a scale made of them does not."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    made = model([resized("x", "sizes", "y", **how)], (1, 1, size, 2), sizes=np.int64([1, 1, out, 2]))
+    x = np.random.default_rng(0).normal(size=(1, 1, size, 2)).astype(np.float32)
+    (wanted,) = onnxruntime.InferenceSession(made).run(None, {"x": x})
+    (found,) = mcugen.compile(made, board="host", check_answers=False).run([x[None]])
+    np.testing.assert_allclose(found[0], wanted, atol=1e-6)

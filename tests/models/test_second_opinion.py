@@ -234,6 +234,7 @@ def opinion(case: Case, x: Any) -> list[Any]:
         options |= {"raw_scores": True} if case.output == "decision" else {}
     made = skl2onnx.to_onnx(case.model, x[:1], options={id(last): options}, target_opset={"": 17, "ai.onnx.ml": 3})
     asked = onnxruntime.SessionOptions()
+    asked.intra_op_num_threads = 1
     asked.log_severity_level = 3
     session = onnxruntime.InferenceSession(made.SerializeToString(), asked, providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: x})  # type: ignore[no-any-return]

@@ -55,6 +55,7 @@ def runtime_answers(model: onnx.ModelProto, x: Array) -> list[Array]:
     asked.CopyFrom(model)
     asked.graph.input[0].type.tensor_type.shape.dim[0].Clear()
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return [np.asarray(one) for one in session.run(None, {asked.graph.input[0].name: x})]

@@ -88,6 +88,7 @@ class Runtime:
         import onnxruntime
 
         asked = onnxruntime.SessionOptions()
+        asked.intra_op_num_threads = 1
         asked.log_severity_level = 4
         providers = ["CPUExecutionProvider"]
         self.session = onnxruntime.InferenceSession(model.SerializeToString(), asked, providers=providers)

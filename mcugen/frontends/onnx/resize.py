@@ -40,12 +40,17 @@ class Axis:
     def places(self) -> Floats:
         """Where in the input each element of the output lies, (out,)."""
         x, whole = np.arange(self.out, dtype=np.float64), self.scale * self.size
+        by = (1.0, self.scale)
+        if (
+            abs(whole - self.out) < 1e-5 * self.out
+        ):  # a scale made of two sizes, which together are exact: `floor` depends on it
+            whole, by = self.out, (self.size, self.out)
         if self.coordinates == "asymmetric":
-            return np.asarray(x / self.scale)
+            return np.asarray(x * by[0] / by[1])
         if self.coordinates == "align_corners":
             return np.asarray(x * (self.size - 1) / (whole - 1) if whole != 1 else np.zeros_like(x))
         if self.coordinates == "pytorch_half_pixel":
-            return np.asarray((x + 0.5) / self.scale - 0.5 if whole > 1 else np.full_like(x, -0.5))
+            return np.asarray((x + 0.5) * by[0] / by[1] - 0.5 if whole > 1 else np.zeros_like(x))
         if self.coordinates == "tf_crop_and_resize":
             if self.out == 1:
                 return np.asarray(np.full_like(x, 0.5 * (self.start + self.end) * (self.size - 1)))
@@ -54,8 +59,8 @@ class Axis:
         if self.coordinates == "half_pixel_symmetric":
             adjusted = self.out / whole
             offset = self.size / 2 * (1 - adjusted)
-            return np.asarray(offset + (x + 0.5) / self.scale - 0.5)
-        return np.asarray((x + 0.5) / self.scale - 0.5)
+            return np.asarray(offset + (x + 0.5) * by[0] / by[1] - 0.5)
+        return np.asarray((x + 0.5) * by[0] / by[1] - 0.5)
 
     def picks(self) -> npt.NDArray[np.int64]:
         """Mode `nearest`: the element for each place."""
