@@ -264,7 +264,7 @@ def _peer(network: str, tool: str) -> str:
 
 def ram_table() -> str:
     """The arenas that benchmarks/sram.py keeps of known networks."""
-    head = ("KiB, int8", "exported", "whole tensors", "less", "row by row", "less")
+    head = ("KiB, int8", "exported", "layer by layer", "less", "row by row", "less")
     rows = []
     for one in sram.kept():
         sizes = [f"{size / 1024:,.1f}" for size in (one.exported, one.layers, one.rows)]
