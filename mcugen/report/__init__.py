@@ -247,6 +247,7 @@ def _less_ram(found: Report, by_rows: Report | None) -> Iterator[str]:
     if by_rows is not None and by_rows.ram.value < found.ram.value:
         yield f"let layers run row by row (leave `--by-rows never` out): {by_rows.ram.value:,} B"
     floats = sum(one["nbytes"] for one in found.memory["peak"] if one["type"].endswith(":f32"))
+    floats = min(floats, found.memory["live"])  # rows that are never there at once
     if floats > 100 and 2 * floats > found.memory["live"]:  # a network of floats
         less = found.ram.value - 3 * (floats + found.buffers) // 4
         yield f"quantise the network (`--numeric int8 --data ROWS`): about {less:,} B"
