@@ -133,16 +133,15 @@ def settle(
 def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     _refuse_doubles(source, target)
-    if target.by_rows == "always":
-        return _by_rows(source, target, dump)
-    whole = _lowered(source, target, dump)
-    return whole if target.by_rows == "never" or has_ram(whole.report) else _by_rows(source, target, dump)
+    whole = _lowered(source, replace(target, by_rows="never"), dump)
+    enough = target.by_rows == "never" or (target.by_rows == "auto" and has_ram(whole.report))
+    return whole if enough else _by_rows(whole, dump)
 
 
-def _by_rows(source: Source, target: Target, dump: Dump | None) -> Compiled:
-    """Row by row, or with whole tensors where that takes no more RAM."""
-    ways = (replace(target, by_rows="never"), replace(target, by_rows="always"))
-    return min((_lowered(source, way, dump) for way in ways), key=lambda compiled: compiled.memory.arena)
+def _by_rows(whole: Compiled, dump: Dump | None) -> Compiled:
+    """The same row by row, or as it is where that takes no more RAM."""
+    rows = _lowered(whole.source, replace(whole.target, by_rows="always"), dump)
+    return min(whole, rows, key=lambda compiled: compiled.memory.arena)
 
 
 def _lowered(source: Source, target: Target, dump: Dump | None) -> Compiled:
@@ -199,7 +198,7 @@ class Compiled:
     def require_fit(self) -> None:
         """E0501 and E0502 where the board is too small, with what would help."""
         other = self.target.by_rows == "never" and not has_ram(self.report)
-        require_fit(self.report, self.source.loc, _by_rows(self.source, self.target, None).report if other else None)
+        require_fit(self.report, self.source.loc, _by_rows(self, None).report if other else None)
 
     @property
     def fits(self) -> bool | None:

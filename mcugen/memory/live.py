@@ -66,7 +66,7 @@ def live_ranges(graph: Graph, regions: Sequence[Region] = ()) -> dict[str, Range
     A TEMP lives from the node that makes it to the last that takes it (a result nobody takes is still written, so it lives
     for that one step). STATE outlives the call: it lives from the first step, or the node that makes it, to the last step,
     or for a value that is replaced to its last use. Where nodes run row by row, what one of them takes or makes lives as long as
-    their region, in some turns of it (`turns_of`).
+    their region, in some turns of it (`Region.busy`).
     """
     owner = views(graph)
     inside = {at: region for region in regions for at in range(region.begin, region.end)}

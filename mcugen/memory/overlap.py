@@ -58,7 +58,7 @@ def shift(graph: Graph, node: Node, at: int) -> Shift:
     return Shift(found.below, found.above, same)
 
 
-MOST_ROWS = 1 << 16  # that are looked at one by one
+MOST_ROWS = (1 << 16) - 1  # what the C counts; that are looked at one by one
 
 
 def rows_read(node: Node, inputs: Sequence[TensorType], made: TensorType) -> list[tuple[Rows | None, ...]]:

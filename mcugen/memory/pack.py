@@ -20,7 +20,7 @@ from mcugen.memory.rows import Region
 from mcugen.memory.solve import is_installed, solved
 
 TRIES = 400  # orders of buffers, at most
-SLACK = 32, 200  # bytes above the bound, and the part of it, that no solver is started for
+SLACK, PART = 32, 200  # bytes above the bound, and one of so many parts of it, that no solver is started for
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,8 @@ class Buffer:
     nbytes: int
     align: int
     live: Range
-    busy: Mapping[int, int] = field(
-        default_factory=dict
-    )  # in regions, by where they begin: the turns in which it is needed, a bit for each
+    # In regions, by where they begin: the turns in which it is needed, a bit for each.
+    busy: Mapping[int, int] = field(default_factory=dict)
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are needed at once."""
@@ -72,11 +71,8 @@ def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound:
     best = min((problem.placed(order) for order in problem.orders), key=problem.height)
     if problem.height(best) > bound:
         best = problem.climbed(best, bound)
-    return (
-        problem.solved(best, bound)
-        if problem.height(best) > bound + max(SLACK[0], bound // SLACK[1]) and is_installed()
-        else best
-    )
+    near = bound + max(SLACK, bound // PART)
+    return problem.solved(best, bound) if problem.height(best) > near and is_installed() else best
 
 
 @dataclass(eq=False)

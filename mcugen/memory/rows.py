@@ -112,9 +112,8 @@ def _room(graph: Graph, region: Region) -> int:
     return sum(type.nbytes // held.height * held.rows for type, held in types)
 
 
-Reader = tuple[
-    int, int, list[int]
-]  # a node, which of its inputs, and for each step the first row that it or a later one reads
+# A node, which of its inputs, and for each step the first row that it or a later one reads.
+Reader = tuple[int, int, list[int]]
 
 
 @dataclass

@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from test_networks_on_cores import MODELS, run_on
 
 import mcugen
 from mcugen.boards import Target, load_board
 from mcugen.compile import Compiled
 from mcugen.emit import emit
-from mcugen.ir import Array, DType, GraphBuilder, Module, Storage, TensorType
+from mcugen.ir import DType, GraphBuilder, Module, Storage, TensorType
 from mcugen.memory.plan import plan
 from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.join import Join
@@ -24,7 +25,6 @@ from mcugen.targets import elf, host, toolchain_for
 from mcugen.targets.driver import Unit
 from mcugen.windows import Window
 
-MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 TOOLS = {
     "mega2560": ("avr-gcc", "simavr"),
     "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm", "python:elftools"),
@@ -40,13 +40,6 @@ def by_rows(model: Any, board: str) -> tuple[Compiled, Compiled]:
     assert rows.memory.regions(rows.module.predict)
     assert rows.memory.arena < whole.memory.arena
     return whole, rows
-
-
-def on_board(compiled: Compiled, x: Array) -> Array:
-    shape = compiled.module.predict.of(Storage.INPUT)[0].type.shape
-    board = compiled.target.board
-    (done,) = toolchain_for(board).run_rows([compiled.unit], [[x.reshape(-1, *shape)]], board)
-    return np.asarray(done.outputs[0])
 
 
 def size_of(program: Path, name: str) -> int:
@@ -71,7 +64,7 @@ def test_mlperf_tiny_row_by_row(net: str, board: str, require: Any) -> None:
     flat = here.reshape(len(x), -1)
     np.testing.assert_array_equal(flat.argmax(axis=1), golden["y_qdq"].reshape(len(x), -1).argmax(axis=1))
     some = x if board == "mega2560" else x[:2]
-    np.testing.assert_array_equal(on_board(rows, some), wanted[: len(some)])
+    np.testing.assert_array_equal(run_on(rows, some), wanted[: len(some)])
     assert rows.report.fits or board != "mega2560"
 
 
