@@ -26,7 +26,7 @@ from mcugen.arguments import (
 )
 from mcugen.boards import ByRows, Numeric, Optimize, Requant, Target, load_board
 from mcugen.diagnostics import error
-from mcugen.emit import Files, emit
+from mcugen.emit import Files, check_header, emit
 from mcugen.frontends import Reference, Source, read
 from mcugen.frontends.onnx_quantise import is_network, quantised
 from mcugen.ir import Array, DType, Module, Storage
@@ -348,7 +348,8 @@ class Compiled:
         nothing = np.full((1, self.module.features), np.nan)
         missing = bool(self.source.reference.accepts(nothing)[0])
         said = facts | ({"number format": self.report.numeric_why} if self.report.numeric_why else {})
-        return layout(self.module, files, self.target.board, as_, sample, said, vectors, missing)
+        check = check_header(self.module, self.memory, self.target)
+        return layout(self.module, files, self.target.board, as_, sample, said, vectors, missing, check)
 
     def _vectors(self, rows: Array | None) -> Vectors | None:
         """Golden vectors; of a smaller number format only with a compiler, which says where the C answers as the model does."""

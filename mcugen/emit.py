@@ -18,6 +18,7 @@ from mcugen.data import templates_dir
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.interface import Signature, interface_macros, label_function, local_names, signature, summary
 from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
+from mcugen.memory.dead import before_calls
 from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
 from mcugen.memory.rows import Region
@@ -52,6 +53,22 @@ def emit(
         {f"{module.name}.h": "header.h"} if header else {f"src/{module.name}.{k}": f"model.{k}" for k in ("h", "c")}
     )
     return {path: _tidy(_render(f"{name}.j2", m=page, body=body, version=__version__)) for path, name in wanted.items()}
+
+
+def check_header(module: Module, plan: MemoryPlan, target: Target) -> Files:
+    """`test/<name>_check.h`, with which the C compiled with -DMCUGEN_CHECK spoils bytes of its arena that nobody needs any more; nothing
+    where there is no arena.
+    """
+    page = _Page(module, plan, target).data()
+    if not page.check:
+        return {}
+    before = before_calls(module.predict, plan)
+    dead, used = (
+        np.array([(at, *part) for at, one in enumerate(before) for part in getattr(one, what)], np.uint32)
+        for what in ("dead", "used")
+    )
+    text = _render("check.h.j2", m=page, calls=len(before), dead=dead, used=used, version=__version__)
+    return {f"test/{module.name}_check.h": _tidy(text)}
 
 
 def _render(template: str, **data: object) -> str:
@@ -124,6 +141,7 @@ class _Page:
     def data(self) -> SimpleNamespace:
         module = self.module
         functions = {graph.name: _Function(self, graph) for graph in module.functions}
+        placed = any(f.placed for f in functions.values())
         return SimpleNamespace(
             name=module.name,
             NAME=module.name.upper(),
@@ -133,7 +151,9 @@ class _Page:
             macros=interface_macros(module),
             constants=[*map(self._static, self._used(Storage.CONST)), *self._schedules()],
             states=[self._static(v) for v in self._used(Storage.STATE)],
-            arena=self.arena if module.arena == "static" and any(f.placed for f in functions.values()) else None,
+            arena=self.arena if module.arena == "static" and placed else None,
+            # Which kernel's turn it is, is known where one function calls them.
+            check=placed and len(functions) == 1,
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),

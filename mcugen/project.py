@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from mcugen import __version__
@@ -137,14 +138,16 @@ def layout(
     facts: Mapping[str, str] | None = None,
     vectors: Vectors | None = None,
     missing: bool = True,
+    check: Mapping[str, str] = MappingProxyType({}),
 ) -> Content:
     """The complete folder as {path with slashes: text or bytes}; the same input gives the same bytes.
 
     files   what the emitter made: `src/<name>.h` and `src/<name>.c`; for "header" the one `<name>.h`
     sample  a row of the model's input for the sketch to try; E0110 where it is no such row
     facts   what the README says the model costs, in order: {"flash": "4,096 B"}
-    vectors rows with the model's answers, for unit tests in `test/`; without them there is no such folder
+    vectors rows with the model's answers, for unit tests in `test/`
     missing whether the model takes rows in which something is missing
+    check   what the emitter made for -DMCUGEN_CHECK, in `test/` too
     Raises E0111 for a name that C or Arduino does not take, E0901 for "platformio" on a board without PlatformIO.
     """
     check_name(module.name)
@@ -163,6 +166,7 @@ def layout(
         "architecture": _architecture(board),
         "keywords": _keywords(api),
         "vectors": vectors,
+        "check": check,
         "simulated": _is_simulated(board),
         "version": __version__,
     }
@@ -213,10 +217,13 @@ def _plain(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str
 
 
 def _tests(files: Mapping[str, str], values: Mapping[str, Any], sources: str) -> dict[str, str]:
-    """The folder `test/`, where there are vectors for it; a header that is all of a library carries none."""
-    if values["vectors"] is None or values["form"] == "header":
+    """The folder `test/`: unit tests, where there are vectors for them, and what checks the arena; a header that is all of a library
+    carries none.
+    """
+    if values["form"] == "header":
         return {}
-    return unit_tests(values["vectors"], values, sources, files)
+    tests = {} if values["vectors"] is None else unit_tests(values["vectors"], values, sources, files)
+    return {**values["check"], **tests}
 
 
 def _is_simulated(board: Board) -> bool:

@@ -118,6 +118,10 @@ static void graph_op_add3(const void *x_in, const graph_flash *y, void *z_out)
     }
 }
 
+#ifdef MCUGEN_CHECK
+#include "graph_check.h" /* in test/: spoils bytes that nobody needs any more */
+#endif
+
 /* Out of line, so that its size and stack can be read from the linked program. */
 __attribute__((noinline))
 int graph_run(
