@@ -18,7 +18,7 @@ FUNCTIONS = frozenset({"predict", "run", "learn", "label"})  # what a caller see
 ELEMENTS = frozenset(
     {"f32", "i8", "u8", "i16", "u16", "i32", "u32", "i64"}
 )  # types that may alias, and reads from flash
-KINDS = FUNCTIONS | ELEMENTS | {"const", "state", "arena", "op", "labels", "flash", "float"}
+KINDS = FUNCTIONS | ELEMENTS | {"const", "state", "arena", "op", "labels", "flash", "float", "check"}
 TAKEN = KEYWORDS | CORE | MACROS | {"linux", "unix", "i386"}  # the last three are macros of GNU C
 LONGEST = 40  # characters of a value's name that are kept
 
