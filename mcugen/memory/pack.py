@@ -1,11 +1,13 @@
 """The packer: gives each buffer an offset such that no two that live at once lose a byte of each other.
 
 Greedy by size is the order of Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020). Where it needs
-more than is live at some step, orders near by are tried until one reaches that bound, and then a solver, where it is installed.
+more than is live at some step, buffers are placed step by step (sweep.py), then in orders near by, until one reaches that bound. Where
+that leaves more than a hundredth, a solver goes on, if it is installed.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +20,10 @@ from mcugen.memory.live import Range, live_ranges, overlaps, size_of, taken_over
 from mcugen.memory.overlap import Shift, apart
 from mcugen.memory.rows import Region
 from mcugen.memory.solve import is_installed, solved
+from mcugen.memory.sweep import Sweep
 
 TRIES = 400  # orders of buffers, at most
-SLACK, PART = 32, 200  # bytes above the bound, and one of so many parts of it, that no solver is started for
+SLACK, PART = 32, 100  # bytes above the bound, and one of so many parts of it, that no solver is started for
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Buffer:
             return False
         begin = max(self.live.first, other.live.first)
         return begin not in self.busy or begin not in other.busy or self.busy[begin] & other.busy[begin] != 0
+
+    @property
+    def begins(self) -> int:
+        """The turn of its first region in which it is needed first; 0 where that is always."""
+        turns = self.busy.get(self.live.first, 0)
+        return (turns & -turns).bit_length()
 
 
 Shifts = Mapping[tuple[int, int], Shift]  # which buffer (made) may reach into which (taken), by (taken, made)
@@ -69,6 +78,8 @@ def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound:
     if bound is None:
         return problem.placed(next(problem.orders))
     best = min((problem.placed(order) for order in problem.orders), key=problem.height)
+    if problem.height(best) > bound:
+        best = problem.swept(best, bound)
     if problem.height(best) > bound:
         best = problem.climbed(best, bound)
     near = bound + max(SLACK, bound // PART)
@@ -114,15 +125,33 @@ class _Problem:
 
     def placed(self, order: Sequence[int]) -> tuple[int, ...]:
         """The offsets where each buffer in turn gets the lowest place that those before it leave."""
+        found = self.placed_below(order, math.inf)
+        assert found is not None
+        return found
+
+    def placed_below(self, order: Sequence[int], most: float) -> tuple[int, ...] | None:
+        """The same; None where one ends above `most`."""
         offsets: dict[int, int] = {}
         for i in order:
             near = [(offsets[j], low, high, same) for j, low, high, same in self.apart[i] if j in offsets]
             offsets[i] = _lowest(near, self.buffers[i].align)
+            if offsets[i] + self.buffers[i].nbytes > most:
+                return None
         return tuple(offsets[i] for i in range(len(self.buffers)))
 
     def height(self, offsets: Sequence[int]) -> int:
         """Bytes of an arena for these offsets."""
         return max((o + b.nbytes for o, b in zip(offsets, self.buffers, strict=True)), default=0)
+
+    def swept(self, offsets: tuple[int, ...], bound: int) -> tuple[int, ...]:
+        """Offsets that are no worse, step by step; in a region, where all steps are one, the biggest first."""
+        buffers = self.buffers
+        order = sorted(
+            range(len(buffers)), key=lambda i: (buffers[i].live.first, -buffers[i].nbytes, buffers[i].begins, i)
+        )
+        sizes, aligns = tuple(b.nbytes for b in buffers), tuple(b.align for b in buffers)
+        found = Sweep(sizes, aligns, tuple(map(tuple, self.apart)), tuple(order)).placed(bound, self.height(offsets))
+        return offsets if found is None else found
 
     def climbed(self, offsets: tuple[int, ...], bound: int) -> tuple[int, ...]:
         """Offsets that are no worse: what ends highest is placed earlier, and two places in the order are exchanged at random."""
@@ -139,8 +168,8 @@ class _Problem:
             if chance.random() < 0.5:
                 a, b = chance.randrange(len(order)), chance.randrange(len(order))
                 changed[a], changed[b] = changed[b], changed[a]
-            found = self.placed(changed)
-            if self.height(found) <= height:
+            found = self.placed_below(changed, height)
+            if found is not None:
                 here, order = found, changed
             if self.height(here) < self.height(best):
                 best = here
