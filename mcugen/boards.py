@@ -97,6 +97,7 @@ class Target:
 
     requant  what brings sums of quantised layers to the next scale: whole numbers, or float32 as onnxruntime has it
     by_rows  whether layers of a network make their rows in turn: "auto", where whole tensors do not fit, "always" or "never"
+    stream_input, arena_input  whether a network's input comes row by row, or is written into the arena; else it is the caller's buffer
     rows     (n, features) float32, the user's, where there are any
     """
 
@@ -105,6 +106,8 @@ class Target:
     numeric: Numeric = "auto"
     requant: Requant = "integer"
     by_rows: ByRows = "auto"
+    stream_input: bool = False
+    arena_input: bool = False
     rows: npt.NDArray[np.generic] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +120,10 @@ class Target:
                     f"{name} is {value!r}",
                     help=f"{did_you_mean(str(value), get_args(kinds))}it is one of {known}",
                 )
+        if self.stream_input and (self.arena_input or self.by_rows == "never"):
+            other = "--arena-input" if self.arena_input else "--by-rows never"
+            help = "leave one of both out: rows that come one by one go to layers that run row by row"
+            raise error("E0112", f"--stream-input and {other} do not go together", help=help)
         if self.requant == "float" and not self.board.fpu:
             help = "leave --requant out: integers differ by a step at most; or choose a board with an FPU"
             raise error("E0403", f"--requant float: {self.board.title} has no FPU", help=help)

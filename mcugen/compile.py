@@ -59,6 +59,8 @@ def compile(
     numeric: Numeric = "auto",
     requant: Requant = "integer",
     by_rows: ByRows = "auto",
+    stream_input: bool = False,
+    arena_input: bool = False,
     output: str | None = None,
     input: Input = "float32",
     data: object = None,
@@ -82,6 +84,8 @@ def compile(
                    onnxruntime's integer kernels and takes a board with an FPU (E0403)
     by_rows        whether layers of a network make their rows in turn, in a fraction of the RAM: "auto", where whole tensors do
                    not fit the board, "always" or "never"
+    stream_input   of a network: the caller gives its input row by row to `<name>_push_row`, channels innermost, as cameras do
+    arena_input    of a network: the caller writes its input to `<name>_input`, into memory that layers use again
     output         "label", "proba" or "decision" for a classifier, "value" for a regressor, "transform" for a transformer
     input          "float32", "uint8" or "int16": what the caller's rows are made of
     data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
@@ -92,7 +96,7 @@ def compile(
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
-    target = Target(load_board(board), optimize, numeric, requant, by_rows)
+    target = Target(load_board(board), optimize, numeric, requant, by_rows, bool(stream_input), bool(arena_input))
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
     if target.numeric == "int8" and is_network(source):
@@ -133,6 +137,8 @@ def settle(
 def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     _refuse_doubles(source, target)
+    if target.stream_input:
+        return _lowered(source, replace(target, by_rows="always"), dump)
     whole = _lowered(source, replace(target, by_rows="never"), dump)
     enough = target.by_rows == "never" or (target.by_rows == "auto" and has_ram(whole.report))
     return whole if enough else _by_rows(whole, dump)

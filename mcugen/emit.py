@@ -16,13 +16,23 @@ from mcugen import __version__
 from mcugen.boards import Target
 from mcugen.data import templates_dir
 from mcugen.diagnostics import Diagnostic, McugenError
-from mcugen.interface import Signature, interface_macros, label_function, local_names, signature, summary
+from mcugen.interface import (
+    Feed,
+    Signature,
+    feed_of,
+    interface_macros,
+    label_function,
+    local_names,
+    signature,
+    summary,
+)
 from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
 from mcugen.memory.dead import before_calls
 from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
-from mcugen.memory.rows import Region
+from mcugen.memory.rows import Region, counter
 from mcugen.op import same
+from mcugen.ops.arrive import Arrive
 from mcugen.symbols import remark, rests_of
 
 Files = Mapping[str, str]
@@ -171,7 +181,7 @@ class _Page:
         distinct: dict[str, list[_Kernel]] = {}
         for graph in self.module.functions:
             owner = views(graph)
-            for node in (one for one in graph.nodes if not is_free(one, owner)):
+            for node in (one for one in graph.nodes if not (is_free(one, owner) or isinstance(one.op, Arrive))):
                 peers = distinct.setdefault(node.op.name, [])
                 by_rows = (graph.name, node.name) in self.by_rows
                 kernel = next((k for k in peers if k.serves(graph, node, by_rows)), None)
@@ -286,36 +296,62 @@ class _Function:
         """Which values are another one's bytes."""
         return views(self.graph)
 
-    @property
-    def tensors(self) -> list[Value]:
-        """What it has in the arena, or under another type in the caller's buffers; numbers are variables."""
-        nodes = [node for node in self.graph.nodes if not is_free(node, self.views)]
+    @cached_property
+    def feed(self) -> Feed | None:
+        """How its input comes, where it is no parameter."""
+        return feed_of(self.page.module, self.graph)
+
+    @cached_property
+    def streamed(self) -> Region | None:
+        """What runs with every row that the caller gives."""
+        return self.page.plan.regions(self.graph)[0] if self.feed and self.feed.streamed else None
+
+    def tensors(self, begin: int = 0, end: int | None = None) -> list[Value]:
+        """What the nodes there have in the arena, or under another type in the caller's buffers; numbers are variables."""
+        nodes = [node for node in self.graph.nodes[begin:end] if not self._is_nothing(node)]
         named = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         return [v for v in self.graph.of(Storage.TEMP) if v.type.shape != () and v.name in named]
+
+    def _is_nothing(self, node: Node) -> bool:
+        """Whether a node takes no C: a view, or what the caller has written into the arena."""
+        return is_free(node, self.views) or (isinstance(node.op, Arrive) and not node.op.streamed)
 
     @property
     def placed(self) -> list[Value]:
         """Those that the plan gave a place."""
-        return [v for v in self.tensors if v.name in self.page.plan.places]
+        return [v for v in self.tensors() if v.name in self.page.plan.places]
 
     def data(self) -> dict[str, Any]:
         """What its template needs."""
         return {
             "interface": self.interface,
+            "feed": self._fed(),
             "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
             "arena": self.page.arena if self.placed and self.page.module.arena == "stack" else None,
-            "tensors": [self._placed(v) for v in self.tensors],
+            "tensors": [self._placed(v) for v in self.tensors(self.streamed.end if self.streamed else 0)],
             "steps": [*self._steps()],
             "result": "0" if self.interface.result is None else self.names[self.interface.result],
             "index_taken": self.interface.returns == "int" and self.interface.result in self.taken,
         }
 
+    def _fed(self) -> dict[str, Any] | None:
+        """How its input comes: the place of it, or what is done with every row."""
+        if self.feed is None:
+            return None
+        if self.streamed is None:
+            name = next(node.outputs[0] for node in self.graph.nodes if isinstance(node.op, Arrive))
+            return {"is": self.feed, "place": self._placed(self.graph.values[name])}
+        tensors = [self._placed(v) for v in self.tensors(self.streamed.begin, self.streamed.end)]
+        return {"is": self.feed, "tensors": tensors, "region": self._region(self.streamed)}
+
     def _steps(self) -> Iterator[dict[str, Any]]:
         for step in self.page.plan.of(self.graph):
             node = self.graph.nodes[step.nodes[0]]
+            if step.region is self.streamed and step.region is not None:
+                continue  # it has a function of its own
             if step.region is not None:
                 yield {"region": self._region(step.region), "variables": []}
-            elif not is_free(node, self.views):
+            elif not self._is_nothing(node):
                 made = self.node(node)
                 if step.backward:
                     first, *others = made["out_pointers"]
@@ -325,19 +361,13 @@ class _Function:
     def _region(self, region: Region) -> dict[str, Any]:
         """What the loop over a region's schedule needs: a case for every node of it."""
         makers = {self.graph.nodes[at].outputs[0]: at - region.begin for at in range(region.begin, region.end)}
-        heights = [max(one.type.shape[0] for one in self._tall(at)) for at in range(region.begin, region.end)]
         return {
             "table": self.page.schedule(self.graph, region),
             "count": len(region.schedule),
             "layers": len(makers),
-            "rows_t": "uint8_t" if max(heights) < 256 else "uint16_t",
+            "rows_t": f"uint{8 * counter(self.graph, region)}_t",
             "cases": [self._case(self.graph.nodes[at], region, makers) for at in range(region.begin, region.end)],
         }
-
-    def _tall(self, at: int) -> list[Value]:
-        """What a node counts rows of."""
-        node = self.graph.nodes[at]
-        return [self.graph.values[name] for name in (node.outputs[0], *node.inputs[: 1 if node.op.running else 0])]
 
     def _case(self, node: Node, region: Region, makers: Mapping[str, int]) -> dict[str, Any]:
         """A node that makes its next row: where its inputs' rows begin, and where its own one goes."""
@@ -361,13 +391,14 @@ class _Function:
         spelt_ins, spelt_outs = ([self._spelt(v) for v in side] for side in (ins, outs))
         types = [v.type for v in ins]
         rows = node.op.reads(0, *types)
+        kernel = self.page.kernels.get((self.graph.name, node.name))
         return {
-            "fn": self.page.kernels[self.graph.name, node.name].fn,
+            "fn": kernel.fn if kernel else "",
             "name": self.page.module.name,
             "progmem": self.page.target.board.progmem,
             "unroll": self.page.target.optimize != "size" and self.page.target.board.long_product,
             "template": template_of(node),
-            "by_rows": self.page.kernels[self.graph.name, node.name].by_rows,
+            "by_rows": kernel is not None and kernel.by_rows,
             "height": outs[0].type.shape[0] if outs[0].type.shape else 1,
             "row": outs[0].type.size // outs[0].type.shape[0] if outs[0].type.shape else 1,
             "row_inputs": [bool(one) for one in rows] or [False] * len(ins),

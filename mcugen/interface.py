@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mcugen.ir import DType, Graph, Label, Module, Storage, Value
+import numpy as np
+
+from mcugen.ir import Array, DType, Graph, Label, Module, Storage, Value
+from mcugen.ops.arrive import Arrive
 from mcugen.symbols import locals_of, remark, rests_of
 
 Does = Literal["label", "proba", "decision", "value", "transform", "run"]
@@ -48,6 +51,59 @@ class Signature:
         return _prototypes("function", self)
 
 
+@dataclass(frozen=True)
+class Feed:
+    """How a network's input comes where the function does not take it: an element's type, and how many rows of how many elements.
+
+    streamed  each row goes to `<name>_push_row`; else all of them are written to where `<name>_input` points
+    shape     of the whole, channels last
+    """
+
+    name: str
+    parameter: Parameter
+    streamed: bool
+    shape: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """How often the caller has something to give."""
+        return self.shape[0] if self.streamed else 1
+
+    @property
+    def symbol(self) -> str:
+        """The function that takes a row, or says where to write."""
+        return f"{self.name}_{'push_row' if self.streamed else 'input'}"
+
+    @property
+    def prototypes(self) -> tuple[str, ...]:
+        """The C prototypes, without semicolons."""
+        return tuple(_prototypes("feed", self).split("\n\n"))
+
+
+def feed_of(module: Module, graph: Graph) -> Feed | None:
+    """How a function's input comes; None where it is a parameter."""
+    for node in graph.nodes:
+        if isinstance(node.op, Arrive):
+            taken, made = (graph.values[name] for name in (node.inputs[0], node.outputs[0]))
+            shape, streamed = made.type.shape, node.op.streamed
+            size = made.type.size // shape[0] if streamed else made.type.size
+            name = local_names(graph)[taken.name]
+            parameter = Parameter(taken.name, name, made.type.dtype.c, size, scalar=False, out=False)
+            return Feed(module.name, parameter, streamed, shape)
+    return None
+
+
+def as_given(module: Module, inputs: Sequence[Array]) -> list[Array]:
+    """Inputs (rows, *their shapes) as a caller of the C gives them: pixels with their channels innermost where they come into the arena."""
+    graph, found = module.predict, [np.asarray(one) for one in inputs]
+    for node in graph.nodes:
+        if isinstance(node.op, Arrive):
+            at = [v.name for v in graph.of(Storage.INPUT)].index(node.inputs[0])
+            order = node.op.order(*graph.types(node.inputs))
+            found[at] = found[at].reshape(len(found[at]), -1)[:, order].reshape(found[at].shape)
+    return found
+
+
 def signature(module: Module, graph: Graph) -> Signature:
     """The public C function of a graph: `predict` for a class or a number, `predict_proba`, `decision`, `transform`, or `run`
     for tensors.
@@ -57,7 +113,12 @@ def signature(module: Module, graph: Graph) -> Signature:
     tensors = [v for v in outputs if v.type.shape != ()]
     result = _returned(scalars, tensors)
     names = local_names(graph)
-    taken = [_parameter(v, names, out=False) for v in graph.of(Storage.INPUT)]
+    fed = feed_of(module, graph)
+    taken = [
+        _parameter(v, names, out=False)
+        for v in graph.of(Storage.INPUT)
+        if fed is None or v.name != fed.parameter.value
+    ]
     given = [_parameter(v, names, out=True) for v in (*tensors, *scalars) if v is not result]
     does = _does(result, tensors)
     returns = "float" if does == "value" else "int"
@@ -110,10 +171,15 @@ def _parameter(value: Value, names: dict[str, str], *, out: bool) -> Parameter:
     return Parameter(value.name, names[value.name], kind.dtype.c, kind.size, kind.shape == (), out)
 
 
-def interface_macros(module: Module) -> list[tuple[str, int, str]]:
+def interface_macros(module: Module) -> list[tuple[str, int | str, str]]:
     """The macros of the public header: counts that a caller sizes buffers with."""
     prefix, graph = module.name.upper(), module.predict
-    rows = [(f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]]
+    rows: list[tuple[str, int | str, str]] = [(f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]]
+    feed = feed_of(module, graph)
+    if feed and feed.streamed:
+        rows.append((f"{prefix}_ROWS", feed.rows, "that make an input"))
+        rows.append((f"{prefix}_ROW", feed.parameter.size, "elements of a row"))
+        rows.append((f"{prefix}_E_ROWS", "(-1)", "not all of them have come"))
     labels = label_function(module)
     if labels:
         rows.append((f"{prefix}_CLASSES", len(labels.values), ""))
@@ -234,7 +300,7 @@ def _ops(graph: Graph) -> str:
     return ", ".join(f"{name} ({detail})" if detail else name for name, detail in details)
 
 
-def _prototypes(macro: str, of: Signature | LabelFunction) -> str:
+def _prototypes(macro: str, of: Signature | LabelFunction | Feed) -> str:
     from mcugen.templating import environment
 
     return str(getattr(environment().get_template("prototypes.c.j2").module, macro)(of)).strip()

@@ -25,6 +25,11 @@ static uint16_t request(uint8_t command, volatile void *data, uint16_t length) {
 /* float: for the alignment */
 static float in[MCUGEN_IN_BYTES / 4 + 1], out[MCUGEN_OUT_BYTES / 4 + 1];
 
+const unsigned char *mcugen_fetch(unsigned size) {
+    request(FILL, in, (uint16_t)size);
+    return (const unsigned char *)in;
+}
+
 int main(void) {
     for (unsigned i = 0; i < mcugen_model_count; i++) {
         const mcugen_model *model = &mcugen_models[i];

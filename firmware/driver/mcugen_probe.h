@@ -14,6 +14,17 @@ typedef struct {
 extern const mcugen_model mcugen_models[];
 extern const unsigned mcugen_model_count;
 
+/* An input that comes piece by piece. Where memory holds no more (AVR), the first piece is served as `in`
+   is, and the others are fetched. */
+#if defined(__AVR__)
+const unsigned char *mcugen_fetch(unsigned size);
+#define MCUGEN_SERVED(whole, piece) (piece)
+#define MCUGEN_PIECE(in, at, size) ((at) == 0 ? (in) : mcugen_fetch(size))
+#else
+#define MCUGEN_SERVED(whole, piece) (whole)
+#define MCUGEN_PIECE(in, at, size) ((in) + (at) * (size))
+#endif
+
 #if defined(__AVR__)
 #include <avr/io.h>
 /* The simulator counts the cycles from a 1 to a 2 written here. */

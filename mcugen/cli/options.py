@@ -46,6 +46,16 @@ by_rows = click.option(
     show_default=True,
     help="Whether layers of a network make their rows in turn, so that of the tensors between them only a few rows take RAM, for some 5 % more instructions. auto: where whole tensors do not fit.",
 )
+stream_input = click.option(
+    "--stream-input",
+    is_flag=True,
+    help="Of a network: its input comes row by row, as cameras and ADCs deliver it, channels innermost, to NAME_push_row(); it is nowhere as a whole.",
+)
+arena_input = click.option(
+    "--arena-input",
+    is_flag=True,
+    help="Of a network: its input is written to NAME_input(), channels innermost, into RAM that its layers use again.",
+)
 output = click.option(
     "--output",
     type=click.Choice(["label", "proba", "decision", "value", "transform"]),
@@ -144,6 +154,8 @@ def reading(command: F) -> F:
         calibration,
         input,
         output,
+        arena_input,
+        stream_input,
         by_rows,
         requant,
         numeric,

@@ -50,6 +50,8 @@ _DECISIVE = {
     "numeric": "auto",
     "requant": "integer",
     "by_rows": "auto",
+    "stream_input": False,
+    "arena_input": False,
     "output": None,
     "input": "float32",
     "calibration": "minmax",

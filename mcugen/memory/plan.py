@@ -13,7 +13,7 @@ from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes, views
 from mcugen.memory.pack import buffers, pack, shifts
 from mcugen.memory.regions import regions
-from mcugen.memory.rows import MOST_NODES, Region
+from mcugen.memory.rows import MOST_NODES, Region, counter, is_streamed
 
 ARENA, STATE = "arena", "state"
 
@@ -94,6 +94,13 @@ class MemoryPlan:
     def regions(self, graph: Graph) -> tuple[Region, ...]:
         """What runs row by row in one function."""
         return tuple(step.region for step in self.of(graph) if step.region is not None)
+
+    def counts(self, graph: Graph) -> int:
+        """Bytes of what a streamed input needs from row to row: how many rows each node has made, and the turns they have had."""
+        if not is_streamed(graph):
+            return 0
+        region = self.regions(graph)[0]
+        return (region.end - region.begin) * counter(graph, region) + (2 if len(region.schedule) < 1 << 16 else 4)
 
     @property
     def arena(self) -> int:

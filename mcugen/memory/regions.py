@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.ir import Graph, Storage
-from mcugen.memory.live import live_bytes, live_ranges, rows_taken_over
+from mcugen.memory.live import live_bytes, live_ranges, rows_taken_over, views
 from mcugen.memory.overlap import Shift
-from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, outside, run_by_rows, steps_of
+from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, is_streamed, outside, run_by_rows, steps_of
 
 Rows = npt.NDArray[np.int64]  # a number of rows for each step of a node
 LAYERS = ("conv_rows", "pool_rows")
@@ -27,22 +27,24 @@ LOOKS = 6  # at what the regions chosen really take
 
 def regions(graph: Graph, layers: int = MOST_NODES) -> tuple[Region, ...]:
     """The regions with which the most that is live is least; of such choices the one with the fewest rows inside of regions. None
-    where whole tensors take no more. `layers`: how many of a region's nodes may be more than functions of single elements and joins; with
+    where whole tensors take no more, but for what the caller gives row by row. `layers`: how many of a region's nodes may be more than functions of single elements and joins; with
     one, a layer's input is put together, or its output goes on, row by row.
     """
     alone = live_bytes(graph)
-    if len(alone) < 2 or not layers:
-        return ()
     search = _Search(graph, alone, layers)
     found: tuple[Region, ...] = ()
+    first = (search.simulated(0, 1),) if is_streamed(graph) else ()
+    if len(alone) < 2 or not layers:
+        return first
     for _ in range(LOOKS):
         found = tuple(search.simulated(begin, end) for begin, end in search.chosen())
+        found = found if found and found[0].begin == 0 else (*first, *found)
         live = live_bytes(graph, regions=found)
         exact = {(region.begin, region.end): live[region.begin] for region in found}
         if exact.items() <= search.exact.items():
             break
         search.exact |= exact
-    return found if max(live_bytes(graph, regions=found)) < max(alone) else ()
+    return found if max(live_bytes(graph, regions=found)) < max(alone) else first
 
 
 @dataclass(eq=False)
@@ -66,6 +68,11 @@ class _Search:
         graph = self.graph
         ranges = live_ranges(graph)
         self.steps = [steps_of(graph, node) for node in graph.nodes]
+        if is_streamed(graph):  # the caller's outputs are there once all rows have come
+            owner = views(graph)
+            for at, node in enumerate(graph.nodes):
+                made = graph.values[owner.get(node.outputs[0], node.outputs[0])]
+                self.steps[at] = self.steps[at] if made.storage is Storage.TEMP else None
         self.sizes = {n: graph.values[n].type.nbytes for n in ranges if graph.values[n].storage is Storage.TEMP}
         self.first = {name: ranges[name].first for name in self.sizes}
         self.last = {name: ranges[name].last for name in self.sizes}

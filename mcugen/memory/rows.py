@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.overlap import Shift, rows_read
 from mcugen.op import Rows
+from mcugen.ops.arrive import Arrive
 
 MOST_NODES = 256  # of a region: the schedule is one of bytes
 
@@ -168,6 +169,8 @@ class Simulation:
         sinks = [at for name, at in self.makers.items() if name in self.whole or not self.readers[name]]
         while left := [at for at in sinks if self.done[at] < self._at(at).count]:
             self._demand(min(left, key=lambda at: (self.done[at] / self._at(at).count, at)))
+        while is_streamed(self.graph, self.begin) and self.done[self.begin] < self._at(self.begin).count:
+            self._run(self.begin)  # rows of the caller's that no layer reads
         held = {
             name: _held(self.graph.values[name].type.shape[0], needs) for name, needs in self.needs.items() if needs
         }
@@ -293,6 +296,22 @@ def _held(height: int, needs: list[int]) -> Held:
 
 def _lasts(held: Held, needs: list[int]) -> bool:
     return all(held.first(at + 1) <= need for at, need in enumerate(needs))
+
+
+def counter(graph: Graph, region: Region) -> int:
+    """Bytes of what counts the rows of a region's tensors."""
+    tall = (
+        graph.values[name].type.shape[0]
+        for node in graph.nodes[region.begin : region.end]
+        for name in (node.outputs[0], *node.inputs[: 1 if node.op.running else 0])
+    )
+    return 1 if max(tall) < 256 else 2
+
+
+def is_streamed(graph: Graph, at: int = 0) -> bool:
+    """Whether a node takes the network's input row by row from the caller."""
+    op = graph.nodes[at].op if graph.nodes else None
+    return isinstance(op, Arrive) and op.streamed
 
 
 def outside(graph: Graph, begin: int, end: int) -> frozenset[str]:

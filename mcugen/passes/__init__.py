@@ -12,6 +12,7 @@ from dataclasses import replace
 from mcugen.boards import Target
 from mcugen.diagnostics import McugenError
 from mcugen.ir import Module, verify_module
+from mcugen.passes.arrivals import arrivals
 from mcugen.passes.by_rows import by_rows
 from mcugen.passes.calibrate import calibrate
 from mcugen.passes.constant_channels import constant_channels
@@ -50,6 +51,7 @@ PIPELINE: tuple[Pass, ...] = (
     select,
     pack_tables,
     dead_code,
+    arrivals,
     by_rows,
     order,
 )

@@ -8,11 +8,12 @@ from typing import Any
 
 from mcugen.boards import Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
-from mcugen.interface import label_function
+from mcugen.interface import feed_of, label_function
 from mcugen.ir import Graph, Module, Node, Storage
 from mcugen.memory.live import live_ranges, size_of
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Cost, Form, same
+from mcugen.ops.arrive import Arrive
 from mcugen.report.figure import Figure
 from mcugen.report.firmware import Firmware, empty_share, label_bytes, whole
 
@@ -107,10 +108,8 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
     graph, board = module.predict, target.board
     costs = _costs(graph, target)
     on_stack = memory.arena if module.arena == "stack" else 0
-    static = memory.arena + memory.state - on_stack
-    buffers = sum(
-        v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
-    )
+    static = memory.arena + memory.state + memory.counts(graph) - on_stack
+    buffers = _buffers(module)
     stack = max((c.stack for c in costs), default=0) + on_stack + _joint(graph, board)
     unit = _unit(board)
     labels = label_function(module)
@@ -144,6 +143,16 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
         memory=_memory(memory, module, exported_live),
         layers=tuple(_layers(module, memory, target)),
     )
+
+
+def _buffers(module: Module) -> int:
+    """Bytes of the caller's inputs and outputs: of a streamed input one row, of one in the arena none."""
+    graph = module.predict
+    sizes = {v.name: v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape}
+    feed = feed_of(module, graph)
+    if feed:
+        sizes[feed.parameter.value] = sizes[feed.parameter.value] // feed.rows if feed.streamed else 0
+    return sum(sizes.values())
 
 
 def _has_room(program: Firmware, board: Board, stack: int) -> bool | None:
@@ -192,7 +201,9 @@ def _tables(graph: Graph) -> list[int]:
 def _cycles(graph: Graph, costs: Sequence[Cost], unit: str) -> Figure:
     """The sum, unknown where one is not known; a view is none."""
     every = [
-        c.cycles if c.counted and c.cycles else None for n, c in zip(graph.nodes, costs, strict=True) if not n.op.view
+        c.cycles if c.counted and c.cycles else None
+        for n, c in zip(graph.nodes, costs, strict=True)
+        if not n.op.view and not isinstance(n.op, Arrive)
     ]
     known = [c for c in every if c is not None]
     return Figure.of(sum(known) if known and len(known) == len(every) else None, unit)
@@ -200,7 +211,7 @@ def _cycles(graph: Graph, costs: Sequence[Cost], unit: str) -> Figure:
 
 def _of_layer(node: Node, cost: Cost, unit: str) -> Figure:
     """What one node takes: nothing where it is a view."""
-    known = node.op.view or (cost.counted and cost.cycles)
+    known = node.op.view or isinstance(node.op, Arrive) or (cost.counted and cost.cycles)
     return Figure.of(cost.cycles if known else None, unit)
 
 

@@ -17,7 +17,7 @@ from mcugen.boards import Board
 from mcugen.diagnostics import McugenError, error
 from mcugen.ir import Array
 from mcugen.targets import elf
-from mcugen.targets.driver import Unit, driver_sources, pack_rows, row_sizes, unpack_results, write_driver
+from mcugen.targets.driver import Unit, driver_sources, pack_rows, piece_size, row_sizes, unpack_results, write_driver
 from mcugen.targets.host import STRICT, compile_c, writing
 from mcugen.targets.sketch import check_fit, too_large
 from mcugen.targets.toolchain import RowsRun
@@ -54,6 +54,7 @@ class Alone(ABC):
     driver_size: Size  # of an empty driver
     optimise = "-Os"  # what sketches are compiled with
     row_size = Size(160)  # what the driver has for each model
+    pieces = False  # whether it is served a streamed input row by row, because its memory may not hold all
 
     @abstractmethod
     def compiler(self, board: Board) -> tuple[Sequence[str], str]:
@@ -147,8 +148,9 @@ class Alone(ABC):
     def _link(self, units: Sequence[Unit], objects: Sequence[Sequence[Path]], board: Board, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         driver = write_driver(folder, units)[0]
-        sizes = [row_sizes(unit.module) for unit in units]
-        buffers = [f"-DMCUGEN_{way}_BYTES={max(s[i] for s in sizes)}" for i, way in enumerate(("IN", "OUT"))]
+        taken = [piece_size(unit.module) if self.pieces else row_sizes(unit.module)[0] for unit in units]
+        given = [row_sizes(unit.module)[1] for unit in units]
+        buffers = [f"-DMCUGEN_IN_BYTES={max(taken)}", f"-DMCUGEN_OUT_BYTES={max(given)}"]
         program = folder / "driver.elf"
         ends = [self._compile(Path(shutil.copy(end, folder)), board, *buffers) for end in self.ends]
         parts = [self._compile(driver, board), *(o for unit in objects for o in unit), *ends]

@@ -32,6 +32,7 @@ class Avr(Alone):
     unit = "cycles"
     ends = (driver_sources() / "avr.c",)
     driver_size = Size(4096, 1024, 1024)  # with libgcc and libm
+    pieces = True
 
     def build(self, project: Path, board: Board, model: str) -> Build:
         """`pio run` for the board's environment. E0602 with the compiler's words, E0501 and E0502 where it does not fit."""

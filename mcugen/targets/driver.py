@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mcugen import __version__
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import error
-from mcugen.interface import signature
+from mcugen.interface import as_given, feed_of, signature
 from mcugen.ir import Array, Module, Storage, Value
 
 
@@ -49,7 +49,8 @@ def driver_sources() -> Path:
 def pack_rows(module: Module, inputs: Sequence[Array]) -> bytes:
     """Rows as the driver takes them: all inputs one after the other, each aligned. Each input has shape (rows, *its own)."""
     values = module.predict.of(Storage.INPUT)
-    parts = [_bytes_per_row(a, v) for a, v in zip(inputs, values, strict=True)]
+    given = as_given(module, [_of_shape(a, v) for a, v in zip(inputs, values, strict=True)])
+    parts = [_bytes_per_row(a, v) for a, v in zip(given, values, strict=True)]
     offsets, size = _row(values)
     rows = np.zeros((len(parts[0]) if parts else 1, size), np.uint8)
     for part, offset in zip(parts, offsets, strict=True):
@@ -71,6 +72,13 @@ def row_sizes(module: Module) -> tuple[int, int]:
     return _row(graph.of(Storage.INPUT))[1], _row(graph.of(Storage.OUTPUT))[1]
 
 
+def piece_size(module: Module) -> int:
+    """Bytes of input that the driver is served at once where memory is small: a row of one that is streamed, else all inputs."""
+    feed = feed_of(module, module.predict)
+    inputs = row_sizes(module)[0]
+    return inputs // feed.rows if feed else inputs
+
+
 def _row(values: Sequence[Value]) -> tuple[list[int], int]:
     """Where each value of a row begins, and the row's bytes: all are aligned, in the rows that follow too."""
     offsets, at = [], 0
@@ -84,7 +92,7 @@ def _aligned(at: int, value: Value) -> int:
     return -(-at // value.type.dtype.nbytes) * value.type.dtype.nbytes
 
 
-def _bytes_per_row(data: Array, value: Value) -> npt.NDArray[np.uint8]:
+def _of_shape(data: Array, value: Value) -> Array:
     rows = np.ascontiguousarray(data, value.type.dtype.numpy).reshape(len(data), prod(data.shape[1:]))
     if rows.shape[1] != value.type.size:
         wanted = "x".join(map(str, value.type.shape))
@@ -93,7 +101,11 @@ def _bytes_per_row(data: Array, value: Value) -> npt.NDArray[np.uint8]:
             f"a row has {rows.shape[1]} values, the model takes {wanted}",
             help="give every feature, in the model's order",
         )
-    return rows.view(np.uint8).reshape(len(data), value.type.nbytes)
+    return rows
+
+
+def _bytes_per_row(rows: Array, value: Value) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), value.type.nbytes)
 
 
 def _column(data: npt.NDArray[np.uint8], value: Value) -> Array:
@@ -106,7 +118,10 @@ def _model(unit: Unit, header: str) -> SimpleNamespace:
     interface = signature(unit.module, graph)
     ins, outs = (_places(graph.of(storage)) for storage in (Storage.INPUT, Storage.OUTPUT))
     in_bytes, out_bytes = row_sizes(unit.module)
+    feed = feed_of(unit.module, graph)
     return SimpleNamespace(
+        feed=feed,
+        piece_bytes=piece_size(unit.module),
         header=header,
         function=interface.symbol,
         inputs=[*ins.values()],
