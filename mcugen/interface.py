@@ -115,9 +115,7 @@ def signature(module: Module, graph: Graph) -> Signature:
     names = local_names(graph)
     fed = feed_of(module, graph)
     taken = [
-        _parameter(v, names, out=False)
-        for v in graph.of(Storage.INPUT)
-        if fed is None or v.name != fed.parameter.value
+        _parameter(v, names, out=False) for v in graph.of(Storage.INPUT) if fed is None or v.name != fed.parameter.value
     ]
     given = [_parameter(v, names, out=True) for v in (*tensors, *scalars) if v is not result]
     does = _does(result, tensors)
@@ -174,7 +172,9 @@ def _parameter(value: Value, names: dict[str, str], *, out: bool) -> Parameter:
 def interface_macros(module: Module) -> list[tuple[str, int | str, str]]:
     """The macros of the public header: counts that a caller sizes buffers with."""
     prefix, graph = module.name.upper(), module.predict
-    rows: list[tuple[str, int | str, str]] = [(f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]]
+    rows: list[tuple[str, int | str, str]] = [
+        (f"{prefix}_FEATURES", v.type.size, "") for v in graph.of(Storage.INPUT)[:1]
+    ]
     feed = feed_of(module, graph)
     if feed and feed.streamed:
         rows.append((f"{prefix}_ROWS", feed.rows, "that make an input"))

@@ -148,7 +148,11 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
 def _buffers(module: Module) -> int:
     """Bytes of the caller's inputs and outputs: of a streamed input one row, of one in the arena none."""
     graph = module.predict
-    sizes = {v.name: v.type.nbytes for v in graph.values.values() if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape}
+    sizes = {
+        v.name: v.type.nbytes
+        for v in graph.values.values()
+        if v.storage in (Storage.INPUT, Storage.OUTPUT) and v.type.shape
+    }
     feed = feed_of(module, graph)
     if feed:
         sizes[feed.parameter.value] = sizes[feed.parameter.value] // feed.rows if feed.streamed else 0
