@@ -13,7 +13,7 @@ import numpy as np
 
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.overlap import Shift, shift
-from mcugen.memory.rows import Region
+from mcugen.memory.rows import Region, is_given_late
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def views(graph: Graph) -> dict[str, str]:
     """Which values are another one's bytes: the name of each to that of the value whose buffer it is.
 
     A node that is a view (`Op.view`) costs nothing where one of both can be the other's buffer: a TEMP is what it was made of,
-    and what an OUTPUT is made of is made in the caller's buffer, once. Numbers are variables in C, and no buffers.
+    and what an OUTPUT is made of is made in the caller's buffer, once, where that is there by then. Numbers are variables in C, and no buffers.
     """
     owner: dict[str, str] = {}
     for node in graph.nodes:
@@ -48,7 +48,11 @@ def views(graph: Graph) -> dict[str, str]:
             Storage.OUTPUT,
         ):
             owner[target.name] = root
-        elif target.storage is Storage.OUTPUT and graph.values[root].storage is Storage.TEMP:
+        elif (
+            target.storage is Storage.OUTPUT
+            and graph.values[root].storage is Storage.TEMP
+            and not is_given_late(graph, root)
+        ):
             moved = [name for name, one in owner.items() if one == root]
             owner |= dict.fromkeys([root, *moved], target.name)
     return owner

@@ -314,6 +314,14 @@ def is_streamed(graph: Graph, at: int = 0) -> bool:
     return isinstance(op, Arrive) and op.streamed
 
 
+def is_given_late(graph: Graph, name: str) -> bool:
+    """Whether a result that the caller gets may be made while rows of a streamed input still come, and has to wait in the arena."""
+    at = graph.producer.get(name)
+    if at is None or not is_streamed(graph):
+        return False
+    return graph.nodes[at].op.running or graph.values[name].type.shape[:1] > (1,)
+
+
 def outside(graph: Graph, begin: int, end: int) -> frozenset[str]:
     """What the nodes from `begin` to `end` make and somebody else takes, or the caller gets."""
     later = {name for node in graph.nodes[end:] for name in node.inputs}

@@ -51,8 +51,8 @@ PIPELINE: tuple[Pass, ...] = (
     select,
     pack_tables,
     dead_code,
-    arrivals,
     by_rows,
+    arrivals,
     order,
 )
 

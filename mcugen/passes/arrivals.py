@@ -14,6 +14,7 @@ import numpy as np
 from mcugen.boards import Target
 from mcugen.diagnostics import McugenError, error
 from mcugen.ir import Array, Graph, Module, Node, Storage
+from mcugen.memory.rows import is_given_late
 from mcugen.op import Op
 from mcugen.ops.arrive import Arrive
 from mcugen.ops.elementwise import Elementwise
@@ -67,7 +68,23 @@ def arriving(graph: Graph, name: str, streamed: bool) -> Graph:
             work.keep(replace(node, inputs=tuple(pixels if name == last else name for name in node.inputs)))
     made = work.graph()
     gone = {node.outputs[0] for node in chain}
-    return replace(made, values={name: value for name, value in made.values.items() if name not in gone})
+    made = replace(made, values={name: value for name, value in made.values.items() if name not in gone})
+    return _with_copies(made) if streamed else made
+
+
+def _with_copies(graph: Graph) -> Graph:
+    """The graph with outputs that may be made before the caller asks for them made in the arena, and copied from there."""
+    work = Rewriting(graph)
+    for node in graph.nodes:
+        name = node.outputs[0]
+        given = graph.values[name]
+        if given.storage is Storage.OUTPUT and given.type.shape and is_given_late(graph, name):
+            early = work.named(f"{name}_made", given.type)
+            work.keep(replace(node, outputs=(early, *node.outputs[1:])))
+            work.make(Node(Reshape(given.type.shape), (early,), (name,), node.loc))
+        else:
+            work.keep(node)
+    return work.graph()
 
 
 def _chain(graph: Graph, name: str) -> list[Node]:

@@ -1,0 +1,66 @@
+"""Networks whose input comes row by row, on simulated boards that could not hold it, and in arenas as large as the plan says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lenet import digits, trained
+from test_networks_on_cores import run_on
+from test_rows_on_boards import TOOLS, size_of
+
+import mcugen
+from mcugen.targets import toolchain_for
+
+ROWS = 60
+
+
+@pytest.mark.long
+def test_a_lenet_of_28_by_28_runs_on_the_uno(require: Any, tmp_path: Path) -> None:
+    """2 kB of SRAM: the image alone would take 784 bytes, or 3,136 as floats."""
+    require("avr-gcc", "simavr", "python:onnxruntime")
+    x, test, y, wanted = digits()
+    model = trained(x, y).SerializeToString()
+    how = {"numeric": "int8", "data": x[:200].reshape(200, -1), "max_disagreement": 0.02, "name": "lenet"}
+    whole = mcugen.compile(model, board="host", by_rows="never", check_answers=False, **how)
+    found = mcugen.compile(model, board="uno", stream_input=True, **how)
+    assert found.report.fits
+    assert found.report.ram.value < 1400
+    scores, here = (np.asarray(one.run([test])[0]).reshape(len(test), -1) for one in (whole, found))
+    np.testing.assert_array_equal(here, scores)
+    assert (here.argmax(axis=1) == wanted).mean() > 0.93
+    np.testing.assert_array_equal(run_on(found, test[:ROWS]).reshape(ROWS, -1), scores[:ROWS])
+    tools = toolchain_for(found.target.board)
+    program = tools.link([found.unit], found.target.board, tmp_path)
+    assert size_of(program, "lenet_arena") == found.memory.arena
+    assert size_of(program, "lenet_made") + size_of(program, "lenet_turns") == found.memory.counts(found.module.predict)
+
+
+def test_rows_of_an_image_with_three_channels(require: Any, tmp_path: Path) -> None:
+    """A convolution and a pool of everything, on a Cortex-M4F: the planes of the model's input come as pixels."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    require(*TOOLS["feather_nrf52840"])
+    rng = np.random.default_rng(0)
+    weights = [numpy_helper.from_array(rng.normal(size=s).astype(np.float32), n) for n, s in (("w", (5, 3, 3, 3)), ("b", (5,)))]  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 3, 20, 16]), ("y", [1, 5, 1, 1]))]  # fmt: skip
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    x = rng.normal(size=(3, 1, 3, 20, 16)).astype(np.float32)
+    answers = []
+    for way in ({}, {"arena_input": True}, {"stream_input": True}):
+        found = mcugen.compile(model.SerializeToString(), board="feather_nrf52840", name="eye", **way)
+        answers += [run_on(found, x), np.asarray(found.run([x])[0])]
+    for one in answers:
+        np.testing.assert_array_equal(one, answers[0])
+    program = toolchain_for(found.target.board).link([found.unit], found.target.board, tmp_path)
+    assert size_of(program, "eye_arena") == found.memory.arena < 20 * 16 * 4
