@@ -160,7 +160,8 @@ def _planned(session: Session, plan_as: str, model: str, board: str, **asked: An
     from mcugen.report import memory
 
     with session.working(f"planning {model}"):
-        found = memory.planned(model, board, plan_as, asked["by_rows"], asked.get("shapes", {}))
+        how = (asked["by_rows"], asked.get("shapes", {}), asked["stream_input"])
+        found = memory.planned(model, board, plan_as, *how)
     session.show(memory.memory_table(found))
     session.put(plan_as=plan_as, memory=memory.as_dict(found))
 

@@ -8,17 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
 from mcugen.ir import DType, Graph, Module, Node, Storage, TensorType, Value
 from mcugen.op import Op
-
-
-@dataclass(frozen=True, eq=False)
-class Given(Op):
-    """What the caller writes into the arena before a call."""
-
-    name: ClassVar[str] = "given"
+from mcugen.ops.arrive import Arrive
+from mcugen.passes.arrivals import arriving
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,40 +27,17 @@ def planned_as(module: Module, dtype: DType) -> Module:
 
 
 def _graph(graph: Graph, dtype: DType) -> Graph:
-    graph = _with_pixels(graph)
+    arrived = {name for node in graph.nodes if isinstance(node.op, Arrive) for name in node.inputs}
+    for name in [value.name for value in graph.of(Storage.INPUT) if value.name not in arrived]:
+        graph = arriving(graph, name, streamed=False)
+    outputs = tuple(value.name for value in graph.of(Storage.OUTPUT))
     values = {name: _value(value, dtype) for name, value in graph.values.items()}
-    inputs, outputs = (tuple(v.name for v in graph.of(storage)) for storage in (Storage.INPUT, Storage.OUTPUT))
-    begin = (Node(Given(), (), inputs),) if inputs else ()
     values["kept"] = Value("kept", TensorType((), dtype), Storage.OUTPUT)
-    return replace(graph, values=values, nodes=(*begin, *graph.nodes, Node(Kept(), outputs, ("kept",))))
-
-
-def _with_pixels(graph: Graph) -> Graph:
-    """The graph taking pixels as cameras give them, channels innermost, where it begins by making them of planes."""
-    readers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
-        for name in node.inputs:
-            readers.setdefault(name, []).append(node)
-    values, gone = dict(graph.values), []
-    for given in graph.of(Storage.INPUT):
-        found = readers.get(given.name, [])
-        if len(found) == 1 and found[0].op.name == "strided" and _moves_all(graph, found[0]):
-            pixels = found[0].outputs[0]
-            values[pixels] = replace(values[pixels], storage=Storage.INPUT)
-            del values[given.name]
-            gone += found
-    return replace(graph, values=values, nodes=tuple(node for node in graph.nodes if node not in gone))
-
-
-def _moves_all(graph: Graph, node: Node) -> bool:
-    """Whether a node's output is its input in another order."""
-    taken, made = graph.types((node.inputs[0], node.outputs[0]))
-    at = np.arange(taken.size).reshape(taken.shape)
-    return taken.size == made.size and np.array_equal(np.sort(node.op.evaluate(at)[0].ravel()), at.ravel())
+    return replace(graph, values=values, nodes=(*graph.nodes, Node(Kept(), outputs, ("kept",))))
 
 
 def _value(value: Value, dtype: DType) -> Value:
     if value.storage is Storage.CONST:
         return value
-    storage = Storage.TEMP if value.storage in (Storage.INPUT, Storage.OUTPUT) else value.storage
+    storage = Storage.TEMP if value.storage is Storage.OUTPUT else value.storage
     return replace(value, type=TensorType(value.type.shape, dtype), storage=storage, labels=None)

@@ -57,18 +57,22 @@ def arriving(graph: Graph, name: str, streamed: bool) -> Graph:
         shape = "x".join(map(str, given.type.shape))
         raise _refused("--stream-input", f"the input of {shape} has no rows that a first layer takes one by one")
     work = Rewriting(graph)
-    (pixels,) = work.add(op, given.name, stem=f"{given.name}_pixels")
-    for at, node in enumerate(chain):
-        if isinstance(node.op, MAPS):
-            operands = _on_pixels(work, node, pixels, _moves(chain[at:]))
-            (pixels,) = work.add(node.op, *operands, loc=node.loc, stem=f"{node.name}_pixels")
-    last = chain[-1].outputs[0] if chain else name
+    last = chain[-1].outputs[0] if chain else work.named(f"{name}_pixels", type)
+    maps = [at for at, node in enumerate(chain) if isinstance(node.op, MAPS)]
+    pixels = work.named(f"{name}_pixels", type) if maps else last
+    work.keep(Node(op, (name,), (pixels,)))
+    for at in maps:
+        node, operands = chain[at], _on_pixels(work, chain[at], pixels, _moves(chain[at:]))
+        (type,) = node.op.infer(*map(work.type_of, operands))
+        pixels = last if at == maps[-1] else work.named(f"{node.name}_pixels", type)
+        work.keep(replace(node, inputs=operands, outputs=(pixels,)))
     for node in graph.nodes:
         if not any(node is one for one in chain):
-            work.keep(replace(node, inputs=tuple(pixels if name == last else name for name in node.inputs)))
+            inputs = (last if one == name and not chain else one for one in node.inputs)
+            work.keep(replace(node, inputs=tuple(inputs)))
+    gone = {node.outputs[0] for node in chain} - {last}
     made = work.graph()
-    gone = {node.outputs[0] for node in chain}
-    made = replace(made, values={name: value for name, value in made.values.items() if name not in gone})
+    made = replace(made, values={one: value for one, value in made.values.items() if one not in gone})
     return _with_copies(made) if streamed else made
 
 
@@ -123,13 +127,13 @@ def _is_map(graph: Graph, node: Node, name: str) -> bool:
     return same and len(node.outputs) == 1 and all(one.storage is Storage.CONST for one in others)
 
 
-def _on_pixels(work: Rewriting, node: Node, pixels: str, moves: Sequence[Op]) -> list[str]:
+def _on_pixels(work: Rewriting, node: Node, pixels: str, moves: Sequence[Op]) -> tuple[str, ...]:
     """The operands of a map on pixels: its constants in the pixels' order."""
     found = []
     for name in node.inputs:
         data = work.constant(name)
         found.append(pixels if data is None else work.const(f"{name}_of_pixels", _moved(data, moves, node, work)))
-    return found
+    return tuple(found)
 
 
 def _moved(data: Array, moves: Sequence[Op], node: Node, work: Rewriting) -> Array:

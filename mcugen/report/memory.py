@@ -44,7 +44,7 @@ class Certificate:
     steps     most live at one step after each technique in turn
     whole     the arena of whole tensors, and where everything lies in it
     layers    the same with inputs of single layers put together as they are loaded
-    rows      the same with layers that run row by row
+    rows      the same with layers that run row by row, and the input streamed where that was asked for
     used      which of these the C has, or would have
     order     the execution sequence of `whole`, and what no other one can do without
     module    what `used` is a plan of
@@ -83,6 +83,7 @@ def planned(
     plan_as: str,
     by_rows: ByRows = "always",
     shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    stream_input: bool = False,
 ) -> Certificate:
     """The certificate of an ONNX graph, all its numbers in RAM of the type `int8`, `int16` or `float32`: for planning only. E0112
     for a model of another kind.
@@ -97,7 +98,7 @@ def planned(
     dtype = {"int8": DType.I8, "int16": DType.I16, "float32": DType.F32}[plan_as]
     graph = with_weights(loaded.estimator)
     module = read(graph, shapes=shapes).module
-    target = Target(load_board(board), by_rows=by_rows)
+    target = Target(load_board(board), by_rows=by_rows, stream_input=stream_input)
     return certified(module, target, exported_live(with_shapes(graph, shapes, loaded.loc), dtype.nbytes), dtype)
 
 
@@ -105,11 +106,12 @@ def certified(module: Module, target: Target, exported: int, dtype: DType | None
     """The certificate of a module as a front-end read it. `dtype`: of every number in RAM, for planning only; the caller's buffers are
     part of the arena then.
     """
-    lowered = _lowered(module, replace(target, by_rows="never"), dtype)
+    given = replace(target, stream_input=False)
+    lowered = _lowered(module, replace(given, by_rows="never"), dtype)
     wanted = buffers(lowered.predict)
     greedy = max((at + one.nbytes for at, one in zip(pack(wanted), wanted, strict=True)), default=0)
     found, ordered = _ordered(lowered)
-    _, by_rows = _ordered(_lowered(module, replace(target, by_rows="always"), dtype))
+    _, by_rows = _ordered(_lowered(module, replace(given, by_rows="always"), dtype))
     whole, layers, rows = (
         plan(ordered, target, layers=0),
         plan(by_rows, target, layers=1),
@@ -122,6 +124,11 @@ def certified(module: Module, target: Target, exported: int, dtype: DType | None
         Technique("inputs joined row by row, as a layer takes them", min(whole.lower_bound, layers.lower_bound)),
         Technique("layers in turn, row by row", min(whole.lower_bound, layers.lower_bound, rows.lower_bound)),
     )
+    if target.stream_input:
+        _, by_rows = _ordered(_lowered(module, replace(target, by_rows="always"), dtype))
+        rows = plan(by_rows, target, layers=MOST_NODES)
+        streamed = Technique("the input given row by row", rows.lower_bound)
+        return Certificate(exported, greedy, (*steps, streamed), whole, layers, rows, rows, found, by_rows)
     best = target.by_rows == "always" and rows.arena < whole.arena
     used, planned = (rows, by_rows) if best else (whole, ordered)
     return Certificate(exported, greedy, steps, whole, layers, rows, used, found, planned)
