@@ -13,15 +13,13 @@ import mcugen
 from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
-from mcugen.interface import as_given
 from mcugen.evaluate import evaluate
+from mcugen.interface import as_given
 from mcugen.ir import DType, Graph, GraphBuilder, Module, Storage, TensorType
 from mcugen.memory.plan import plan
-from mcugen.ops.arrive import Arrive
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.pool_rows import PoolRows
 from mcugen.ops.quantize import Quantize
-from mcugen.ops.reshape import Reshape
 from mcugen.ops.strided import Strided
 from mcugen.passes import run
 from mcugen.passes.arrivals import arriving
@@ -180,13 +178,3 @@ def test_options_that_do_not_go_together(other: dict[str, Any]) -> None:
     with pytest.raises(McugenError) as caught:
         Target(load_board("host"), stream_input=True, **other)
     assert caught.value.diagnostics[0].code == "E0112"
-
-
-def test_an_input_that_arrives_is_not_the_callers_to_keep() -> None:
-    op = Arrive((Reshape((4, 2)),), streamed=True)
-    assert op.infer(TensorType((8,), DType.I8)) == (TensorType((4, 2), DType.I8),)
-    assert op.reads(0, TensorType((8,), DType.I8)) == (None,)
-    assert "row by row" in op.describe()
-    with pytest.raises(McugenError) as caught:
-        Arrive((Reshape(()),), streamed=True).infer(TensorType((1,), DType.I8))
-    assert caught.value.diagnostics[0].code == "E0201"
