@@ -58,7 +58,17 @@ ORDER = [
         "dead_code",
         "fuse_sums",
     ),
-    *("constant_channels", "calibrate", "wide_layers", "select", "pack_tables", "dead_code", "by_rows", "order"),
+    *(
+        "constant_channels",
+        "calibrate",
+        "wide_layers",
+        "select",
+        "pack_tables",
+        "dead_code",
+        "by_rows",
+        "arrivals",
+        "order",
+    ),
 ]
 
 
