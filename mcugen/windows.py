@@ -74,7 +74,7 @@ def windows(
     auto: str = "NOTSET",
     ceil: bool = False,
 ) -> tuple[Window, ...]:
-    """The windows of every axis from ONNX's attributes; `auto` is its auto_pad."""
+    """The windows of every axis from ONNX's attributes; `auto` is its auto_pad. A window of one tap has no distance of taps."""
     rank = len(sizes)
     strides, dilations = strides or [1] * rank, dilations or [1] * rank
     pads = pads or [0] * (2 * rank)
@@ -84,5 +84,5 @@ def windows(
         if auto.startswith("SAME"):
             more = max((-(-size // stride) - 1) * stride + (k - 1) * dilation + 1 - size, 0)
             before, after = (more // 2, more - more // 2) if auto == "SAME_UPPER" else (more - more // 2, more // 2)
-        found.append(Window(size, k, stride, dilation, before, after, ceil))
+        found.append(Window(size, k, stride, dilation if k > 1 else 1, before, after, ceil))
     return tuple(found)

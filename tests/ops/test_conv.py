@@ -47,6 +47,11 @@ def test_how_many_windows_there_are():
     assert Window(2, 3).out == 0
 
 
+def test_a_window_of_one_tap_has_no_distance_of_taps():
+    """A kernel of single pixels would else make room for windows that are not in one piece, and leave it unused."""
+    assert windows((5, 6), (1, 3), None, (2, 2), None) == (Window(5, 1), Window(6, 3, 1, 2))
+
+
 def test_multiply_accumulates_are_counted():
     one = every()[0]
     assert one.op.macc(*one.inputs) == 2 * 3 * 3

@@ -1,0 +1,119 @@
+"""Networks drawn by hypothesis, with every memory pass alone and all of them together: the same bits each time, over spoilt bytes, and
+nothing outside of any tensor.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+from drawn_networks import networks
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from sanitized import SANITIZE, run_sanitized
+
+from mcugen.boards import ByRows, Target, load_board
+from mcugen.emit import check_header, emit
+from mcugen.frontends import read
+from mcugen.ir import Array, Module, Storage
+from mcugen.memory.live import views
+from mcugen.memory.plan import Call, Memory, MemoryPlan, Place, plan
+from mcugen.passes import PIPELINE, Pass, run
+from mcugen.passes.fuse_sums import fuse_sums
+from mcugen.passes.order import order
+from mcugen.targets.driver import Unit
+
+BOARDS = ("host", "feather_nrf52840", "esp32c3")  # plain loops, blocks of pixels, and words
+SPOILT = ("-DMCUGEN_CHECK=0x7F", "-DMCUGEN_CHECK=0x80")
+
+
+@dataclass(frozen=True)
+class Way:
+    """Which passes run; `pack`: whether values share places at all."""
+
+    name: str
+    passes: tuple[Pass, ...] = ()
+    pack: bool = True
+    overlap: bool = False
+    by_rows: ByRows = "never"
+    layers: int | None = None
+
+
+ALL = (fuse_sums, order)
+WAYS = (
+    Way("none", pack=False),
+    Way("pack"),
+    Way("order", (order,)),
+    Way("sums", (fuse_sums,)),
+    Way("overlap", overlap=True),
+    Way("joins", by_rows="always", layers=0),
+    Way("layer", by_rows="always", layers=1),
+    Way("rows", by_rows="always"),
+    Way("whole", ALL, overlap=True),
+    Way("all", ALL, overlap=True, by_rows="always"),
+)
+
+
+def compiled(module: Module, board: str, way: Way) -> tuple[Unit, MemoryPlan]:
+    """The C of a module with some of the memory passes."""
+    target = Target(load_board(board), by_rows=way.by_rows)
+    pipeline = tuple(one for one in PIPELINE if one not in ALL or one in way.passes)
+    module = run(replace(module, name=f"{module.name}_{way.name}"), target, pipeline=pipeline)
+    memory = plan(module, target, way.overlap, way.layers) if way.pack else apart(module)
+    return Unit(module, {**emit(module, memory, target), **check_header(module, memory, target)}), memory
+
+
+def apart(module: Module) -> MemoryPlan:
+    """Every value in a place of its own."""
+    graph = module.predict
+    owner, places, end = views(graph), {}, 0
+    for value in graph.of(Storage.TEMP):
+        if value.name not in owner:
+            places[value.name] = Place("arena", end, value.type.nbytes)
+            end += -(-value.type.nbytes // 8) * 8
+    places |= {view: places[root] for view, root in owner.items() if root in places}
+    steps = tuple(Call(graph.name, at, 0) for at in range(len(graph.nodes)))
+    return MemoryPlan((Memory("arena", end, 8), Memory("state", 0, 1)), places, steps)
+
+
+def rows_for(module: Module) -> list[Array]:
+    """Two rows of numbers as large as those that the layers give."""
+    rng = np.random.default_rng(0)
+    return [
+        (rng.standard_normal((2, *value.type.shape)) * 2).astype(np.float32)
+        for value in module.predict.of(Storage.INPUT)
+    ]
+
+
+def differing(models: Sequence[tuple[onnx.ModelProto, str]], seen: Counter[str]) -> Iterator[str]:
+    """Every way in which a network does not give the bits that it gives with no pass at all; `seen` counts what the plans have."""
+    units, inputs = [], []
+    for at, (model, board) in enumerate(models):
+        module = read(model, name=f"n{at}").module
+        for way in WAYS:
+            unit, memory = compiled(module, board, way)
+            units.append(unit)
+            inputs.append(rows_for(module))
+            seen["backward"] += sum(step.backward for step in memory.steps)
+            seen["regions"] += len(memory.regions(unit.module.predict))
+    runs = [run_sanitized(units, inputs, (*SANITIZE, SPOILT[0])), run_sanitized(units, inputs, ("-O0", SPOILT[1]))]
+    for at, unit in enumerate(units):
+        wanted = [one.tobytes() for one in runs[0][at - at % len(WAYS)]]
+        if any([one.tobytes() for one in found[at]] != wanted for found in runs):
+            yield unit.module.name
+
+
+def test_the_same_bits_with_every_pass() -> None:
+    seen: Counter[str] = Counter()
+
+    # The first example is the simplest one.
+    @settings(max_examples=4, derandomize=True, deadline=None, phases=[Phase.generate], database=None)
+    @given(st.lists(st.tuples(networks(), st.sampled_from(BOARDS)), min_size=4, max_size=4))
+    def every(models: list[tuple[onnx.ModelProto, str]]) -> None:
+        assert [*differing(models, seen)] == []
+
+    every()
+    assert min(seen["regions"], seen["backward"]) > 10, seen
