@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mcugen.data import boards_dir
 from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
+from mcugen.ram import OWN, Ram, is_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,19 @@ class PlatformIO:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """A memory beside the board's RAM: its name, and the bytes of it that a sketch may use; how C puts an array there (`attribute`, of the
+    framework's `header`), where the framework's macro `defined` says that it is that framework.
+    """
+
+    name: str
+    nbytes: int
+    attribute: str
+    header: str
+    defined: str
+
+
+@dataclass(frozen=True)
 class Board:
     """One microcontroller board. Sizes in bytes, clock in Hz.
 
@@ -45,7 +59,7 @@ class Board:
     begins with "estimated: " where nobody built that sketch. All three are left out where they are not known.
     stack_reserve is the RAM that the sketch's own calls, the framework and interrupts need for their stack, beside the
     model's. copied: start-up code copies functions and constants to RAM, so that what a model takes of flash it takes of
-    RAM, too.
+    RAM, too. memories: others than `ram`, in which `--ram` may place temporaries.
     """
 
     name: str
@@ -67,6 +81,7 @@ class Board:
     platformio: PlatformIO | None = None
     simulator: Simulator = ""
     upload: str = ""
+    memories: tuple[Apart, ...] = ()
 
     @property
     def long_product(self) -> bool:
@@ -98,6 +113,7 @@ class Target:
     requant  what brings sums of quantised layers to the next scale: whole numbers, or float32 as onnxruntime has it
     by_rows  whether layers of a network make their rows in turn: "auto", where whole tensors do not fit, "always" or "never"
     stream_input, arena_input  whether a network's input comes row by row, or is written into the arena; else it is the caller's buffer
+    ram      the memories that a network's temporaries may lie in, the fastest first; none: in the board's RAM, as one
     rows     (n, features) float32, the user's, where there are any
     """
 
@@ -108,6 +124,7 @@ class Target:
     by_rows: ByRows = "auto"
     stream_input: bool = False
     arena_input: bool = False
+    ram: tuple[Ram, ...] = ()
     rows: npt.NDArray[np.generic] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +144,22 @@ class Target:
         if self.requant == "float" and not self.board.fpu:
             help = "leave --requant out: integers differ by a step at most; or choose a board with an FPU"
             raise error("E0403", f"--requant float: {self.board.title} has no FPU", help=help)
+        known_sizes = {OWN: self.board.ram} | {one.name: one.nbytes for one in self.board.memories}
+        for one in self.ram:
+            if one.nbytes > known_sizes.get(one.name, one.nbytes):
+                message = (
+                    f"--ram {one.name}: {self.board.title} has {known_sizes[one.name]:,} B of it, not {one.nbytes:,} B"
+                )
+                raise error("E0403", message, help="say what temporaries may take of each memory at most")
+
+    @property
+    def own(self) -> str:
+        """Which memory of `ram` lies in the board's own: the one called so, else the first that the board does not know as another
+        one; empty where there is none.
+        """
+        names = [one.name for one in self.ram]
+        apart = {one.name for one in self.board.memories}
+        return OWN if OWN in names else next((name for name in names if name not in apart), "")
 
 
 def board_names() -> tuple[str, ...]:
@@ -185,10 +218,13 @@ def parse_board(name: str, content: bytes, file: str) -> Board:
     problems = [*_problems(Board, table, Loc(file))]
     if isinstance(table.get("platformio"), dict):
         problems += _problems(PlatformIO, table["platformio"], Loc(file, "platformio"))
+    if isinstance(table.get("memories"), dict):
+        problems += [p for name in table["memories"] for p in _memory_problems(table["memories"], name, file)]
     if problems:
         raise McugenError(problems)
     if "platformio" in table:
         table["platformio"] = PlatformIO(**table["platformio"])
+    table["memories"] = tuple(Apart(name, **one) for name, one in table.get("memories", {}).items())
     board = Board(name=name, **table)
     problems = [Diagnostic("E0402", message, help, Loc(file, key)) for key, message, help in _contradictions(board)]
     if problems:
@@ -206,6 +242,16 @@ def _table(content: bytes, file: str) -> dict[str, Any]:
     if not table:
         raise error("E0402", "the board file is empty", loc=Loc(file), help=_EXAMPLE)
     return table
+
+
+def _memory_problems(memories: Mapping[str, Any], name: str, file: str) -> list[Diagnostic]:
+    loc = Loc(file, f"memories.{name}")
+    if not isinstance(memories[name], dict):
+        return [Diagnostic("E0402", f"'memories.{name}' is {_shown(memories[name])}", "it must be a table", loc)]
+    if not is_name(name) or name == OWN:
+        help = "name it with small letters, digits and _; the board's RAM is called ram already"
+        return [Diagnostic("E0402", f"{name!r} is no name for a memory", help, loc)]
+    return _problems(Apart, memories[name], loc)
 
 
 _EXAMPLE = "see boards/uno.toml for a board file"
@@ -229,6 +275,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {  # by the annotation
     "Arch": (lambda value: value in get_args(Arch), f"one of {', '.join(get_args(Arch))}"),
     "Simulator": (lambda value: value in get_args(Simulator), "simavr, qemu, or an empty text for none"),
     "PlatformIO | None": (lambda value: isinstance(value, dict), "a table"),
+    "tuple[Apart, ...]": (lambda value: isinstance(value, dict), "tables, one for each memory: [memories.psram]"),
 }
 
 

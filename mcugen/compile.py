@@ -34,6 +34,7 @@ from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
 from mcugen.passes import Dump
 from mcugen.passes import run as run_passes
+from mcugen.ram import rams_of
 from mcugen.report import Report, has_ram, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
@@ -61,6 +62,7 @@ def compile(
     by_rows: ByRows = "auto",
     stream_input: bool = False,
     arena_input: bool = False,
+    ram: str | None = None,
     output: str | None = None,
     input: Input = "float32",
     data: object = None,
@@ -86,6 +88,8 @@ def compile(
                    not fit the board, "always" or "never"
     stream_input   of a network: the caller gives its input row by row to `<name>_push_row`, channels innermost, as cameras do
     arena_input    of a network: the caller writes its input to `<name>_input`, into memory that layers use again
+    ram            memories that a network's temporaries may lie in, the fastest first, with the bytes they may take of each:
+                   "fast:64k,psram:4M". By default they are one array in the board's RAM
     output         "label", "proba" or "decision" for a classifier, "value" for a regressor, "transform" for a transformer
     input          "float32", "uint8" or "int16": what the caller's rows are made of
     data           rows (n, features) or the path of a .npy, .npz or .csv, for choosing and judging a number format
@@ -96,7 +100,8 @@ def compile(
     check_answers  run the C on this computer and raise E0801 where it differs from the model; skipped without a compiler
     Raises McugenError only.
     """
-    target = Target(load_board(board), optimize, numeric, requant, by_rows, bool(stream_input), bool(arena_input))
+    arrives = (bool(stream_input), bool(arena_input))
+    target = Target(load_board(board), optimize, numeric, requant, by_rows, *arrives, rams_of(ram))
     source = read(model, name=name, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
     rows, allowed = None if data is None else given_rows(data, source), part_of(max_disagreement)
     if target.numeric == "int8" and is_network(source):
@@ -137,6 +142,9 @@ def settle(
 def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
     """The part between reading and judging: passes, plan, report. `dump` takes every pass's name and the graph after it."""
     _refuse_doubles(source, target)
+    if target.ram and source.module.arena == "stack":
+        help = "leave --ram out: temporaries of a classical model lie on the stack, those of a network do not"
+        raise error("E0112", "--ram: the model has no temporaries in static memory", help=help, loc=source.loc)
     if target.stream_input:
         return _lowered(source, replace(target, by_rows="always"), dump)
     whole = _lowered(source, replace(target, by_rows="never"), dump)
@@ -145,9 +153,9 @@ def lower(source: Source, target: Target, dump: Dump | None = None) -> Compiled:
 
 
 def _by_rows(whole: Compiled, dump: Dump | None) -> Compiled:
-    """The same row by row, or as it is where that takes no more RAM."""
+    """The same row by row, or as it is where that takes no more RAM: where memories are too small, less of what they miss."""
     rows = _lowered(whole.source, replace(whole.target, by_rows="always"), dump)
-    return min(whole, rows, key=lambda compiled: compiled.memory.arena)
+    return min(whole, rows, key=lambda compiled: (compiled.memory.missing, compiled.memory.arena))
 
 
 def _lowered(source: Source, target: Target, dump: Dump | None) -> Compiled:

@@ -161,18 +161,35 @@ class _Page:
             macros=interface_macros(module),
             constants=[*map(self._static, self._used(Storage.CONST)), *self._schedules()],
             states=[self._static(v) for v in self._used(Storage.STATE)],
-            arena=self.arena if module.arena == "static" and placed else None,
+            arenas=self.arenas if module.arena == "static" and placed else [],
             # Which kernel's turn it is, is known where one function calls them.
-            check=placed and len(functions) == 1,
+            check=placed and len(functions) == 1 and not self.target.ram,
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),
         )
 
     @property
-    def arena(self) -> Memory:
-        """Where temporaries live."""
-        return self.plan.memory(ARENA)
+    def arenas(self) -> list[dict[str, Any]]:
+        """The arrays that temporaries live in."""
+        return [self._arena(memory) for memory in self.plan.arenas if memory.nbytes]
+
+    def _arena(self, memory: Memory) -> dict[str, Any]:
+        """An array, and the macro that says where it lies, where that was asked for."""
+        symbol = self.symbol(memory.name)
+        return {
+            "c": symbol,
+            "name": memory.name,
+            "nbytes": memory.nbytes,
+            "align": memory.align,
+            "macro": symbol.upper() if memory.name != ARENA else "",
+            "own": memory.name == self.target.own,
+            "board": next((one for one in self.target.board.memories if one.name == memory.name), None),
+        }
+
+    def symbol(self, memory: str) -> str:
+        """The C symbol of a memory's array."""
+        return f"{self.module.name}_arena" if memory == ARENA else f"{self.module.name}_arena_{memory}"
 
     @cached_property
     def kernels(self) -> Mapping[tuple[str, str], _Kernel]:
@@ -327,7 +344,7 @@ class _Function:
             "interface": self.interface,
             "feed": self._fed(),
             "unused": [p.name for p in self.interface.parameters if not p.out and p.value not in self.taken],
-            "arena": self.page.arena if self.placed and self.page.module.arena == "stack" else None,
+            "arena": self.page.arenas[0] if self.placed and self.page.module.arena == "stack" else None,
             "tensors": [self._placed(v) for v in self.tensors(self.streamed.end if self.streamed else 0)],
             "steps": [*self._steps()],
             "result": "0" if self.interface.result is None else self.names[self.interface.result],
@@ -420,8 +437,9 @@ class _Function:
         if owner is not None and owner not in self.page.plan.places:
             const = "const " if self.graph.values[owner].storage is Storage.INPUT else ""
             return {"c": self.names[value.name], "ctype": const + value.type.dtype.c, "same": self.names[owner]}
-        offset = self.page.plan.places[value.name].offset
-        return {"c": self.names[value.name], "ctype": value.type.dtype.c, "offset": offset, "same": ""}
+        place = self.page.plan.places[value.name]
+        where = {"arena": self.page.symbol(place.memory), "offset": place.offset, "same": ""}
+        return {"c": self.names[value.name], "ctype": value.type.dtype.c, **where}
 
     def _variables(self, node: Node) -> Iterator[dict[str, Any]]:
         """The numbers that a node makes, but for those that the caller gives a place to."""

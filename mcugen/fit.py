@@ -9,6 +9,7 @@ from mcugen.boards import Board, Numeric, Optimize, Target, all_boards
 from mcugen.compile import settle
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.frontends import Source
+from mcugen.ram import Ram
 from mcugen.report import Report, require_fit
 
 
@@ -31,10 +32,19 @@ def fit(
     optimize: Optimize = "auto",
     numeric: Numeric = "auto",
     boards: Iterable[Board] | None = None,
+    ram: tuple[Ram, ...] = (),
 ) -> tuple[Verdict, ...]:
     """The verdict for every board that comes with mcugen (or for `boards`), by name; `host` is none. Nothing is built."""
     real = (board for board in all_boards() if board.arch != "host")
-    return tuple(judge(source, Target(board, optimize, numeric)) for board in boards or real)
+    return tuple(_judged(source, board, optimize, numeric, ram) for board in boards or real)
+
+
+def _judged(source: Source, board: Board, optimize: Optimize, numeric: Numeric, ram: tuple[Ram, ...]) -> Verdict:
+    try:
+        target = Target(board, optimize, numeric, ram=ram)
+    except McugenError as problem:  # a memory that is larger than the board's
+        return Verdict(board, None, problem.diagnostics)
+    return judge(source, target)
 
 
 def judge(source: Source, target: Target) -> Verdict:

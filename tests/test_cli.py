@@ -407,7 +407,7 @@ def test_a_bug_is_no_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_ctrl_c_is_quiet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mcugen.fit.fit", interrupted)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @options.shapes
 @options.input
 @options.output
+@options.ram
 @options.numeric
 @options.optimize
 @options.model
@@ -40,6 +41,7 @@ def fit(
     model: str,
     optimize: Optimize,
     numeric: Numeric,
+    ram: str | None,
     output: str | None,
     input: Input,
     allow_pickle: bool,
@@ -57,12 +59,14 @@ def fit(
     from mcugen.arguments import element_of
     from mcugen.fit import fit as judge
     from mcugen.frontends import read
+    from mcugen.ram import rams_of
     from mcugen.report.json import of_verdict
     from mcugen.report.show import verdicts
 
+    memories = rams_of(ram)
     with session.working(f"reading {model}"):
         source = read(model, output=output, input=element_of(input), allow_pickle=allow_pickle, shapes=shapes)
-    found = judge(source, optimize, numeric)
+    found = judge(source, optimize, numeric, ram=memories)
     session.show(verdicts(found))
     session.put(model=source.module.name, boards=[of_verdict(one) for one in found])
     if not any(one.fits for one in found):
@@ -160,7 +164,7 @@ def _planned(session: Session, plan_as: str, model: str, board: str, **asked: An
     from mcugen.report import memory
 
     with session.working(f"planning {model}"):
-        how = (asked["by_rows"], asked.get("shapes", {}), asked["stream_input"])
+        how = (asked["by_rows"], asked.get("shapes", {}), asked["stream_input"], asked["ram"])
         found = memory.planned(model, board, plan_as, *how)
     session.show(memory.memory_table(found))
     session.put(plan_as=plan_as, memory=memory.as_dict(found))

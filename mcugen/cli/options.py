@@ -56,6 +56,11 @@ arena_input = click.option(
     is_flag=True,
     help="Of a network: its input is written to NAME_input(), channels innermost, into RAM that its layers use again.",
 )
+ram = click.option(
+    "--ram",
+    metavar="NAME:SIZE[,...]",
+    help="Memories that a network's temporaries may lie in, the fastest first, with the bytes they may take of each: fast:64k,psram:4M. What is moved most lies in the fastest. Default: one array in the board's RAM.",
+)
 output = click.option(
     "--output",
     type=click.Choice(["label", "proba", "decision", "value", "transform"]),
@@ -156,6 +161,7 @@ def reading(command: F) -> F:
         output,
         arena_input,
         stream_input,
+        ram,
         by_rows,
         requant,
         numeric,

@@ -52,6 +52,7 @@ _DECISIVE = {
     "by_rows": "auto",
     "stream_input": False,
     "arena_input": False,
+    "ram": None,
     "output": None,
     "input": "float32",
     "calibration": "minmax",

@@ -199,18 +199,24 @@ def _room_beside(
     return min(most, dead)
 
 
-def live_bytes(graph: Graph, overlap: bool = True, regions: Sequence[Region] = ()) -> tuple[int, ...]:
+def live_bytes(
+    graph: Graph, overlap: bool = True, regions: Sequence[Region] = (), names: Set[str] | None = None
+) -> tuple[int, ...]:
     """For each node the bytes of TEMP that any legal plan holds while it runs: what two values may have in common counts once.
-    `overlap`: whether results may reach into inputs, beside taking their place.
+    `overlap`: whether results may reach into inputs, beside taking their place; `names`: of these values alone, which have a memory for
+    themselves.
     """
     ranges = live_ranges(graph, regions)
     live = [0] * len(graph.nodes)
     sizes = {v.name: size_of(graph, v.name, regions) for v in graph.of(Storage.TEMP) if v.name in ranges}
+    sizes = {name: size for name, size in sizes.items() if names is None or name in names}
     for name, size in sizes.items():
         for step in range(ranges[name].first, ranges[name].last + 1):
             live[step] += size
-    common = {(source, target): sizes[target] for target, source in taken_over(graph, ranges, regions).items()}
+    pairs = ((source, target) for target, source in taken_over(graph, ranges, regions).items())
+    common = {pair: sizes[pair[1]] for pair in pairs if sizes.keys() >= {*pair}}
     found = overlaps(graph, ranges, regions) if overlap else {}
+    found = {pair: one for pair, one in found.items() if sizes.keys() >= {*pair}}
     common |= {pair: one.saves(sizes[pair[0]], sizes[pair[1]]) for pair, one in found.items()}
     for (_, target), size in common.items():
         live[graph.producer[target]] -= size

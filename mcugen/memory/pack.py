@@ -70,6 +70,12 @@ def shifts(graph: Graph, wanted: Sequence[Buffer], regions: Sequence[Region] = (
     return {(number[source], number[made]): one for (source, made), one in found.items()}
 
 
+def among(shifts: Shifts, some: Sequence[int]) -> Shifts:
+    """The shifts between some of the buffers, by their places there."""
+    at = {number: place for place, number in enumerate(some)}
+    return {(at[taken], at[made]): one for (taken, made), one in shifts.items() if taken in at and made in at}
+
+
 def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound: int | None = None) -> tuple[int, ...]:
     """The offset of each buffer, in bytes: placed one after the other, each at the lowest place that is left, the biggest first.
     With a `bound`, in other orders too, until all end there or enough were tried. It depends on nothing but the arguments.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -11,20 +11,31 @@ from mcugen.boards import Target
 from mcugen.ir import Graph, Module, Storage
 from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes, views
-from mcugen.memory.pack import buffers, pack, shifts
+from mcugen.memory.pack import among, buffers, pack, shifts
+from mcugen.memory.place import spread
 from mcugen.memory.regions import regions
 from mcugen.memory.rows import MOST_NODES, Region, counter, is_streamed
+from mcugen.ram import Ram
 
 ARENA, STATE = "arena", "state"
 
 
 @dataclass(frozen=True)
 class Memory:
-    """One stretch of RAM that the model owns: `arena` for what dies with the call, `state` for what outlives it."""
+    """One stretch of RAM that the model owns: `arena` for what dies with the call, or several of other names, and `state` for what
+    outlives it. `live`: the most of its bytes that are live in one step; `limit`: how many there are, where that was said.
+    """
 
     name: str
     nbytes: int
     align: int
+    live: int = 0
+    limit: int | None = None
+
+    @property
+    def missing(self) -> int:
+        """Bytes that it has too few."""
+        return 0 if self.limit is None else max(0, self.nbytes - self.limit)
 
 
 @dataclass(frozen=True)
@@ -103,9 +114,19 @@ class MemoryPlan:
         return (region.end - region.begin) * counter(graph, region) + (2 if len(region.schedule) < 1 << 16 else 4)
 
     @property
+    def arenas(self) -> tuple[Memory, ...]:
+        """The memories of TEMP: one, or several, the fastest first."""
+        return tuple(memory for memory in self.memories if memory.name != STATE)
+
+    @property
     def arena(self) -> int:
-        """Bytes of the arena."""
-        return self.memory(ARENA).nbytes
+        """Bytes of all of these."""
+        return sum(memory.nbytes for memory in self.arenas)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that these have too few."""
+        return sum(memory.missing for memory in self.arenas)
 
     @property
     def state(self) -> int:
@@ -119,7 +140,7 @@ class MemoryPlan:
 
     @property
     def proven(self) -> bool:
-        """Whether no plan with this order of nodes needs less."""
+        """Whether no plan with this order of nodes needs less, wherever its parts lie."""
         return self.arena == self.lower_bound
 
 
@@ -127,16 +148,16 @@ def plan(module: Module, target: Target, overlap: bool = True, layers: int | Non
     """A checked plan for every function of the module on the target; `overlap`: whether results may reach into inputs that die;
     `layers`: how many layers may run row by row together, by default any number where the target asks for it.
 
-    Functions never run at once, so their TEMP values share one arena. STATE lies apart, and a new STATE value at its old
+    Functions never run at once, so their TEMP values share one arena, or one in each memory of the target. STATE lies apart, and a new STATE value at its old
     one's address. Every value is aligned to its element size on every board, because the same C must run on the host.
     """
     most = MOST_NODES if target.by_rows == "always" else 0
     found = {graph.name: regions(graph, most if layers is None else layers) for graph in module.functions}
-    arena, temps = _arena(module, overlap, found)
+    arenas, temps = _arenas(module, overlap, found, target.ram)
     state, states = _state(module)
     places = {**temps, **states}
     steps = tuple(step for graph in module.functions for step in _steps(graph, overlap, found[graph.name], places))
-    result = MemoryPlan((arena, state), MappingProxyType(places), steps)
+    result = MemoryPlan((*arenas, state), MappingProxyType(places), steps)
     check(module, result)
     return result
 
@@ -154,19 +175,28 @@ def _steps(graph: Graph, overlap: bool, regions: Sequence[Region], places: Mappi
         at = region.end if region else at + 1
 
 
-def _arena(module: Module, overlap: bool, found: Mapping[str, Sequence[Region]]) -> tuple[Memory, dict[str, Place]]:
-    size, align = 0, 1
+def _arenas(
+    module: Module, overlap: bool, found: Mapping[str, Sequence[Region]], ram: Sequence[Ram]
+) -> tuple[tuple[Memory, ...], dict[str, Place]]:
+    memories = [Memory(one.name, 0, 1, limit=one.nbytes) for one in ram] or [Memory(ARENA, 0, 1)]
     places: dict[str, Place] = {}
     for graph in module.functions:
         by_rows = found[graph.name]
         wanted = buffers(graph, by_rows)
         reaching = shifts(graph, wanted, by_rows) if overlap else {}
-        offsets = pack(wanted, reaching, max(live_bytes(graph, overlap, by_rows), default=0))
-        for buffer, offset in zip(wanted, offsets, strict=True):
-            places |= dict.fromkeys(buffer.values, Place(ARENA, offset, buffer.nbytes))
-            size, align = max(size, offset + buffer.nbytes), max(align, buffer.align)
+        where = spread(graph, wanted, reaching, ram) if ram else (0,) * len(wanted)
+        for number, memory in enumerate(memories):
+            some = [i for i, one in enumerate(where) if one == number]
+            names = frozenset(name for i in some for name in wanted[i].values)
+            live = max(live_bytes(graph, overlap, by_rows, names), default=0)
+            offsets = pack([wanted[i] for i in some], among(reaching, some), live)
+            size, align = memory.nbytes, memory.align
+            for buffer, offset in zip((wanted[i] for i in some), offsets, strict=True):
+                places |= dict.fromkeys(buffer.values, Place(memory.name, offset, buffer.nbytes))
+                size, align = max(size, offset + buffer.nbytes), max(align, buffer.align)
+            memories[number] = replace(memory, nbytes=size, align=align, live=max(live, memory.live))
         places |= {view: places[owner] for view, owner in views(graph).items() if owner in places}
-    return Memory(ARENA, size, align), places
+    return tuple(memories), places
 
 
 def _is_backward(graph: Graph, at: int, places: Mapping[str, Place]) -> bool:

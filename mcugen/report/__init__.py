@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mcugen.boards import Board, Known, Target
+from mcugen.boards import Apart, Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import feed_of, label_function
 from mcugen.ir import Graph, Module, Node, Storage
-from mcugen.memory.live import live_ranges, size_of
 from mcugen.memory.plan import MemoryPlan
 from mcugen.op import Cost, Form, same
 from mcugen.ops.arrive import Arrive
 from mcugen.report.figure import Figure
 from mcugen.report.firmware import Firmware, empty_share, label_bytes, whole
+from mcugen.report.memories import live_at, memories, missing
 
 JOINT = (
     24  # bytes of stack: what a function that calls several kernels keeps meanwhile, as measured on pipelines and votes
@@ -77,12 +77,13 @@ class Report:
     sketch_fits: bool | None  # the whole program with the board's framework; None where a share of it is not known
     memory: dict[str, Any] = field(hash=False)
     layers: tuple[Layer, ...] = ()
+    apart: tuple[Apart, ...] = ()  # memories of the board that `--ram` may name
     numeric_why: str = ""  # how the number format came about; empty where there was nothing to choose
 
     @property
     def fits(self) -> bool | None:
         """Whether both flash and RAM suffice; None where that hangs on the framework's share, which is unknown."""
-        if self.flash.value > self.flash_free or self.ram.value > self.ram_free:
+        if self.flash.value > self.flash_free or not has_ram(self):
             return False
         return None if self.framework_known == "unknown" else True
 
@@ -108,7 +109,8 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
     graph, board = module.predict, target.board
     costs = _costs(graph, target)
     on_stack = memory.arena if module.arena == "stack" else 0
-    static = memory.arena + memory.state + memory.counts(graph) - on_stack
+    apart = sum(one.nbytes for one in memory.arenas if one.limit is not None and one.name != target.own)
+    static = memory.arena - apart + memory.state + memory.counts(graph) - on_stack
     buffers = _buffers(module)
     stack = max((c.stack for c in costs), default=0) + on_stack + _joint(graph, board)
     unit = _unit(board)
@@ -142,6 +144,7 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
         sketch_fits=_has_room(program, board, stack + copied),
         memory=_memory(memory, module, exported_live),
         layers=tuple(_layers(module, memory, target)),
+        apart=board.memories,
     )
 
 
@@ -220,8 +223,8 @@ def _of_layer(node: Node, cost: Cost, unit: str) -> Figure:
 
 
 def has_ram(found: Report) -> bool:
-    """Whether the board has the RAM, as far as anybody knows."""
-    return found.ram.value <= found.ram_free
+    """Whether the board has the RAM, as far as anybody knows, and every memory that was named."""
+    return found.ram.value <= found.ram_free and not any(missing(one) for one in found.memory["memories"])
 
 
 def require_fit(found: Report, loc: Loc, by_rows: Report | None = None) -> None:
@@ -234,7 +237,13 @@ def require_fit(found: Report, loc: Loc, by_rows: Report | None = None) -> None:
 
 
 def _shortages(found: Report, loc: Loc, by_rows: Report | None) -> Iterator[Diagnostic]:
-    if not has_ram(found):
+    for one in found.memory["memories"]:
+        if few := missing(one):
+            message = f"needs {one['bytes']:,} B of {one['name']}, {few:,} B more than its {one['limit']:,} B"
+            yield Diagnostic(
+                "E0501", message, "; ".join([*_more_of(one, by_rows)]), loc, (*_peak_note(found.memory | one),)
+            )
+    if found.ram.value > found.ram_free:
         copied = f", copied from flash at the start {found.copied:,} B" if found.copied else ""
         notes: tuple[str, ...] = (
             f"static data {found.static:,} B, the sketch's buffers {found.buffers:,} B, "
@@ -249,16 +258,30 @@ def _shortages(found: Report, loc: Loc, by_rows: Report | None) -> Iterator[Diag
         yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc, why)
 
 
+def _more_of(memory: Mapping[str, Any], by_rows: Report | None) -> Iterator[str]:
+    """What helps where a memory is too small."""
+    name, nbytes = memory["name"], memory["bytes"]
+    yield f"give {name} more bytes, or name one more memory (`--ram`)"
+    for one in by_rows.memory["memories"] if by_rows is not None else ():
+        if one["name"] == name and one["bytes"] < nbytes:
+            yield f"let layers run row by row (leave `--by-rows never` out): {one['bytes']:,} B of {name}"
+    if 2 * sum(one["nbytes"] for one in memory["peak"] if one["type"].endswith(":f32")) > nbytes:
+        yield "quantise the network (`--numeric int8 --data ROWS`): about a quarter of the bytes"
+
+
 def _peak_note(memory: Mapping[str, Any]) -> Iterator[str]:
-    """Which temporaries make the peak, the largest first."""
+    """Which temporaries make the peak, the largest first; of the arena, or of one `memory` that has a name."""
     largest = sorted(memory["peak"], key=lambda one: -one["nbytes"])[:4]
     if largest:
         shown = ", ".join(f"{one['name']} ({one['nbytes']:,} B)" for one in largest)
         way = f", {memory['by_rows']} layers row by row already" if memory["by_rows"] else ""
-        yield f"arena {memory['arena']:,} B{way}, most of it live at {memory['peak_at']}: {shown}"
+        what = f"{memory['name']} {memory['bytes']:,}" if "name" in memory else f"arena {memory['arena']:,}"
+        yield f"{what} B{way}, most of it live at {memory['peak_at']}: {shown}"
 
 
 def _less_ram(found: Report, by_rows: Report | None) -> Iterator[str]:
+    for one in found.apart if not found.memory["memories"] and found.memory["arena_on"] == "static" else ():
+        yield f"let a part of the temporaries lie in its {one.name}: `--ram ram:SIZE,{one.name}:{one.nbytes}`"
     if by_rows is not None and by_rows.ram.value < found.ram.value:
         yield f"let layers run row by row (leave `--by-rows never` out): {by_rows.ram.value:,} B"
     floats = sum(one["nbytes"] for one in found.memory["peak"] if one["type"].endswith(":f32"))
@@ -290,20 +313,12 @@ def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> di
         "by_rows": by_rows,
         "exported_live": live if exported_live is None else exported_live,
         "live": live,
+        "memories": memories(module.predict, memory),
         "lower_bound": live if bound is None else bound,
         "order_proven": bound == live,
         "peak_at": module.predict.nodes[peak.nodes[0]].name if peak else "",
-        "peak": [*_live_at(module.predict, memory, peak.nodes[0])] if peak else [],
+        "peak": [*live_at(module.predict, memory, peak.nodes[0])] if peak else [],
     }
-
-
-def _live_at(graph: Graph, memory: MemoryPlan, node: int) -> Iterator[dict[str, Any]]:
-    """The temporaries that are live at a node."""
-    regions = memory.regions(graph)
-    for name, span in live_ranges(graph, regions).items():
-        value = graph.values[name]
-        if value.storage is Storage.TEMP and span.first <= node <= span.last:
-            yield {"name": name, "type": str(value.type), "nbytes": size_of(graph, name, regions)}
 
 
 def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:

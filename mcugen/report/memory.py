@@ -20,6 +20,8 @@ from mcugen.memory.planning import planned_as
 from mcugen.memory.rows import MOST_NODES
 from mcugen.passes import PIPELINE, run
 from mcugen.passes.order import order, reordered
+from mcugen.ram import rams_of
+from mcugen.report.memories import memories
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,6 +86,7 @@ def planned(
     by_rows: ByRows = "always",
     shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
     stream_input: bool = False,
+    ram: str | None = None,
 ) -> Certificate:
     """The certificate of an ONNX graph, all its numbers in RAM of the type `int8`, `int16` or `float32`: for planning only. E0112
     for a model of another kind.
@@ -98,7 +101,7 @@ def planned(
     dtype = {"int8": DType.I8, "int16": DType.I16, "float32": DType.F32}[plan_as]
     graph = with_weights(loaded.estimator)
     module = read(graph, shapes=shapes).module
-    target = Target(load_board(board), by_rows=by_rows, stream_input=stream_input)
+    target = Target(load_board(board), by_rows=by_rows, stream_input=stream_input, ram=rams_of(ram))
     return certified(module, target, exported_live(with_shapes(graph, shapes, loaded.loc), dtype.nbytes), dtype)
 
 
@@ -129,7 +132,7 @@ def certified(module: Module, target: Target, exported: int, dtype: DType | None
         rows = plan(by_rows, target, layers=MOST_NODES)
         streamed = Technique("the input given row by row", rows.lower_bound)
         return Certificate(exported, greedy, (*steps, streamed), whole, layers, rows, rows, found, by_rows)
-    best = target.by_rows == "always" and rows.arena < whole.arena
+    best = target.by_rows == "always" and (rows.missing, rows.arena) < (whole.missing, whole.arena)
     used, planned = (rows, by_rows) if best else (whole, ordered)
     return Certificate(exported, greedy, steps, whole, layers, rows, used, found, planned)
 
@@ -157,6 +160,7 @@ def as_dict(found: Certificate) -> dict[str, Any]:
         "live": found.used.lower_bound,
         "lower_bound": found.order.bound,
         "order_proven": found.order.proven,
+        "memories": memories(found.module.predict, found.used),
         "peak_at": found.module.predict.nodes[peak.nodes[0]].name if peak else "",
         "saved": found.saved,
     }
@@ -175,6 +179,8 @@ def memory_table(found: Certificate) -> Table:
     for name, size in ways.items():
         mark = ", as in the C" if size == found.arena else ""
         row(made, f"{name}{mark}", f"{size:,}", f"{100 * (1 - size / found.exported):.1f} %" if found.exported else "")
+    for one in memories(found.module.predict, found.used):
+        row(made, f"in {one['name']}, of {one['limit']:,} B", f"{one['bytes']:,}", "")
     return made
 
 

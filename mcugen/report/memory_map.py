@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mcugen.ir import Graph
 from mcugen.memory.live import live_ranges
-from mcugen.memory.plan import ARENA, MemoryPlan
+from mcugen.memory.plan import Memory, MemoryPlan
+from mcugen.report.memories import live_in
 from mcugen.templating import environment
 
 WIDE, HIGH = 960, 420  # of the drawing, in pixels
@@ -36,34 +37,38 @@ class Tick:
 
 
 def memory_map(graph: Graph, plan: MemoryPlan) -> str:
-    """The arena of a function as SVG, self-contained; empty where it has none."""
-    if not plan.arena or not graph.nodes:
-        return ""
-    step, byte = WIDE / len(graph.nodes), HIGH / plan.arena
-    live = [(at * step, one.live * byte) for one in plan.of(graph) for at in one.nodes]
+    """The temporaries of a function as SVG, self-contained, a drawing for each memory; empty where there are none."""
+    used = [one for one in plan.arenas if one.nbytes and graph.nodes]
+    titles = [one.name if one.limit is not None else "" for one in used]
+    drawn = (_drawing(graph, plan, one) for one in used)
+    return "".join(f"<h3>{name}</h3>\n{svg}" if name else svg for name, svg in zip(titles, drawn, strict=True))
+
+
+def _drawing(graph: Graph, plan: MemoryPlan, memory: Memory) -> str:
+    step, byte = WIDE / len(graph.nodes), HIGH / memory.nbytes
+    live = [(at * step, size * byte) for at, size in enumerate(live_in(graph, plan, memory.name))]
     return (
         environment()
         .get_template("report/memory_map.svg.j2")
         .render(
             wide=WIDE,
             high=HIGH,
-            boxes=list(_boxes(graph, plan, step, byte)),
-            rows=[Tick(size * byte, f"{size:,} B") for size in _marks(plan.arena, 6)],
+            boxes=list(_boxes(graph, plan, memory, step, byte)),
+            rows=[Tick(size * byte, f"{size:,} B") for size in _marks(memory.nbytes, 6)],
             columns=[
                 Tick((i + 0.5) * step, graph.nodes[i].name)
                 for i in range(0, len(graph.nodes), len(graph.nodes) // 24 + 1)
             ],
             live=" ".join(f"{x:.1f},{y:.1f} {x + step:.1f},{y:.1f}" for x, y in live),
-            arena=plan.arena,
         )
     )
 
 
-def _boxes(graph: Graph, plan: MemoryPlan, step: float, byte: float) -> Iterator[Box]:
+def _boxes(graph: Graph, plan: MemoryPlan, memory: Memory, step: float, byte: float) -> Iterator[Box]:
     ranges = live_ranges(graph, plan.regions(graph))
     for number, (name, span) in enumerate(ranges.items()):
         place = plan.places.get(name)
-        if place is None or place.memory != ARENA:
+        if place is None or place.memory != memory.name:
             continue
         wide, high = (span.last - span.first + 1) * step, place.nbytes * byte
         first, last = graph.nodes[span.first].name, graph.nodes[span.last].name

@@ -201,5 +201,5 @@ def _too_old(program: str, install: str) -> McugenError | None:
 def _size(objects: Sequence[Path]) -> Size:
     every: Mapping[str, int] = {f"{o}:{name}": size for o in objects for name, size in elf.sections(o).items()}
     tables = sum(size for name, size in every.items() if ":.progmem" in name)
-    ram = sum(size for name, size in every.items() if re.search(r":\.(data|bss)", name))
+    ram = sum(size for name, size in every.items() if re.search(r":\.(data|bss)(?!\.memory)", name))
     return Size(sum(every.values()), tables, ram)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mcugen.diagnostics import error
 
+APART = (".apart", ".bss.dma", ".ext_ram.bss")  # in memories beside the RAM: mcugen's own, Teensy 4's, ESP32's
 _WRITABLE, _ALLOCATED = 0x1, 0x2  # section flags
 _AVR_FUSES_AND_EEPROM = 0x810000  # from here on an AVR ELF's addresses are neither flash nor SRAM
 
@@ -58,13 +59,15 @@ def address(elf: Path, name: str) -> int:
 
 
 def usage(elf: Path) -> Usage:
-    """Flash used (all that is stored: .text, tables, .data's initial values) and static RAM (.data, .bss, .noinit)."""
+    """Flash used (all that is stored: .text, tables, .data's initial values) and static RAM (.data, .bss, .noinit), without what lies
+    in memories beside it.
+    """
     flash = ram = 0
     with _opened(elf) as file:
         for section in filter(_is_loaded, file.iter_sections()):
             size = section["sh_size"]
             flash += size if section["sh_type"] != "SHT_NOBITS" else 0
-            ram += size if section["sh_flags"] & _WRITABLE else 0
+            ram += size if section["sh_flags"] & _WRITABLE and section.name not in APART else 0
     return Usage(flash, ram)
 
 

@@ -77,7 +77,7 @@ def part_of(symbols: Iterable[elf.Symbol], model: str) -> tuple[int, int]:
     flash = ram = 0
     for symbol in symbols:
         if own.match(symbol.name):
-            flash += symbol.size if symbol.section not in (".bss", ".noinit") else 0
+            flash += symbol.size if symbol.section not in (".bss", ".noinit", *elf.APART) else 0
             ram += symbol.size if symbol.section in (".data", ".bss", ".noinit") else 0
     return flash, ram
 
