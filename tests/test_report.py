@@ -61,6 +61,7 @@ def test_json_keys(compiled: Compiled) -> None:
         "by_rows",
         "exported_live",
         "live",
+        "memories",
         "lower_bound",
         "order_proven",
         "peak",

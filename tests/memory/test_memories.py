@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,11 +129,19 @@ def unit(name: str, seed: int, target: Target) -> tuple[Unit, MemoryPlan]:
     return Unit(module, emit(module, made, target)), made
 
 
+WAYS: tuple[dict[str, Any], ...] = (
+    {"by_rows": "never"},
+    {"by_rows": "always"},
+    {"by_rows": "always", "stream_input": True},
+    {"by_rows": "never", "arena_input": True},
+)
+
+
 def test_networks_in_two_memories_have_the_bits_of_one() -> None:
-    """Whole tensors and rows, floats and integers; no sanitizer finds anything."""
+    """Whole tensors and rows, an input in them or streamed, floats and integers; no sanitizer finds anything."""
     units, inputs, split, rng = [], [], 0, np.random.default_rng(0)
-    for seed in range(8):
-        target = replace(FEATHER, by_rows=("never", "always")[seed % 4 // 2])
+    for seed in range(12):
+        target = replace(FEATHER, **WAYS[seed // 2 % 4])
         one, whole = unit(f"one{seed}", seed, target)
         two, made = unit(f"two{seed}", seed, replace(target, ram=share(whole, 0.5)))
         assert made.missing == 0
@@ -141,7 +150,7 @@ def test_networks_in_two_memories_have_the_bits_of_one() -> None:
         x = rng.integers(-128, 128, (2, *type.shape)).astype(type.dtype.numpy)
         units += [one, two]
         inputs += [[x], [x]]
-    assert split > 5
+    assert split > 8
     answers = run_sanitized(units, inputs)
     for one, two in zip(answers[::2], answers[1::2], strict=True):
         assert [a.tobytes() for a in two] == [a.tobytes() for a in one]
