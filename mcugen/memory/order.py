@@ -12,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from mcugen.ir import Graph, Storage
 from mcugen.memory.live import live_ranges, views
 from mcugen.memory.overlap import shift
 
+Bytes = npt.NDArray[np.int64]  # one number a task
 STATES = 40_000  # sets of nodes that are looked at in a piece before the search gives up and says what it knows
 STATES_PER_BYTE = 32  # and for every byte that there might be to save: a search may cost no more than it is worth
 BEAM = 32
@@ -223,6 +228,11 @@ class _Tasks:
             found += size * (held & buffers).bit_count()
         return found
 
+    def rise(self, ran: int, i: int) -> int:
+        """How much of what a task makes has to be held in the step of another one from then on, which not every order holds there."""
+        held = self._kept[i] & ~self._early[i]
+        return sum(self.sizes[one] for one in self.tasks[ran].makes if held >> one & 1)
+
     @cached_property
     def _makes(self) -> tuple[int, ...]:
         return tuple(sum(1 << one for one in task.makes) for task in self.tasks)
@@ -263,8 +273,7 @@ class _Tasks:
         return tuple(found)
 
 
-@dataclass(frozen=True)
-class _State:
+class _State(NamedTuple):
     """A set of tasks that have run: bytes held, the largest step so far, what can run next, and the order, as a chain of what came
     before.
     """
@@ -409,30 +418,53 @@ class _Piece:
         """
         if self.floor > peak:
             return None, 0
-        waiting = [self._committed(self.start, peak)]
-        seen = {waiting[0].done}
+        begin = self._committed(self.start, peak)
+        waiting = [(begin, self._risen(self._floors, begin.done & ~self.done))]
+        seen = {begin.done}
         count = 0
         while waiting and count < budget:
-            state = waiting.pop()
+            state, floors = waiting.pop()
             if state.done == self.goal:
                 return state, count
             count += max(1, len(state.ready) * (len(state.ready) + len(self.tasks)) // LOOKS_PER_STATE)
             after = []
             for i in state.ready:
-                one = self._ran(state, i)
-                if one.peak > peak or one.done in seen:
+                done = state.done | 1 << i
+                if done in seen or self.graph.step(i, state.done, state.held)[0] > peak:
                     continue
-                seen.add(one.done)
-                one = self._committed(one, peak)
-                if one.done == state.done | 1 << i or one.done not in seen:
+                seen.add(done)
+                one = self._committed(self._ran(state, i), peak)
+                if one.done == done or one.done not in seen:
                     seen.add(one.done)
-                    if not self._hopeless(one.done, peak):
-                        after.append(one)
-            after.sort(key=lambda s: (-s.held, s.done))
+                    risen = self._risen(floors, one.done & ~state.done)
+                    if risen.max() <= peak:  # else some task cannot run any more, because of what has been made already
+                        after.append((one, risen))
+            after.sort(key=lambda s: (-s[0].held, s[0].done))
             waiting += after
         return None, count
 
-    def _hopeless(self, done: int, peak: int) -> bool:
-        """Whether some task cannot run any more with `peak` bytes, because of what has been made already."""
-        made, floor = self.graph.made(done), self.graph.floor
-        return any(floor(i, made) > peak for i in self.tasks if not done >> i & 1)
+    def _risen(self, floors: Bytes, ran: int) -> Bytes:
+        """What each task needs at least, when a set of tasks has run, too; next to nothing for those that have run."""
+        new = []
+        while ran:
+            new.append(self._number[(ran & -ran).bit_length() - 1])
+            ran &= ran - 1
+        return np.asarray(floors + self._rises[new].sum(axis=0))
+
+    @cached_property
+    def _number(self) -> dict[int, int]:
+        """The tasks, counted from 0."""
+        return {i: number for number, i in enumerate(self.tasks)}
+
+    @cached_property
+    def _floors(self) -> Bytes:
+        """What each task needs at least when the piece begins."""
+        made = self.graph.made(self.done)
+        return np.array([self.graph.floor(i, made) for i in self.tasks])
+
+    @cached_property
+    def _rises(self) -> Bytes:
+        """For each task by how much the floors of all rise when it has run."""
+        found = np.array([[self.graph.rise(ran, i) for i in self.tasks] for ran in self.tasks])
+        np.fill_diagonal(found, -sum(self.graph.sizes) - 1)
+        return found
