@@ -163,7 +163,7 @@ class _Page:
             states=[self._static(v) for v in self._used(Storage.STATE)],
             arenas=self.arenas if module.arena == "static" and placed else [],
             # Which kernel's turn it is, is known where one function calls them.
-            check=placed and len(functions) == 1 and not self.target.ram,
+            check=placed and len(functions) == 1 and bool(self.kernels) and not self.target.ram,
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),

@@ -7,8 +7,9 @@ the dead ones (`emit.check_header`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.live import is_free, views
 from mcugen.memory.rows import Region
+from mcugen.ops.arrive import Arrive
 
 if TYPE_CHECKING:
     from mcugen.memory.plan import MemoryPlan
@@ -31,7 +33,8 @@ class Before:
     """The arena before a call of a kernel.
 
     dead  what has died since the call before; before the first one, all that holds nothing
-    used  all that the kernel reads or writes, and what moves to make room for what it writes
+    used  all that the kernel reads or writes, and what moves to make room for what it writes; and what comes into the arena before the
+          next call, that of the next input behind the last one
     """
 
     dead: tuple[Stretch, ...]
@@ -40,12 +43,15 @@ class Before:
 
 @dataclass
 class _Call:
-    """A call of a kernel. A tag says which bytes are meant: a value's number, and of rows that move, which one."""
+    """A call of a kernel, or an input or its row that the caller gives. A tag says which bytes are meant: a value's number, and of rows
+    that move, which one.
+    """
 
     reads: list[tuple[slice, int]] = field(default_factory=list)
     moves: list[tuple[slice, slice]] = field(default_factory=list)  # from and to, before all else
     writes: list[tuple[slice, int]] = field(default_factory=list)
     buffers: list[slice] = field(default_factory=list)  # in which rows move
+    arrives: bool = False
 
     @property
     def touched(self) -> list[slice]:
@@ -59,15 +65,28 @@ def before_calls(graph: Graph, plan: MemoryPlan) -> tuple[Before, ...]:
     holds = np.full(plan.arena, NOBODY, np.int64)
     lost = [_run(call, holds) for call in calls]  # what each call has written over
     wanted = np.full(plan.arena, NOBODY, np.int64)
+    changed, used = _touched(calls, plan.arena)
     found = []
     for at in reversed(range(len(calls))):
         for part, old in reversed(lost[at]):
             holds[part] = old
         _want(calls[at], wanted)
-        changed = calls[at - 1].touched if at else [slice(0, plan.arena)]
-        dead = [_dead(holds, wanted, part) for part in changed]
-        found.append(Before(_merged(s for one in dead for s in one), _stretches(calls[at].touched)))
+        if at in used:
+            dead = (stretch for part in changed[at] for stretch in _dead(holds, wanted, part))
+            found.append(Before(_merged(dead), _merged((part.start, part.stop) for part in used[at])))
     return tuple(reversed(found))
+
+
+def _touched(calls: Sequence[_Call], arena: int) -> tuple[dict[int, list[slice]], dict[int, list[slice]]]:
+    """For each call of a kernel what was touched since the one before, and what will be until the next one."""
+    kernels = [at for at, call in enumerate(calls) if not call.arrives]
+    touched = [
+        [part for call in calls[begin:end] for part in call.touched] for begin, end in pairwise([*kernels, len(calls)])
+    ]
+    changed = dict(zip(kernels, [[slice(0, arena)], *touched], strict=False))
+    if kernels:
+        touched[-1] += [part for call in calls[: kernels[0]] for part in call.touched]
+    return changed, dict(zip(kernels, touched, strict=True))
 
 
 def _run(call: _Call, holds: npt.NDArray[np.int64]) -> list[tuple[slice, npt.NDArray[np.int64]]]:
@@ -101,11 +120,7 @@ def _dead(holds: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], part: sli
     return [(part.start + int(a), part.start + int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def _stretches(parts: Sequence[slice]) -> tuple[Stretch, ...]:
-    return _merged((part.start, part.stop) for part in parts)
-
-
-def _merged(found: Iterator[Stretch]) -> tuple[Stretch, ...]:
+def _merged(found: Iterable[Stretch]) -> tuple[Stretch, ...]:
     """The same bytes in as few stretches as can be, from the first to the last."""
     merged: list[Stretch] = []
     for first, end in sorted(one for one in found if one[0] < one[1]):
@@ -139,6 +154,7 @@ class _Trace:
                 yield _Call(
                     [one for name in node.inputs for one in self._whole(name)],
                     writes=[one for name in node.outputs for one in self._whole(name)],
+                    arrives=isinstance(node.op, Arrive),
                 )
 
     def _row(self, node: Node, row: int) -> _Call:
@@ -165,7 +181,7 @@ class _Trace:
         if running:
             reads = ((step, step + 1), *reads[1:])
         kept = [one for name in rooms for one in self._whole(name)]
-        call = _Call(kept if running and step else [], writes=kept)
+        call = _Call(kept if running and step else [], writes=kept, arrives=isinstance(node.op, Arrive))
         for name, rows in zip(node.inputs, reads, strict=True):
             held = region.held.get(name)
             if held and rows:
