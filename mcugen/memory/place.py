@@ -18,8 +18,8 @@ from mcugen.memory.pack import Buffer, Shifts, among, pack
 from mcugen.ram import Ram
 
 ROUNDS = 8  # in which what fits nowhere goes first
-FAILURES = 100  # to place a buffer in a memory, after which the others go to the next one
-EXCHANGES = 200  # that are tried
+FAILURES = 60  # to place a buffer in a memory, after which the others go to the next one
+EXCHANGES = 100  # that are tried
 
 
 def moved(graph: Graph) -> Mapping[str, int]:

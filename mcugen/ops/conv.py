@@ -72,7 +72,8 @@ class Conv(Op):
         return (np.asarray(out, x.dtype),)
 
     def macc(self, *inputs: TensorType) -> int:
-        return self.infer(*inputs)[0].size * prod(inputs[1].shape[1:])
+        pixels = inputs[0].shape[0] * prod(w.out for w in self.windows)
+        return pixels * prod(inputs[1].shape)
 
     def describe(self) -> str:
         kernel = "x".join(str(w.kernel) for w in self.windows)

@@ -189,8 +189,8 @@ class ConvRows(Op):
         return int(max(self.low, -128)), int(min(self.high, 127))
 
     def macc(self, *inputs: TensorType) -> int:
-        y, *_ = self.infer(*inputs)
-        return y.size * self.rows.kernel * self.columns.kernel * inputs[0].shape[2] // self.groups
+        outs = self.rows.out * self.columns.out * (self.outs or inputs[1 + self.adds].shape[0])
+        return outs * self.rows.kernel * self.columns.kernel * inputs[0].shape[2] // self.groups
 
     def describe(self) -> str:
         groups = f" groups={self.groups}" if self.groups > 1 else ""
