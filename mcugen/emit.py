@@ -27,7 +27,7 @@ from mcugen.interface import (
     summary,
 )
 from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
-from mcugen.memory.dead import before_calls
+from mcugen.memory.dead import before_calls, parted
 from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
 from mcugen.memory.rows import Region, counter
@@ -74,7 +74,7 @@ def check_header(module: Module, plan: MemoryPlan, target: Target) -> Files:
         return {}
     before = before_calls(module.predict, plan)
     dead, used = (
-        np.array([(at, *part) for at, one in enumerate(before) for part in getattr(one, what)], np.uint32)
+        [(at, *part) for at, one in enumerate(before) for whole in getattr(one, what) for part in parted(whole, plan)]
         for what in ("dead", "used")
     )
     text = _render("check.h.j2", m=page, calls=len(before), dead=dead, used=used, version=__version__)
@@ -163,7 +163,7 @@ class _Page:
             states=[self._static(v) for v in self._used(Storage.STATE)],
             arenas=self.arenas if module.arena == "static" and placed else [],
             # Which kernel's turn it is, is known where one function calls them.
-            check=placed and len(functions) == 1 and bool(self.kernels) and not self.target.ram,
+            check=placed and len(functions) == 1 and bool(self.kernels),
             kernels=[functions[k.graph.name].node(k.node) for k in dict.fromkeys(self.kernels.values())],
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),

@@ -1,4 +1,4 @@
-"""What of the arena is dead when a kernel is called: bytes that nobody reads any more as what they hold.
+"""What of the arena, or of several, is dead when a kernel is called: bytes that nobody reads any more as what they hold.
 
 Worked out by a replay of the plan that knows of no live ranges, buffers or overlaps: which bytes each call of a kernel reads, moves and
 writes, and then, from the last call to the first, which of them somebody still wants. The generated C can be compiled so that it spoils
@@ -30,7 +30,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Before:
-    """The arena before a call of a kernel.
+    """The arena before a call of a kernel; several memories lie one after the other (`parted`).
 
     dead  what has died since the call before; before the first one, all that holds nothing
     used  all that the kernel reads or writes, and what moves to make room for what it writes; and what comes into the arena before the
@@ -89,6 +89,17 @@ def _touched(calls: Sequence[_Call], arena: int) -> tuple[dict[int, list[slice]]
     return changed, dict(zip(kernels, touched, strict=True))
 
 
+def parted(stretch: Stretch, plan: MemoryPlan) -> Iterator[tuple[int, int, int]]:
+    """The same bytes in the arrays of the C, which has none for a memory without a byte: the array's number, from where to where there."""
+    arrays = [one for one in plan.arenas if one.nbytes]
+    base = 0
+    for number, memory in enumerate(arrays):
+        begin, end = (min(max(at - base, 0), memory.nbytes) for at in stretch)
+        if begin < end:
+            yield number, begin, end
+        base += memory.nbytes
+
+
 def _run(call: _Call, holds: npt.NDArray[np.int64]) -> list[tuple[slice, npt.NDArray[np.int64]]]:
     """A call's bytes put into place; what was there before."""
     lost = []
@@ -137,6 +148,8 @@ class _Trace:
     def __init__(self, graph: Graph, plan: MemoryPlan) -> None:
         self.graph, self.plan = graph, plan
         self.owner = views(graph)
+        sizes = [memory.nbytes for memory in plan.arenas]
+        self.base = {memory.name: sum(sizes[:at]) for at, memory in enumerate(plan.arenas)}
         inside = [v for v in graph.of(Storage.TEMP) if v.name in plan.places and v.type.shape != ()]
         roots = [self.owner.get(value.name, value.name) for value in inside]
         number = {name: i for i, name in enumerate(dict.fromkeys(roots))}
@@ -209,8 +222,13 @@ class _Trace:
     def _whole(self, name: str) -> Iterator[tuple[slice, int]]:
         """All bytes of a value, where they are in the arena."""
         if name in self.number:
-            place = self.plan.places[name]
-            yield slice(place.offset, place.offset + place.nbytes), self.number[name]
+            begin = self._begin(name)
+            yield slice(begin, begin + self.plan.places[name].nbytes), self.number[name]
+
+    def _begin(self, name: str) -> int:
+        """Where a value begins."""
+        place = self.plan.places[name]
+        return self.base[place.memory] + place.offset
 
     def _rows(
         self, name: str, begin: int, end: int, first: int = 0, moving: bool = False
@@ -220,11 +238,11 @@ class _Trace:
         if name not in self.number or begin >= end:
             return
         height = self._height(name)
-        place, size = self.plan.places[name], self.graph.values[name].type.nbytes // height
+        start, size = self._begin(name), self.graph.values[name].type.nbytes // height
         parts = [(row, row + 1) for row in range(begin, end)] if moving else [(begin, end)]
         for row, after in parts:
             tag = self.number[name] + (row + 1 << 32 if moving else 0)
-            yield slice(place.offset + (row - first) * size, place.offset + (after - first) * size), tag
+            yield slice(start + (row - first) * size, start + (after - first) * size), tag
 
     def _height(self, name: str) -> int:
         shape = self.graph.values[name].type.shape

@@ -25,6 +25,7 @@ from mcugen.memory.plan import MemoryPlan, Rows, plan
 from mcugen.memory.rows import Held
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.pool_rows import PoolRows
+from mcugen.ram import Ram
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
 from mcugen.windows import Window
@@ -131,6 +132,17 @@ def test_a_row_that_goes_too_early_is_read_outside_of_its_buffer() -> None:
     x = np.zeros((1, 12, 4, 2), np.int8)
     with pytest.raises(AssertionError, match="use-after-poison"):
         run_sanitized([checked(*wrong("early"))], [[x]], (*SANITIZE, *SPOILT[0]))
+
+
+def test_each_of_several_memories_is_spoilt() -> None:
+    """Before the first call all of both is dead, and of the memory that nothing lies in there is no array."""
+    target = replace(WHOLE, ram=(Ram("fast", 16), Ram("none", 1), Ram("slow", 64)))
+    module = Module("two", (meeting(),))
+    memory = plan(module, target)
+    assert [one.nbytes for one in memory.arenas] == [16, 0, 16]
+    table = check_header(module, memory, target)["test/two_check.h"]
+    assert "uint8_t *const arenas[] = {two_arena_fast, two_arena_slow};" in table
+    assert "dead[2][4] = {\n    {0, 0, 0, 16},\n    {0, 1, 0, 16},\n};" in table
 
 
 def test_there_is_nothing_to_check_without_an_arena() -> None:

@@ -25,6 +25,7 @@ from mcugen.memory.plan import Call, Memory, MemoryPlan, Place, plan
 from mcugen.passes import PIPELINE, Pass, run
 from mcugen.passes.fuse_sums import fuse_sums
 from mcugen.passes.order import order
+from mcugen.ram import rams_of
 from mcugen.targets.driver import Unit
 
 BOARDS = ("host", "feather_nrf52840", "esp32c3")  # plain loops, blocks of pixels, and words
@@ -43,6 +44,7 @@ class Way:
     layers: int | None = None
     arena_input: bool = False
     stream_input: bool = False
+    ram: str | None = None
 
 
 ALL = (fuse_sums, order)
@@ -59,13 +61,14 @@ WAYS = (
     Way("all", ALL, overlap=True, by_rows="always"),
     Way("arena", ALL, overlap=True, arena_input=True),
     Way("stream", ALL, overlap=True, by_rows="always", stream_input=True),
+    Way("memories", ALL, overlap=True, by_rows="always", ram="fast:200,slow:1M"),
 )
 
 
 def compiled(module: Module, board: str, way: Way) -> tuple[Unit, MemoryPlan]:
     """The C of a module with some of the memory passes."""
     ways = {name: getattr(way, name) for name in ("by_rows", "arena_input", "stream_input")}
-    target = Target(load_board(board), **ways)
+    target = Target(load_board(board), ram=rams_of(way.ram), **ways)
     pipeline = tuple(one for one in PIPELINE if one not in ALL or one in way.passes)
     module = run(replace(module, name=f"{module.name}_{way.name}"), target, pipeline=pipeline)
     memory = plan(module, target, way.overlap, way.layers) if way.pack else apart(module)
@@ -108,6 +111,7 @@ def differing(models: Sequence[tuple[onnx.ModelProto, str]], seen: Counter[str])
                 raise
             made.append((at, unit, rows_for(module)))
             seen["backward"] += sum(step.backward for step in memory.steps)
+            seen["memories"] += sum(one.nbytes > 0 for one in memory.arenas) > 1
             seen["regions"] += len(memory.regions(unit.module.predict))
             seen["streamed"] += way.stream_input
     units, inputs = [unit for _, unit, _ in made], [rows for *_, rows in made]
@@ -129,4 +133,4 @@ def test_the_same_bits_with_every_pass() -> None:
         assert [*differing(models, seen)] == []
 
     every()
-    assert min(seen["regions"], seen["backward"], seen["streamed"]) > 10, seen
+    assert min(seen[what] for what in ("regions", "backward", "streamed", "memories")) > 10, seen
