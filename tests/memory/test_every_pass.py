@@ -128,9 +128,9 @@ def test_the_same_bits_with_every_pass() -> None:
 
     # The first example is the simplest one.
     @settings(max_examples=4, derandomize=True, deadline=None, phases=[Phase.generate], database=None)
-    @given(st.lists(st.tuples(networks(), st.sampled_from(BOARDS)), min_size=4, max_size=4))
+    @given(st.lists(st.tuples(networks(), st.sampled_from(BOARDS)), min_size=3, max_size=3))
     def every(models: list[tuple[onnx.ModelProto, str]]) -> None:
         assert [*differing(models, seen)] == []
 
     every()
-    assert min(seen[what] for what in ("regions", "backward", "streamed", "memories")) > 10, seen
+    assert min(seen[what] for what in ("regions", "backward", "streamed", "memories")) > 5, seen
