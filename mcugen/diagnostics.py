@@ -63,7 +63,10 @@ CODES: dict[str, Code] = {
         "The model's name becomes the prefix of every C symbol: ASCII letters, digits and underscores, not starting with a "
         "digit, no C or C++ keyword and no name the Arduino core takes.",
     ),
-    "E0112": Code("not a value of the option", "The option takes one of a few words; the message lists them."),
+    "E0112": Code(
+        "not a value of the option",
+        "The option takes one of a few words, or a text of its own form; the message says which.",
+    ),
     "E0201": Code("types do not match", "An op was given tensors of a shape or type that it does not take."),
     "E0202": Code(
         "graph is not well formed",
@@ -87,10 +90,13 @@ CODES: dict[str, Code] = {
         "board file is not valid", "A key of the board file is unknown, missing, or has a value that cannot be."
     ),
     "E0403": Code(
-        "board lacks what the option needs", "The option asks for a part of a processor that this board's has not."
+        "board lacks what the option needs",
+        "The option asks for a part of a processor, or bytes of a memory, that this board has not.",
     ),
     "E0501": Code(
-        "not enough RAM", "The model with its stack needs more RAM than the board has free for a sketch.", EXIT_FIT
+        "not enough RAM",
+        "The model with its stack needs more RAM than the board has free for a sketch, or its temporaries more than `--ram` gives them.",
+        EXIT_FIT,
     ),
     "E0502": Code("not enough flash", "The model and the framework need more flash than the board has.", EXIT_FIT),
     "E0601": Code(

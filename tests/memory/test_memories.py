@@ -227,6 +227,19 @@ def test_which_memory_lies_in_the_boards_ram() -> None:
     ]
 
 
+def test_the_same_offsets_in_one_memory_are_refused() -> None:
+    """What lies apart in two memories meets in one."""
+    module = run(Module("n", (network(1, DType.I8),)), FEATHER)
+    made = plan(module, replace(FEATHER, ram=rams_of("fast:100,slow:1M")))
+    fast, slow, state = made.memories
+    assert min(fast.nbytes, slow.nbytes) > 0
+    places = {name: replace(place, memory="fast") for name, place in made.places.items()}
+    memories = (replace(fast, nbytes=slow.nbytes + fast.nbytes), replace(slow, nbytes=0), state)
+    with pytest.raises(McugenError, match=r"meet|over its input|loses") as refused:
+        check(module, replace(made, memories=memories, places=places))
+    assert {one.code for one in refused.value.diagnostics} == {"E0202"}
+
+
 def test_a_plan_past_its_memory_is_refused() -> None:
     module = run(Module("n", (network(1, DType.I8),)), FEATHER)
     made = plan(module, replace(FEATHER, ram=rams_of("fast:1k,slow:1M")))
