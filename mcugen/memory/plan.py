@@ -152,7 +152,22 @@ def plan(module: Module, target: Target, overlap: bool = True, layers: int | Non
     one's address. Every value is aligned to its element size on every board, because the same C must run on the host.
     """
     most = MOST_NODES if target.by_rows == "always" else 0
-    found = {graph.name: regions(graph, most if layers is None else layers) for graph in module.functions}
+    return plans(module, target, (most if layers is None else layers,), overlap)[0]
+
+
+def plans(module: Module, target: Target, layers: Sequence[int], overlap: bool = True) -> tuple[MemoryPlan, ...]:
+    """A plan as `plan` makes it for each number of layers that may run row by row together."""
+    ways = {graph.name: regions(graph, layers) for graph in module.functions}
+    made: list[MemoryPlan] = []
+    for number in range(len(layers)):
+        found = {name: way[number] for name, way in ways.items()}
+        same = (at for at in range(number) if found == {name: way[at] for name, way in ways.items()})
+        at = next(same, None)
+        made.append(_planned(module, target, found, overlap) if at is None else made[at])
+    return tuple(made)
+
+
+def _planned(module: Module, target: Target, found: Mapping[str, Sequence[Region]], overlap: bool) -> MemoryPlan:
     arenas, temps = _arenas(module, overlap, found, target.ram)
     state, states = _state(module)
     places = {**temps, **states}

@@ -7,7 +7,7 @@ that go from row to row; the regions chosen are then simulated alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -21,37 +21,46 @@ from mcugen.memory.overlap import Shift
 from mcugen.memory.rows import MOST_NODES, Held, Region, Taken, is_streamed, outside, run_by_rows, steps_of
 
 Rows = npt.NDArray[np.int64]  # a number of rows for each step of a node
+Regions = tuple[Region, ...]
 LAYERS = ("conv_rows", "pool_rows")
 LOOKS = 6  # at what the regions chosen really take
 
 
-def regions(graph: Graph, layers: int = MOST_NODES) -> tuple[Region, ...]:
-    """The regions with which the most that is live is least; of such choices the one with the fewest rows inside of regions. None
-    where whole tensors take no more, but for what the caller gives row by row. `layers`: how many of a region's nodes may be more than functions of single elements and joins; with
-    one, a layer's input is put together, or its output goes on, row by row.
+def regions(graph: Graph, layers: Sequence[int]) -> tuple[Regions, ...]:
+    """For each number of layers the regions with which the most that is live is least; of such choices the one with the fewest rows
+    inside of regions. None where whole tensors take no more, but for what the caller gives row by row. `layers`: how many of a region's
+    nodes may be more than functions of single elements and joins; with one, a layer's input is put together, or its output goes on, row by
+    row.
     """
-    alone = live_bytes(graph)
-    search = _Search(graph, alone, layers)
-    found: tuple[Region, ...] = ()
+    if not any(layers) and not is_streamed(graph):
+        return ((),) * len(layers)
+    search = _Search(graph, live_bytes(graph))
+    return tuple(_regions(search, most) for most in layers)
+
+
+def _regions(search: _Search, layers: int) -> Regions:
+    graph = search.graph
     first = (search.simulated(0, 1),) if is_streamed(graph) else ()
-    if len(alone) < 2 or not layers:
+    if len(search.alone) < 2 or not layers:
         return first
+    found: Regions = ()
+    costs = search.estimates(layers)
+    exact: dict[tuple[int, int], int] = {}  # bytes of regions that were simulated alone
     for _ in range(LOOKS):
-        found = tuple(search.simulated(begin, end) for begin, end in search.chosen())
+        found = tuple(search.simulated(begin, end) for begin, end in search.chosen(costs | exact))
         found = found if found and found[0].begin == 0 else (*first, *found)
         live = live_bytes(graph, regions=found)
-        exact = {(region.begin, region.end): live[region.begin] for region in found}
-        if exact.items() <= search.exact.items():
+        now = {(region.begin, region.end): live[region.begin] for region in found}
+        if now.items() <= exact.items():
             break
-        search.exact |= exact
-    return found if max(live_bytes(graph, regions=found)) < max(alone) else first
+        exact |= now
+    return found if max(live_bytes(graph, regions=found)) < max(search.alone) else first
 
 
 @dataclass(eq=False)
 class _Search:
     graph: Graph
     alone: tuple[int, ...]  # live bytes of each node as a step of its own
-    layers: int
     steps: list[Taken | None] = field(init=False)
     sizes: dict[str, int] = field(init=False)  # of every value with a buffer, whole
     rows: dict[str, int] = field(init=False)  # of those that could be rows
@@ -62,7 +71,6 @@ class _Search:
     kept: frozenset[str] = field(init=False)  # values that are rows nowhere
     regions: dict[tuple[int, int], Region] = field(default_factory=dict)
     read: dict[tuple[int, int], tuple[Rows, Rows]] = field(default_factory=dict)
-    exact: dict[tuple[int, int], int] = field(default_factory=dict)  # bytes of regions that were simulated alone
 
     def __post_init__(self) -> None:
         graph = self.graph
@@ -149,8 +157,8 @@ class _Search:
     def _bytes(self, name: str, held: Held) -> int:
         return self.sizes.get(name, 0) // held.height * held.rows
 
-    def costs(self, begin: int, most: int) -> Iterator[tuple[int, int]]:
-        """(end, bytes) of every region from a node on that might take less than `most`."""
+    def costs(self, begin: int, most: int, most_layers: int) -> Iterator[tuple[int, int]]:
+        """(end, bytes) of every region from a node on that takes less than `most`."""
         rows = scratch = running = layers = 0
         waiting: dict[str, int] = {}  # made inside, and when it is read last
         lags = [
@@ -163,7 +171,7 @@ class _Search:
             if taken is None or any(n in waiting and n in self.kept for n in node.inputs):
                 return
             layers += node.op.name in LAYERS
-            if layers > self.layers:
+            if layers > most_layers:
                 return
             made = node.outputs[0]
             if made in self.sizes:
@@ -180,24 +188,31 @@ class _Search:
                 return
             if at > begin:
                 whole = self.across[begin] + sum(map(self.sizes.__getitem__, waiting))
-                saved = max((lag.saves(name) for lag in lags if lag.last <= at for name in waiting), default=0)
-                yield at + 1, whole - saved + rows + scratch + running
+                cost = whole + rows + scratch + running
+                dead = [lag for lag in lags if lag.last <= at]
+                if (
+                    dead
+                    and waiting
+                    and cost - min(max(one.size for one in dead), max(map(self.sizes.__getitem__, waiting))) < most
+                ):
+                    cost -= max(lag.saves(name) for lag in dead for name in waiting)
+                if cost < most:
+                    yield at + 1, cost
 
-    @cached_property
-    def estimates(self) -> dict[tuple[int, int], int]:
+    def estimates(self, layers: int) -> dict[tuple[int, int], int]:
         """The bytes of every region that might take less than whole tensors do, by (begin, end)."""
         most = max(self.alone)
         begins = range(len(self.graph.nodes))
-        return {(begin, end): cost for begin in begins for end, cost in self.costs(begin, most) if cost < most}
+        return {(begin, end): cost for begin in begins for end, cost in self.costs(begin, most, layers)}
 
-    def chosen(self) -> list[tuple[int, int]]:
-        """The regions, first to last."""
+    def chosen(self, costs: Mapping[tuple[int, int], int]) -> list[tuple[int, int]]:
+        """Of regions that take so many bytes those to run by rows, first to last."""
         count = len(self.graph.nodes)
         most = max(self.alone)
         ways: list[list[tuple[int, int]]] = [[] for _ in range(count + 1)]  # to each position: (from, bytes)
         for begin, cost in enumerate(self.alone):
             ways[begin + 1].append((begin, cost))
-        for (begin, end), cost in (self.estimates | self.exact).items():
+        for (begin, end), cost in costs.items():
             ways[end].append((begin, cost))
         peak = [0, *([most] * count)]
         for end in range(1, count + 1):
@@ -219,9 +234,12 @@ class _Search:
         return chosen[::-1]
 
     def _effort(self, begin: int, end: int) -> int:
-        if end - begin == 1:
-            return 0
-        return sum(taken.count for taken in self.steps[begin:end] if taken)
+        return self._steps_before[end] - self._steps_before[begin] if end - begin > 1 else 0
+
+    @cached_property
+    def _steps_before(self) -> list[int]:
+        """The steps of all nodes before each position."""
+        return [*accumulate((taken.count if taken else 0 for taken in self.steps), initial=0)]
 
 
 def _is_brief(busy: npt.NDArray[np.bool_]) -> bool:
@@ -238,11 +256,15 @@ class _Lag:
         type = search.graph.values[name].type
         self.height, self.row, self.size = type.shape[0], type.nbytes // type.shape[0], type.nbytes
         self.saved: dict[str, int] = {}
+        self.new: list[int] = []  # nodes that are not looked at yet: most are asked for nothing
         # Of what a node makes: for each of its steps the first row of the input read from then on.
         self.needs: dict[str, Rows] = {}
 
     def add(self, at: int) -> None:
         """The next node."""
+        self.new.append(at)
+
+    def _look(self, at: int) -> None:
         taken = self.search.steps[at]
         assert taken is not None
         found = np.full(taken.count + 1, self.height)
@@ -258,6 +280,9 @@ class _Lag:
 
     def saves(self, made: str) -> int:
         """The bytes that a result and the input may have in common."""
+        for at in self.new:
+            self._look(at)
+        self.new = []
         if made not in self.saved:
             self.saved[made] = self._saves(made) if made in self.needs else 0
         return self.saved[made]

@@ -24,7 +24,7 @@ ATTEMPTS = (
 )
 STARTS = 6  # points to begin at, in each attempt
 LOOKS = 4_000_000  # at a place and a buffer near by, at once: fewer ways are followed where there are many of both
-MOST_LOOKS = 60_000_000  # in all: a few seconds
+MOST_LOOKS = 100_000_000  # in all: a few seconds
 AHEAD = (0, 1, 2, 4, 8, 16)  # steps: room that is there then counts, too
 
 
@@ -82,6 +82,7 @@ class Sweep:
             choices = 2 * len(self.apart[order[min(at + 1, len(order) - 1)]]) + 2
             fit = max(1, min(width, LOOKS // choices**2))
             if len(ways) > fit:
+                self.looks += len(ways) * len(here) * len(AHEAD)
                 later = [[j for j in here if last[j] > at + ahead] for ahead in AHEAD]
                 room = sum(self._room(ways, some, most) for some in later if some)
                 # Of those that leave as much, one with what has been there for longest at the bottom.

@@ -15,7 +15,7 @@ from mcugen.ir import DType, Module
 from mcugen.memory.live import live_bytes
 from mcugen.memory.order import Order, cheapest
 from mcugen.memory.pack import buffers, pack
-from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.memory.plan import MemoryPlan, plan, plans
 from mcugen.memory.planning import planned_as
 from mcugen.memory.rows import MOST_NODES
 from mcugen.passes import PIPELINE, run
@@ -115,11 +115,8 @@ def certified(module: Module, target: Target, exported: int, dtype: DType | None
     greedy = max((at + one.nbytes for at, one in zip(pack(wanted), wanted, strict=True)), default=0)
     found, ordered = _ordered(lowered)
     _, by_rows = _ordered(_lowered(module, replace(given, by_rows="always"), dtype))
-    whole, layers, rows = (
-        plan(ordered, target, layers=0),
-        plan(by_rows, target, layers=1),
-        plan(by_rows, target, layers=MOST_NODES),
-    )
+    whole = plan(ordered, target, layers=0)
+    layers, rows = plans(by_rows, target, (1, MOST_NODES))
     steps = (
         Technique("layers fused, results in the place of their inputs", _most(lowered, overlap=False)),
         Technique("the cheapest order", _most(ordered, overlap=False)),

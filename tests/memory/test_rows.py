@@ -17,7 +17,7 @@ from mcugen.memory.check import check
 from mcugen.memory.live import live_bytes
 from mcugen.memory.plan import MemoryPlan, Rows, plan
 from mcugen.memory.regions import regions
-from mcugen.memory.rows import Held, Region, outside, run_by_rows, steps_of
+from mcugen.memory.rows import MOST_NODES, Held, Region, outside, run_by_rows, steps_of
 from mcugen.ops.conv_rows import ConvRows
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
@@ -66,10 +66,10 @@ def test_a_row_is_made_when_it_is_needed() -> None:
 
 def test_regions_take_less_than_whole_tensors() -> None:
     graph = pools(Window(12, 3, 1, 1, 1, 1), Window(12, 3, 1, 1, 1, 1), Window(12, 3, 2))
-    found = regions(graph)
+    found, none = regions(graph, (MOST_NODES, 0))
     assert [(one.begin, one.end) for one in found] == [(0, 4)]
     assert max(live_bytes(graph, regions=found)) < max(live_bytes(graph))
-    assert regions(graph, layers=0) == ()
+    assert none == ()
 
 
 @pytest.mark.parametrize("kind", [DType.F32, DType.I8])
