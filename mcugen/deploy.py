@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mcugen.compile import Compiled
+from mcugen.interface import as_given, feed_of
 from mcugen.ir import Array, DType
 from mcugen.targets import toolchain_for
 from mcugen.targets.toolchain import Build
@@ -44,6 +45,14 @@ def sample_row(compiled: Compiled, rows: Array | None) -> list[float]:
     found = rows if rows is not None else probe(compiled.module, 16)
     finite = found[np.isfinite(found).all(axis=1)]
     return [float(number) for number in (finite if len(finite) else np.zeros_like(found))[0]]
+
+
+def typed(compiled: Compiled, rows: Array) -> bytes:
+    """Rows (n, features) as a person types them for the compiled model's sketch: a line per row, or per row of a streamed input."""
+    feed = feed_of(compiled.module, compiled.module.predict)
+    (given,) = as_given(compiled.module, [rows])
+    lines = given.reshape(-1, feed.parameter.size) if feed and feed.streamed else given
+    return row_text(lines, compiled.row)
 
 
 def row_text(rows: Array, dtype: DType = DType.F32) -> bytes:

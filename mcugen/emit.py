@@ -30,7 +30,7 @@ from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
 from mcugen.memory.dead import before_calls, parted
 from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
-from mcugen.memory.rows import Region, counter
+from mcugen.memory.rows import Region, counter, is_given
 from mcugen.op import same
 from mcugen.ops.arrive import Arrive
 from mcugen.symbols import remark, rests_of
@@ -198,7 +198,7 @@ class _Page:
         distinct: dict[str, list[_Kernel]] = {}
         for graph in self.module.functions:
             owner = views(graph)
-            for node in (one for one in graph.nodes if not (is_free(one, owner) or isinstance(one.op, Arrive))):
+            for node in (one for one in graph.nodes if not (is_free(one, owner) or is_given(one))):
                 peers = distinct.setdefault(node.op.name, [])
                 by_rows = (graph.name, node.name) in self.by_rows
                 kernel = next((k for k in peers if k.serves(graph, node, by_rows)), None)
@@ -331,7 +331,7 @@ class _Function:
 
     def _is_nothing(self, node: Node) -> bool:
         """Whether a node takes no C: a view, or what the caller has written into the arena."""
-        return is_free(node, self.views) or (isinstance(node.op, Arrive) and not node.op.streamed)
+        return is_free(node, self.views) or is_given(node)
 
     @property
     def placed(self) -> list[Value]:

@@ -12,6 +12,7 @@ from mcugen.boards import Target
 from mcugen.compile import Compiled
 from mcugen.emit import emit
 from mcugen.evaluate import evaluate
+from mcugen.interface import feed_of
 from mcugen.ir import Array, Graph, GraphBuilder, Module, Node, Storage
 from mcugen.memory.plan import plan
 from mcugen.targets import toolchain_for
@@ -159,7 +160,11 @@ def time_over(
     module = compiled.module
     slow = compiled.report.cycles.value / compiled.target.board.clock
     data = probe(module, _most_rows(module, slow)) if rows is None else checked_rows(rows, module)
-    talk = Session(line, compiled.hash, slow, flash_it or FLASH_IT, patience or Patience())
+    feed = feed_of(module, module.predict)
+    rows_of_input = feed.rows if feed and feed.streamed else 0
+    talk = Session(
+        line, compiled.hash, slow, flash_it or FLASH_IT, patience or Patience(), rows=rows_of_input, keeps=feed is None
+    )
     talk.open()
     times: list[int] = []
 

@@ -7,14 +7,27 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
+
+import numpy as np
 
 from mcugen import __version__
 from mcugen.boards import Board, all_boards
 from mcugen.diagnostics import error
-from mcugen.interface import COUNTS, Does, Parameter, Signature, interface_macros, label_function, signature
+from mcugen.interface import (
+    COUNTS,
+    Does,
+    Feed,
+    Parameter,
+    Signature,
+    as_given,
+    feed_of,
+    interface_macros,
+    label_function,
+    signature,
+)
 from mcugen.ir import DType, Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
 from mcugen.targets.link import fingerprint, firmware
@@ -63,6 +76,8 @@ class Variable:
 class Api:
     """What a caller of the generated C sees.
 
+    feed    how the input comes, where it is no parameter of the function
+    row     the row of features: a parameter, or what `feed` takes
     index   the C variable that holds the class's index; empty where there is none to give to `<name>_label`
     labels  what `<name>_label` gives: text, int32_t or int64_t; empty for a value
     count   what the macro of the output's numbers is called behind the prefix; empty where there is none
@@ -73,6 +88,8 @@ class Api:
 
     name: str
     function: Signature
+    feed: Feed | None
+    row: Parameter
     index: str
     features: int
     classes: int  # 0 for a value
@@ -93,7 +110,7 @@ class Api:
 
     @property
     def inputs(self) -> list[Parameter]:
-        """The parameters that the model reads; the first is the row of features."""
+        """The parameters that the model reads; the first is the row of features, unless that comes in another way."""
         return [p for p in self.function.parameters if not p.out]
 
     @property
@@ -159,13 +176,13 @@ def layout(
         "layers": _layers(module.predict),
         "keeps_state": bool(module.predict.of(Storage.STATE)),
         "facts": dict(facts or {}),
-        "sample": _sample(sample, api),
+        "sample": _sample(sample, api, module),
         "hash": fingerprint(files),
         "flags": FLAGS,
         "baud": BAUD,
         "architecture": _architecture(board),
         "keywords": _keywords(api),
-        "vectors": vectors,
+        "vectors": vectors and replace(vectors, rows=_ordered(vectors.rows, api, module)),
         "check": check,
         "simulated": _is_simulated(board),
         "version": __version__,
@@ -252,34 +269,38 @@ def _zipped(folder: str, content: Content) -> bytes:
 
 def _api(module: Module, missing: bool) -> Api:
     graph = module.predict
-    row = graph.of(Storage.INPUT)[0].type
-    limits = row.dtype.limits if row.dtype.nbytes <= 2 else None
+    whole = graph.of(Storage.INPUT)[0].type
+    limits = whole.dtype.limits if whole.dtype.nbytes <= 2 else None
     labelled, function = label_function(module), signature(module, graph)
     index = next((v for v in graph.of(Storage.OUTPUT) if v.labels), None)
     labels = index.labels or () if index else ()
-    prototypes = [function.prototype, *([labelled.prototype] if labelled else [])]
+    feed = feed_of(module, graph)
+    row = feed.parameter if feed else next(p for p in function.parameters if not p.out)
+    prototypes = [*(feed.prototypes if feed else ()), function.prototype, *([labelled.prototype] if labelled else [])]
     return Api(
         name=module.name,
         function=function,
+        feed=feed,
+        row=row,
         index=_index(function, index),
-        features=row.size,
+        features=whole.size,
         classes=len(labels),
         labels="" if labelled is None else "text" if labelled.kind == "strings" else labelled.returns,
         count={"proba": "CLASSES", **COUNTS}.get(function.does, ""),
         limits=limits,
-        missing=missing and row.dtype is DType.F32,
+        missing=missing and whole.dtype is DType.F32,
         label_lines=tuple(_label_lines(labels)),
         functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))),
         macros=tuple(macro for macro, *_ in interface_macros(module)),
-        memory_in=_variables(graph.of(Storage.INPUT), function),
-        memory_out=_variables(graph.of(Storage.OUTPUT), function),
+        memory_in=_variables(graph.of(Storage.INPUT), function, row.value),
+        memory_out=_variables(graph.of(Storage.OUTPUT), function, row.value),
     )
 
 
-def _variables(values: Sequence[Value], function: Signature) -> tuple[Variable, ...]:
+def _variables(values: Sequence[Value], function: Signature, row: str) -> tuple[Variable, ...]:
     """The sketch's names: the first input is the row of features, what the function returns its result."""
     names = {p.value: f"{'output' if p.out else 'input'}_{p.name}" for p in function.parameters}
-    names[next(p.value for p in function.parameters if not p.out)] = "features"
+    names[row] = "features"
     if function.result is not None:
         names[function.result] = "result"
     return tuple(Variable(names[v.name], names[v.name] != "features" and v.type.shape == ()) for v in values)
@@ -311,19 +332,25 @@ def _keywords(api: Api) -> list[tuple[str, str]]:
     return [*((name, "KEYWORD2") for name in api.functions), *((name, "LITERAL1") for name in api.macros)]
 
 
-def _sample(sample: Sequence[float] | None, api: Api) -> list[str] | None:
-    if sample is None or (api.inputs[0].ctype != "float" and api.limits is None):
+def _sample(sample: Sequence[float] | None, api: Api, module: Module) -> list[str] | None:
+    if sample is None or (api.row.ctype != "float" and api.limits is None):
         return None
     if len(sample) != api.features:
         raise other_shape((1, len(sample)), api.features, f"give a sample row of {api.features} numbers")
+    sample = _ordered(np.asarray(sample)[None], api, module)[0].tolist()
     if api.limits is None:
         return [*c_floats(sample)]
     least, largest = api.limits
     off = [number for number in sample if not (least <= number <= largest and number == int(number))]
     if off:
         help = f"give whole numbers from {least} to {largest}"
-        raise error("E0110", f"the sample has {off[0]:g}, which {api.inputs[0].ctype} does not hold", help=help)
+        raise error("E0110", f"the sample has {off[0]:g}, which {api.row.ctype} does not hold", help=help)
     return [str(int(number)) for number in sample]
+
+
+def _ordered(rows: Any, api: Api, module: Module) -> Any:
+    """Rows (n, features) as the caller of the C gives them."""
+    return as_given(module, [rows])[0] if api.feed else rows
 
 
 def _architecture(board: Board) -> str:

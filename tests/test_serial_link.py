@@ -272,6 +272,27 @@ def test_a_reset_at_every_place_of_a_row(library: ctypes.CDLL) -> None:
         assert board.resets == 1
 
 
+@pytest.mark.parametrize(("noise", "each"), [(0.0, 0), (0.02, 0), (0.0, 2_003), (0.01, 4_001)])
+def test_an_input_that_comes_in_rows(library: ctypes.CDLL, noise: float, each: int) -> None:
+    """The board adds them up: one that comes twice, or to another input, would show."""
+    high = 5
+    wanted_rows = ctypes.c_uint16.in_dll(library, "board_rows")
+    wanted_rows.value = high
+    try:
+        board = Board(library, noise, reset_each=each)
+        numbers, shifts = rows(20 * high)
+        session = board.session(rows=high, keeps=False)
+        for at in range(0, 20 * high, high):
+            parts = [numbers[i].tobytes() + shifts[at].tobytes() for i in range(at, at + high)]
+            found = session.predict(b"".join(parts))
+            (wanted,) = expected(numbers[at : at + high].sum(axis=0, keepdims=True), shifts[at : at + 1])
+            assert found.outputs == wanted
+            assert found.microseconds == high * MICROSECONDS
+        assert board.resets > 2 or not each
+    finally:
+        wanted_rows.value = 0
+
+
 def test_another_models_firmware_is_refused(library: ctypes.CDLL) -> None:
     board = Board(library)
     board.start(OTHER)

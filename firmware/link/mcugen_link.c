@@ -50,6 +50,12 @@ static uint32_t crc_of(const uint8_t *frame, uint8_t end) {
 
 static void write_u32(uint8_t *bytes, uint32_t number) { memcpy(bytes, &number, sizeof number); }
 
+static uint16_t read_u16(const uint8_t *bytes) {
+    uint16_t number;
+    memcpy(&number, bytes, sizeof number);
+    return number;
+}
+
 static uint32_t read_u32(const uint8_t *bytes) {
     uint32_t number;
     memcpy(&number, bytes, sizeof number);
@@ -118,30 +124,51 @@ static uint8_t move(const mcugen_link_bytes *all, uint8_t *frame, uint8_t size, 
     return to_arrays ? 0 : (uint8_t)(4 + size);
 }
 
-static uint8_t run(const mcugen_link_model *model, uint8_t *frame) {
+/* Whether the model has taken the row of this request: now, or when the request came first and its
+ * answer was lost. */
+static bool take_row(mcugen_link *link, const uint8_t *frame) {
+    const uint16_t number = read_u16(frame + TYPE + 1), row = read_u16(frame + PAYLOAD + 5);
+    if (number == link->number && row + 1u == link->row)
+        return true;
+    if (row >= link->model->rows || (row != 0 && row != link->row))
+        return false;
+    link->microseconds = link->model->run(row);
+    link->number = number;
+    link->row = (uint16_t)(row + 1);
+    return true;
+}
+
+static uint8_t run(mcugen_link *link, uint8_t *frame) {
+    const mcugen_link_model *model = link->model;
     uint8_t *payload = frame + PAYLOAD;
     if (read_u32(payload) != crc_of_all(&model->inputs))
+        return fail(frame, OTHER_INPUT);
+    if (model->rows == 0)
+        link->microseconds = model->run(0);
+    else if (!take_row(link, frame))
         return fail(frame, OTHER_INPUT);
     uint8_t size = payload[4];
     if (size > FIRST)
         size = FIRST;
     if (size > model->outputs.size)
         size = (uint8_t)model->outputs.size;
-    write_u32(payload, model->run());
+    write_u32(payload, link->microseconds);
     write_u32(payload + 4, crc_of_all(&model->outputs));
     copy(model->outputs.spans, 0, payload + 8, size, false);
     return (uint8_t)(8 + size);
 }
 
-static uint8_t serve(const mcugen_link_model *model, uint8_t *frame, uint8_t size) {
+static uint8_t serve(mcugen_link *link, uint8_t size) {
+    const mcugen_link_model *model = link->model;
+    uint8_t *frame = link->frame;
     const uint8_t type = frame[TYPE];
     frame[TYPE] = (uint8_t)(type | ANSWER);
     if (type == HELLO && size == 0)
         return greet(model, frame);
     if (type == PUT && size >= 4)
         return move(&model->inputs, frame, (uint8_t)(size - 4), true);
-    if (type == RUN && size == 5)
-        return run(model, frame);
+    if (type == RUN && size == (model->rows == 0 ? 5 : 7))
+        return run(link, frame);
     if (type == GET && size == 5)
         return move(&model->outputs, frame, frame[PAYLOAD + 4], false);
     return fail(frame, WRONG_REQUEST);
@@ -165,7 +192,7 @@ static void end_frame(mcugen_link *link, uint8_t end) {
         return;
     const uint8_t crc = (uint8_t)(end - CRC);
     if (read_u32(link->frame + crc) == crc_of(link->frame, crc))
-        send(link, serve(link->model, link->frame, (uint8_t)(crc - PAYLOAD)));
+        send(link, serve(link, (uint8_t)(crc - PAYLOAD)));
 }
 
 bool mcugen_link_take(mcugen_link *link, uint8_t byte) {

@@ -39,14 +39,20 @@ typedef struct {
     uint8_t hash[MCUGEN_LINK_HASH];
     mcugen_link_bytes inputs;
     mcugen_link_bytes outputs;
-    uint32_t (*run)(void); /* runs the model; returns the microseconds it took */
+    /* Runs the model; returns the microseconds it took. Where an input comes row by row, it takes row
+     * number `row`, begins anew with 0, and runs the model with the last. */
+    uint32_t (*run)(uint16_t row);
     void (*write)(const uint8_t *bytes, size_t size);
+    uint16_t rows; /* that make an input, where `inputs` is one of them; else 0 */
 } mcugen_link_model;
 
-/* The state of a line; `{&model, 0, {0}}` is one at its start. */
+/* The state of a line; `{&model}` is one at its start. */
 typedef struct {
     const mcugen_link_model *model;
-    uint8_t next; /* where in `frame` the next byte goes; 0 outside of a frame */
+    uint32_t microseconds; /* that the last row took */
+    uint16_t row;          /* the one that is next, where an input comes row by row */
+    uint16_t number;       /* of the request that brought the last one */
+    uint8_t next;          /* where in `frame` the next byte goes; 0 outside of a frame */
     uint8_t frame[MCUGEN_LINK_FRAME];
 } mcugen_link;
 

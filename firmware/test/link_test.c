@@ -22,11 +22,12 @@ enum { IN = 60, TAIL = 3, OUT = 70 };
  */
 
 static uint8_t *in, *tail, *out;
-static unsigned runs;
+static unsigned runs, last_row;
 static uint8_t sent[1024];
 static size_t sent_size;
 
-static uint32_t run_model(void) {
+static uint32_t run_model(uint16_t row) {
+    last_row = row;
     runs++;
     for (uint8_t i = 0; i < OUT; i++)
         out[i] = (uint8_t)(in[i % IN] + tail[i % TAIL]);
@@ -40,8 +41,8 @@ static void keep(const uint8_t *bytes, size_t size) {
 }
 
 static mcugen_link_span input_spans[2], output_spans[1];
-static const mcugen_link_model model = {
-    {1, 0, 3, 0, 0, 6, 7, 0}, {input_spans, IN + TAIL}, {output_spans, OUT}, run_model, keep};
+static mcugen_link_model model = {
+    {1, 0, 3, 0, 0, 6, 7, 0}, {input_spans, IN + TAIL}, {output_spans, OUT}, run_model, keep, 0};
 static mcugen_link *line;
 
 static void *block(size_t size) {
@@ -59,6 +60,7 @@ static void set_up(void) {
     input_spans[1].data = tail, input_spans[1].size = TAIL;
     output_spans[0].data = out, output_spans[0].size = OUT;
     line->model = &model;
+    model.rows = 0;
     sent_size = 0;
     runs = 0;
 }
@@ -241,6 +243,36 @@ static void test_run_answers_for_its_input_only(void) {
     CHECK(runs == 3);
 }
 
+static void run_row(uint16_t number, uint16_t row, uint8_t type) {
+    uint8_t payload[7];
+    put_u32(payload, input_crc());
+    payload[4] = 5;
+    payload[5] = (uint8_t)row;
+    payload[6] = (uint8_t)(row >> 8);
+    ask(RUN, number, payload, sizeof payload);
+    CHECK(answered(type, number) == (type == DONE ? 13 : 1));
+}
+
+static void test_rows_come_in_their_order_and_once(void) {
+    model.rows = 3;
+    run_row(9, 1, FAIL); /* the first is 0 */
+    run_row(10, 0, DONE);
+    run_row(10, 0, DONE); /* the same request, whose answer was lost */
+    CHECK(runs == 1);
+    run_row(11, 0, DONE); /* another input */
+    CHECK(runs == 2);
+    run_row(12, 2, FAIL);
+    run_row(13, 1, DONE);
+    run_row(14, 2, DONE);
+    run_row(14, 2, DONE);
+    CHECK(runs == 4 && last_row == 2);
+    run_row(15, 3, FAIL);
+    run_row(16, 0, DONE);
+    CHECK(runs == 5);
+    run_with(input_crc(), 5); /* without the row's number */
+    CHECK(answered(FAIL, 4) == 1 && body[3] == WRONG_REQUEST);
+}
+
 static void get(uint32_t offset, uint8_t size) {
     uint8_t payload[5];
     put_u32(payload, offset);
@@ -395,6 +427,7 @@ static const struct {
     TEST(test_put_over_the_arrays_border),
     TEST(test_put_outside_is_refused),
     TEST(test_run_answers_for_its_input_only),
+    TEST(test_rows_come_in_their_order_and_once),
     TEST(test_get),
     TEST(test_wrong_requests),
     TEST(test_text_is_text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -52,7 +53,7 @@ def run(session: Session, /, folder: Path | None, **asked: Any) -> None:
     Shows what it sends over its serial port: the answer to a sample row, then to every row of --data, each with the time
     it took.
     """
-    from mcugen.deploy import project_folder, row_text, sample_row
+    from mcugen.deploy import project_folder, sample_row, typed
     from mcugen.report.json import modelled_cycles
     from mcugen.report.show import modelled_text
     from mcugen.targets import toolchain_for
@@ -62,11 +63,11 @@ def run(session: Session, /, folder: Path | None, **asked: Any) -> None:
     rows, board = compiled.rows, compiled.target.board
     with project_folder(folder) as here:
         built = _built(session, compiled, here, sample_row(compiled, rows))
-        sent = b"" if rows is None else row_text(rows, compiled.row)
+        sent = b"" if rows is None else typed(compiled, rows)
         with session.working(f"running on a simulated {board.title}"):
             done = toolchain_for(board).run(built.elf, board, sent)
     serial = done.serial.decode("utf-8", "replace").replace("\r\n", "\n")
-    session.say(serial.rstrip("\n"))
+    session.say(re.sub(r"row \d+ of \d+\n", "", serial).rstrip("\n"))  # all but the last of a streamed input
     about = modelled_text(done.modelled, board)
     session.say(
         f"\n{done.cycles:,} {toolchain_for(board).unit} in all{', ' * bool(about)}{about}; at most {done.sram_peak:,} of {board.ram:,} B of RAM in use (measured)"

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from mcugen.ir import Graph, Node, Storage
 from mcugen.memory.live import is_free, views
-from mcugen.memory.rows import Region
-from mcugen.ops.arrive import Arrive
+from mcugen.memory.rows import Region, is_given
 
 if TYPE_CHECKING:
     from mcugen.memory.plan import MemoryPlan
@@ -43,7 +42,7 @@ class Before:
 
 @dataclass
 class _Call:
-    """A call of a kernel, or an input or its row that the caller gives. A tag says which bytes are meant: a value's number, and of rows
+    """A call of a kernel, or an input that the caller writes. A tag says which bytes are meant: a value's number, and of rows
     that move, which one.
     """
 
@@ -167,7 +166,7 @@ class _Trace:
                 yield _Call(
                     [one for name in node.inputs for one in self._whole(name)],
                     writes=[one for name in node.outputs for one in self._whole(name)],
-                    arrives=isinstance(node.op, Arrive),
+                    arrives=is_given(node),
                 )
 
     def _row(self, node: Node, row: int) -> _Call:
@@ -194,7 +193,7 @@ class _Trace:
         if running:
             reads = ((step, step + 1), *reads[1:])
         kept = [one for name in rooms for one in self._whole(name)]
-        call = _Call(kept if running and step else [], writes=kept, arrives=isinstance(node.op, Arrive))
+        call = _Call(kept if running and step else [], writes=kept)
         for name, rows in zip(node.inputs, reads, strict=True):
             held = region.held.get(name)
             if held and rows:

@@ -314,6 +314,11 @@ def is_streamed(graph: Graph, at: int = 0) -> bool:
     return isinstance(op, Arrive) and op.streamed
 
 
+def is_given(node: Node) -> bool:
+    """Whether a node stands for what the caller has written into the arena, and does nothing."""
+    return isinstance(node.op, Arrive) and not node.op.streamed
+
+
 def is_given_late(graph: Graph, name: str) -> bool:
     """Whether a result that the caller gets may be made while rows of a streamed input still come, and has to wait in the arena."""
     at = graph.producer.get(name)

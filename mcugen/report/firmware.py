@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mcugen.boards import Arch, Board
-from mcugen.interface import Does, LabelFunction, label_function, signature
+from mcugen.interface import Does, LabelFunction, feed_of, label_function, signature
 from mcugen.ir import DType, Module, Storage
 from mcugen.op import Op
 from mcugen.report.figure import Figure
@@ -84,7 +84,9 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
     if sample:
         flash |= {"sample": 1.0, "sample bytes": float(rows)}
     answers = sum(v.type.nbytes for v in given if v.type.shape)
-    ram = {"base": 1.0, f"gives {does}": 1.0, "bytes": float(rows + answers), **whole_numbers}
+    feed = feed_of(module, graph)
+    held = rows // feed.rows * feed.streamed if feed else rows
+    ram = {"base": 1.0, f"gives {does}": 1.0, "bytes": float(held + answers), **whole_numbers}
     return Facts(flash, ram)
 
 

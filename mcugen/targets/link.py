@@ -18,6 +18,7 @@ import numpy as np
 
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import McugenError, error
+from mcugen.interface import as_given
 from mcugen.ir import Array, Module, Storage
 
 VERSION = 1
@@ -140,6 +141,8 @@ class Session:
     expected  the hash that the board has to greet with
     slow      seconds that a prediction is thought to take
     flash_it  what the user is told to do where the board has another firmware
+    rows      that an input comes in, one after the other; 0 where it comes whole
+    keeps     whether the board still has its input after a prediction
     """
 
     line: Line
@@ -148,6 +151,8 @@ class Session:
     flash_it: str = FLASH_IT
     patience: Patience = field(default_factory=Patience)
     clock: Callable[[], float] = time.monotonic  # seconds
+    rows: int = 0
+    keeps: bool = True
     greeting: Greeting | None = None
     _rest: bytes = b""
     _number: int = 0
@@ -171,12 +176,13 @@ class Session:
     def predict(self, row: bytes) -> Answer:
         """The outputs for a row: all inputs one after the other. E0703, E0705 where the board stops answering, E0706."""
         greeting = self.greeting or self.open()
-        if len(row) != greeting.inputs:
-            message = f"the board takes rows of {greeting.inputs:,} bytes, the model has {len(row):,}"
+        size = len(row) // max(self.rows, 1)
+        if size != greeting.inputs:
+            message = f"the board takes rows of {greeting.inputs:,} bytes, the model has {size:,}"
             raise error("E0706", message, help=self.flash_it)
+        parts = [row[at : at + size] for at in range(0, len(row), size)] if self.rows else [row]
         for _ in range(ATTEMPTS):
-            self._bring(row)
-            found = self._run(row, greeting)
+            found = self._run_all(parts, greeting)
             if found is not None:
                 return found
             self._has.clear()
@@ -184,6 +190,19 @@ class Session:
                 raise self._silent()
         help = "check its power supply and its cable; whatever resets it keeps it from answering"
         raise error("E0705", f"the board lost its input {ATTEMPTS} times in a row", help=help)
+
+    def _run_all(self, parts: Sequence[bytes], greeting: Greeting) -> Answer | None:
+        """Every part of an input in turn: the outputs after the last, and the microseconds of all."""
+        microseconds, found = 0, None
+        for number, part in enumerate(parts):
+            if not self.keeps:
+                self._has.clear()
+            self._bring(part)
+            found = self._run(part, greeting, number, last=number == len(parts) - 1)
+            if found is None:
+                return None
+            microseconds += found.microseconds
+        return None if found is None else Answer(found.outputs, microseconds)
 
     def _bring(self, row: bytes) -> None:
         """Send what the board has not: rows that follow each other differ in little."""
@@ -195,18 +214,23 @@ class Session:
                 self._ask(PUT, ACK, struct.pack("<I", at) + part)
                 self._has[at : at + len(part)] = part
 
-    def _run(self, row: bytes, greeting: Greeting) -> Answer | None:
-        """None where the board has another input by now, or lost its outputs before all of them came."""
+    def _run(self, row: bytes, greeting: Greeting, number: int, last: bool) -> Answer | None:
+        """None where the board has another input by now, or lost its outputs before all of them came; there are none before the
+        `last` part of an input.
+        """
         checks = CRC_SECONDS * (greeting.inputs + greeting.outputs)
         run = max(0.5, 2 * self.slow) if self._slowest is None else 1.5 * self._slowest
         asked = self.clock()
-        done = self._ask(RUN, DONE, struct.pack("<IB", crc32(row), self._piece), run + checks)
+        which = struct.pack("<H", number) if self.rows else b""
+        done = self._ask(RUN, DONE, struct.pack("<IB", crc32(row), self._piece if last else 0) + which, run + checks)
         if done is None or len(done) < 8:
             return None
         microseconds, check = struct.unpack_from("<II", done)
         # no longer than it took here, whatever the board says: the next wait follows it
         self._slowest = max(self._slowest or 0.0, min(microseconds / 1e6, self.clock() - asked))
         outputs = done[8:]
+        if not last:
+            return Answer(b"", microseconds)
         while len(outputs) < greeting.outputs:
             size = min(self._piece, greeting.outputs - len(outputs))
             found = self._ask(GET, DATA, struct.pack("<IB", len(outputs), size))
@@ -356,10 +380,8 @@ _LONGEST = 256  # bytes that may be a frame not yet ended
 def rows_as_bytes(module: Module, inputs: Sequence[Array]) -> list[bytes]:
     """Per row all inputs one after the other. Each input has shape (rows, *its own)."""
     values = module.predict.of(Storage.INPUT)
-    tables = [
-        np.ascontiguousarray(a, v.type.dtype.numpy).reshape(len(a), -1).view(np.uint8)
-        for a, v in zip(inputs, values, strict=True)
-    ]
+    given = as_given(module, [np.asarray(a, v.type.dtype.numpy) for a, v in zip(inputs, values, strict=True)])
+    tables = [np.ascontiguousarray(a).reshape(len(a), -1).view(np.uint8) for a in given]
     return [row.tobytes() for row in np.concatenate(tables, axis=1)]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import tools
 from click.testing import CliRunner, Result
+from test_streams_on_boards import eye
 
 from mcugen import compile
 from mcugen.cli import cli
@@ -160,6 +161,21 @@ def test_verified_over_a_garbling_line_with_resets(name: str, model: Callable[[]
     assert found.proof.on == "board"
     assert 0 <= found.least <= found.mean <= found.most < 5_000
     assert found.most > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["stream_input", "arena_input"])
+def test_an_input_that_the_board_keeps_nowhere(way: str) -> None:
+    """Row after row, or in memory that the network uses for other things: no row twice, none lost."""
+    model, x = eye()
+    compiled = compile(model.SerializeToString(), "uno", name="eye", **{way: True})
+    rows = x.reshape(len(x), -1)
+    with avr("uno", compiled) as board, open_line(board.port) as line:
+        garbling = Garbling(line, 0.003, board.reset, [3_000])
+        found = time_over(compiled, garbling, board.port, rows)
+    assert garbling.pressed == 1
+    assert (found.proof.rows, found.proof.wrong) == (len(rows), 0)
+    assert 10_000 < found.least <= found.most < 100_000
 
 
 def test_answers_are_the_hosts_bit_by_bit() -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from lenet import digits, trained
+from onnx import TensorProto, helper, numpy_helper
 from test_networks_on_cores import run_on
 from test_rows_on_boards import TOOLS, size_of
 
 import mcugen
+from mcugen.deploy import build, typed
+from mcugen.ir import Array
 from mcugen.targets import toolchain_for
 
 ROWS = 60
@@ -38,24 +42,31 @@ def test_a_lenet_of_28_by_28_runs_on_the_uno(require: Any, tmp_path: Path) -> No
     assert size_of(program, "lenet_made") + size_of(program, "lenet_turns") == found.memory.counts(found.module.predict)
 
 
-def test_rows_of_an_image_with_three_channels(require: Any, tmp_path: Path) -> None:
-    """A convolution and a pool of everything, on a Cortex-M4F: the planes of the model's input come as pixels."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    require(*TOOLS["feather_nrf52840"])
+def eye() -> tuple[onnx.ModelProto, Array]:
+    """A convolution and a pool of everything over images (1, 3, 10, 8), and some of them."""
     rng = np.random.default_rng(0)
-    weights = [numpy_helper.from_array(rng.normal(size=s).astype(np.float32), n) for n, s in (("w", (5, 3, 3, 3)), ("b", (5,)))]  # fmt: skip
+    weights = [
+        numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+        for name, shape in (("w", (5, 3, 3, 3)), ("b", (5,)))
+    ]
     nodes = [
         helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
         helper.make_node("Relu", ["c"], ["r"]),
         helper.make_node("GlobalAveragePool", ["r"], ["y"]),
     ]
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 3, 20, 16]), ("y", [1, 5, 1, 1]))]  # fmt: skip
-    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.checker.check_model(model)
-    x = rng.normal(size=(3, 1, 3, 20, 16)).astype(np.float32)
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 3, 10, 8]), ("y", [1, 5, 1, 1]))
+    )
+    graph = helper.make_graph(nodes, "eye", [x], [y], weights)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return made, rng.normal(size=(3, 1, 3, 10, 8)).astype(np.float32)
+
+
+def test_rows_of_an_image_with_three_channels(require: Any, tmp_path: Path) -> None:
+    """On a Cortex-M4F: the planes of the model's input come as pixels."""
+    require(*TOOLS["feather_nrf52840"])
+    model, x = eye()
     answers = []
     for way in ({}, {"arena_input": True}, {"stream_input": True}):
         found = mcugen.compile(model.SerializeToString(), board="feather_nrf52840", name="eye", **way)
@@ -63,4 +74,26 @@ def test_rows_of_an_image_with_three_channels(require: Any, tmp_path: Path) -> N
     for one in answers:
         np.testing.assert_array_equal(one, answers[0])
     program = toolchain_for(found.target.board).link([found.unit], found.target.board, tmp_path)
-    assert size_of(program, "eye_arena") == found.memory.arena < 20 * 16 * 4
+    assert size_of(program, "eye_arena") == found.memory.arena < 10 * 8 * 3 * 4
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["stream_input", "arena_input"])
+def test_a_sketch_takes_pixels_row_by_row(way: str, require: Any, tmp_path: Path) -> None:
+    """What the sketch answers to typed lines is what the model answers; a line that is wrong leaves nothing behind."""
+    require("avr-gcc", "simavr", "platformio")
+    model, x = eye()
+    compiled = mcugen.compile(model.SerializeToString(), board="uno", name="eye", **{way: True})
+    built = build(compiled, tmp_path / "project", sample=x[0].ravel().tolist())
+    lines = typed(compiled, x.reshape(len(x), -1)).splitlines(True)
+    third = 2 * len(lines) // 3
+    sent = b"".join([lines[0], b"1,2,3,4,5\n", *lines[1:third], b"x" + lines[third], *lines[third:]])
+    said = toolchain_for(compiled.target.board).run(built.elf, compiled.target.board, sent).serial.decode().splitlines()
+    wanted = compiled.run([x])[0].reshape(len(x), -1)
+    answers = [line.partition("  (")[0].removeprefix("sample row: ").split() for line in said if line.endswith("us)")]
+    numbers = np.array(answers, np.float64)
+    np.testing.assert_allclose(numbers, wanted[[0, 0, 1, 2]], atol=1e-6)
+    assert [line for line in said if line.startswith("error")] == [
+        f"error: a row has {24 if way == 'stream_input' else 240} numbers, this one 5",
+        "error: a field is not a number",
+    ]
