@@ -232,8 +232,14 @@ class _Page:
                 }
 
     def schedule(self, graph: Graph, region: Region) -> str:
-        """The C symbol of a region's table."""
-        return f"{self.module.name}_rows_{graph.nodes[region.begin].name}"
+        """The C symbol of a region's table, named after its first node."""
+        return f"{self.module.name}_rows_{self.firsts[graph.nodes[region.begin].name]}"
+
+    @cached_property
+    def firsts(self) -> Mapping[str, str]:
+        """What the tables of regions are called, by their first nodes."""
+        regions = ((graph, region) for graph in self.module.functions for region in self.plan.regions(graph))
+        return rests_of(graph.nodes[region.begin].name for graph, region in regions)
 
     @cached_property
     def symbols(self) -> Mapping[str, str]:

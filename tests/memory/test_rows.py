@@ -190,3 +190,16 @@ def test_a_pixel_has_the_same_sum_wherever_rows_end() -> None:
     x = np.random.default_rng(1).standard_normal((4, 9, 5, 8)).astype(np.float32)
     whole, rows = (library.run([x], model=i)[0] for i in range(2))
     assert rows.tobytes() == whole.tobytes()
+
+
+def test_tables_of_rows_have_names_that_c_takes() -> None:
+    """Whatever the exporter called the first layer."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((12, 4, 2), DType.I8))
+    (x,) = builder.add(Elementwise("Neg"), x, names=("/layer 1/Neg:0",))
+    (x,) = builder.add(PoolRows("max", Window(12, 3), Window(4, 1)), x)
+    builder.output(*builder.add(PoolRows("max", Window(10, 10), Window(4, 4)), x))
+    module = run(Module("net", (builder.build(),)), HOST)
+    made = plan(module, HOST)
+    assert made.regions(module.predict)
+    assert "static const uint8_t net_rows_layer_1_Neg_0[" in emit(module, made, HOST)["src/net.c"]
