@@ -177,8 +177,8 @@ def memory_table(found: Certificate) -> Table:
         mark = ", as in the C" if size == found.arena else ""
         row(made, f"{name}{mark}", f"{size:,}", f"{100 * (1 - size / found.exported):.1f} %" if found.exported else "")
     for one in memories(found.module.predict, found.used):
-        live = f", {one['live']:,} B live" if one["live"] < one["bytes"] else ""
-        row(made, f"in {one['name']}, of {one['limit']:,} B{live}", f"{one['bytes']:,}", "")
+        beside = f", {one['live']:,} B live" if one["live"] < one["bytes"] else ""
+        row(made, f"in {one['name']}, of {one['limit']:,} B{beside}", f"{one['bytes']:,}", "")
     return made
 
 
