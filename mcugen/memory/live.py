@@ -195,6 +195,8 @@ def _room_beside(
     late = [pair for pair in found if pair[1] in region.held]
     whole = [pair for pair in found if late and pair[0] == late[0][0] and pair not in late]
     dead = max((sizes[pair[1]] - found[pair].below for pair in late), default=0)
+    if not whole:  # it lies in another memory
+        return dead
     most = max((0, *(-found[pair].below for pair in whole), *(dead - common[pair] for pair in whole)))
     return min(most, dead)
 

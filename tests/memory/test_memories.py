@@ -227,6 +227,14 @@ def test_which_memory_lies_in_the_boards_ram() -> None:
     ]
 
 
+def test_what_is_live_where_a_regions_result_lies_in_another_memory() -> None:
+    """Its rows have the input's dead rows to themselves then: counted as if they had not, more were live than the memory has."""
+    target = replace(FEATHER, by_rows="always", stream_input=True)
+    module = run(Module("n", (network(1978, DType.F32, layers=21),)), target)
+    made = plan(module, replace(target, ram=(Ram("fast", 2062), Ram("slow", 1029))))
+    assert [(one.live, one.nbytes) for one in made.arenas] == [(2020, 2020), (864, 864)]
+
+
 def test_the_same_offsets_in_one_memory_are_refused() -> None:
     """What lies apart in two memories meets in one."""
     module = run(Module("n", (network(1, DType.I8),)), FEATHER)
