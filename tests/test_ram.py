@@ -19,9 +19,11 @@ from mcugen.fit import fit
 from mcugen.frontends import read
 from mcugen.ram import rams_of
 from mcugen.report.html import page
+from mcugen.report.json import as_dict as as_json
 from mcugen.report.memory import as_dict, explained, memory_table
 from mcugen.report.memory_map import memory_map
 from mcugen.report.show import budget
+from mcugen.targets.toolchain import Build
 
 BOARD = "feather_nrf52840"
 
@@ -116,6 +118,17 @@ def test_the_report_shows_every_memory(chain: bytes) -> None:
     assert drawn.count("<svg") == 2
     assert "<h3>fast</h3>" in drawn
     assert "<td>slow</td>" in page(found.report, found.target.board, map=drawn)
+
+
+def test_a_build_says_what_lies_in_each(chain: bytes) -> None:
+    found = compiled(chain, "fast:8k,slow:64k")
+    build = Build(Path("net.elf"), "system", 9_000, 400, 4_321, 7, "", {"fast": 12_345, "slow": 54_321})
+    assert {"12,345 B", "54,321 B"} <= {
+        str(c) for c in budget(found.report, found.target.board, build).columns[2].cells
+    }
+    assert "54,321 B" in page(found.report, found.target.board, build)
+    measured = as_json(found.report, found.target.board, build)["measured"]
+    assert {name: one["value"] for name, one in measured["memories"].items()} == build.arenas
 
 
 def test_a_classical_model_has_nothing_to_place(tmp_path: Path) -> None:

@@ -178,4 +178,6 @@ def _measured(build: Build) -> dict[str, Any]:
         "model_flash": build.model_flash,
         "model_ram": build.model_ram,
     }
-    return {"platform": build.platform, **{k: _figure(Figure(v, "B", "measured")) for k, v in figures.items()}}
+    arenas = {name: _figure(Figure(size, "B", "measured")) for name, size in build.arenas.items()}
+    found = {k: _figure(Figure(v, "B", "measured")) for k, v in figures.items()}
+    return {"platform": build.platform, **found, "memories": arenas}

@@ -96,7 +96,8 @@ def budget(report: Report, board: Board, build: Build | None = None, measured: M
             "  copied", _bytes(report.copied), build.model_flash if build else None, "", "code and tables, run from RAM"
         )
     for one in report.memory["memories"]:
-        limited(one["name"], one["bytes"], None, one["limit"], "of the temporaries; free: what `--ram` gives them")
+        array = build.arenas.get(one["name"]) if build else None
+        limited(one["name"], one["bytes"], array, one["limit"], "of the temporaries; free: what `--ram` gives them")
     found = f"{measured.mean:,.0f}" if measured else NONE
     if report.cycles.value:
         detail = time(report.cycles, board) + ("; measured: the mean over rows at the thresholds" if measured else "")

@@ -29,8 +29,9 @@ def build(project: Path, board: Board, model: str) -> Build:
     program = firmware(project, board)
     check_fit(program, board)
     used = elf.usage(program)
-    flash, ram = model_part(program, model)
-    return Build(program, done.platform, used.flash, used.ram, flash, ram, done.output)
+    symbols = elf.symbols(program)
+    flash, ram = part_of(symbols, model)
+    return Build(program, done.platform, used.flash, used.ram, flash, ram, done.output, arenas_of(symbols, model))
 
 
 def firmware(project: Path, board: Board) -> Path:
@@ -69,6 +70,13 @@ def _pio(project: Path, board: Board, *args: str, timeout: float = BUILD_SECONDS
 def model_part(program: Path, model: str) -> tuple[int, int]:
     """Flash and static RAM, in bytes, of all that a linked program has of a model: the symbols that begin with its name."""
     return part_of(elf.symbols(program), model)
+
+
+def arenas_of(symbols: Iterable[elf.Symbol], model: str) -> dict[str, int]:
+    """The bytes of a model's arrays in memories that have names, by these."""
+    array = re.compile(rf"(?:_ZL?\d+)?{re.escape(model)}_arena_(\w+)")
+    found = ((array.fullmatch(symbol.name), symbol.size) for symbol in symbols)
+    return {match[1]: size for match, size in found if match}
 
 
 def part_of(symbols: Iterable[elf.Symbol], model: str) -> tuple[int, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Build:
-    """A linked program. Bytes of the whole ELF, and of the model's own part of it (its symbols)."""
+    """A linked program. Bytes of the whole ELF, and of the model's own part of it (its symbols); `arenas`: of its arrays in memories that
+    have names.
+    """
 
     elf: Path
     platform: str  # which PlatformIO platform built it: "registry" or "system"
@@ -25,6 +27,7 @@ class Build:
     model_flash: int
     model_ram: int
     log: str
+    arenas: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from mcugen.passes import run
 from mcugen.ram import rams_of
 from mcugen.targets import elf, host, toolchain_for
 from mcugen.targets.driver import Unit
+from mcugen.targets.sketch import arenas_of
 
 
 @pytest.mark.parametrize("way", ["never", "always"])
@@ -43,6 +44,7 @@ def test_buffers_lie_in_both(way: str, require: Any, tmp_path: Path) -> None:
         f"dense_{way}_arena_fast": (".bss", fast.nbytes),
         f"dense_{way}_arena_psram": (".apart", psram.nbytes),
     }
+    assert arenas_of(elf.symbols(programs[1]), other.module.name) == {"fast": fast.nbytes, "psram": psram.nbytes}
     assert elf.sections(programs[1])[".apart"] == psram.nbytes
     before, after = (elf.sections(program)[".bss"] for program in programs)
     assert abs(before - after - (whole.arena - fast.nbytes)) < 8  # of alignment
