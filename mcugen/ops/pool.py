@@ -73,7 +73,11 @@ class Pool(Op):
         kept = np.where(there, values, 0.0)
         if self.function == "lp":
             return (((np.abs(kept) ** self.p).sum(axis=0) ** (1 / self.p)).astype(inputs[0].dtype),)
-        return ((kept.sum(axis=0) / self.counts).astype(inputs[0].dtype),)
+        # In the order of the C and as precise, so that what is rounded after it is rounded alike.
+        total = np.zeros(kept.shape[1:], inputs[0].dtype)
+        for one in kept.astype(inputs[0].dtype):
+            total = total + one
+        return (np.asarray(total / self.counts.astype(inputs[0].dtype)),)
 
     def _under(
         self, x: npt.NDArray[np.float64], tap: tuple[int, ...]

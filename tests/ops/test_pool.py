@@ -32,7 +32,9 @@ def test_max():
 
 
 def test_average():
-    check(pools("average") + pools("average", count_padding=True) + pools("average", kind=DType.F64))
+    """To the last bit: where a mean is quantised next, half a step may hang on it."""
+    cases = pools("average") + pools("average", count_padding=True) + pools("average", kind=DType.F64)
+    check(cases, rtol=0, atol=0)
 
 
 def test_norms():
