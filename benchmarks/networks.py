@@ -33,6 +33,7 @@ from mcugen.ir import Array, Storage  # noqa: E402
 from mcugen.targets import elf  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "networks.csv"
+INPUT_RESULTS = RESULTS.with_name("inputs.csv")  # of where an input is
 
 CORES = {"cortex-m4f": "feather_nrf52840", "cortex-m0plus": "metro_m0", "riscv32": "esp32c3"}
 WAYS: tuple[ByRows, ...] = ("never", "always")

@@ -273,6 +273,18 @@ def ram_table() -> str:
     return _rows(head, *rows, right=" rrrrr")
 
 
+def inputs_table() -> str:
+    """RAM of networks with random weights by where their input is, as benchmarks/networks.py counted it."""
+    found = {(one.network.removesuffix("_random"), one.input): one for one in networks.kept(networks.INPUT_RESULTS)}
+    names = dict.fromkeys(name for name, _ in found)
+    rows = [
+        (name, *(f"{found[name, way].ram / 1e3:.1f}" for way in networks.INPUTS), f"{found[name, 'rows'].instructions / 1e6:.1f}")
+        for name in names
+    ]  # fmt: skip
+    head = ("kB of RAM, int8", "the caller's buffer", "`--arena-input`", "`--stream-input`", "M instructions")
+    return _rows(head, *rows, right=" rrrr")
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "boards": boards_table,
     "verification": verification_table,
@@ -281,6 +293,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "cells": cells_table,
     "networks": networks_table,
     "ram": ram_table,
+    "inputs": inputs_table,
 }
 
 
