@@ -253,7 +253,7 @@ def run_on_host(compiled: Compiled, rows: Array | None = None) -> VectorRun | No
     E0601 without a compiler, E0602 where it refuses the C, E0604 where there is no room, E0702 where the program crashes.
     """
     content = compiled.layout("c", rows=rows)
-    if not any(path.startswith("test/") for path in content):
+    if "test/main_host.c" not in content:  # what checks the arena is no test
         return None
     with host.writing():
         made = tempfile.TemporaryDirectory(prefix="mcugen-test-")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from onnx import TensorProto, helper
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -306,6 +307,17 @@ def test_no_tests_where_there_is_nothing_to_test() -> None:
     builder.output(y)
     assert choose(Module("net", (builder.build(),)), compiled("value_tree").source.reference) is None
     assert not [path for path in compiled("value_tree").layout("header") if "test" in path]
+
+
+def test_what_checks_the_arena_of_a_network_is_no_test() -> None:
+    nodes = [helper.make_node("Neg", ["x"], ["t"]), helper.make_node("Softmax", ["t"], ["y"])]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 4)) for name in "xy")
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y]), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
+    net = mcugen.compile(model.SerializeToString(), "host", name="net", check_answers=False)
+    assert [path for path in net.layout("c") if path.startswith("test/")] == ["test/net_check.h"]
+    assert run_on_host(net) is None
 
 
 def test_rows_of_another_shape() -> None:
