@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
 import mcugen
 from mcugen.boards import Target, load_board, parse_board
+from mcugen.cli import cli
+from mcugen.cli.steps import options_of
 from mcugen.compile import Compiled
 from mcugen.data import boards_dir
 from mcugen.diagnostics import McugenError
@@ -138,6 +142,29 @@ def test_a_classical_model_has_nothing_to_place(tmp_path: Path) -> None:
     skops.io.dump(DecisionTreeClassifier().fit([[0], [1]], [0, 1]), tmp_path / "m.skops")
     with pytest.raises(McugenError, match="no temporaries in static memory"):
         mcugen.compile(tmp_path / "m.skops", ram="fast:1k")
+
+
+def test_the_commands(chain: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(chain)
+
+    def run(*words: str, exit: int = 0) -> Result:
+        done = CliRunner().invoke(cli, [words[0], str(path), *words[1:]])
+        assert done.exit_code == exit, done.output
+        return done
+
+    named = ("--board", BOARD, "--ram", "fast:8k,slow:64k")
+    explained = run("report", *named, "--explain-memory", "--json").stdout
+    assert [one["name"] for one in json.loads(explained)["memory"]["memories"]] == ["fast", "slow"]
+    planned = json.loads(run("report", *named, "--plan-as", "int8", "--json").stdout)["memory"]
+    assert sum(one["bytes"] for one in planned["memories"]) == planned["arena"]
+    run("compile", *named, "-o", str(tmp_path / "made"), "--no-check")
+    assert "NET_ARENA_SLOW" in (tmp_path / "made" / "src" / "net.h").read_text()
+    assert "error[E0501]" in run("report", "--board", BOARD, "--ram", "fast:1k", exit=3).stderr
+    assert "error[E0112]" in run("report", "--board", BOARD, "--ram", "64k", exit=1).stderr
+    fits = json.loads(run("fit", "--ram", "fast:8k,slow:64k", "--json").stdout)["boards"]
+    assert [one["name"] for one in fits[0]["report"]["memory"]["memories"]] == ["fast", "slow"]
+    assert options_of({"model": "m", "board": "b", "ram": "a:1k"}) == "m --board b --ram a:1k"
 
 
 MEMORY = {"nbytes": "1024", "attribute": '"FAST"', "header": '"fast.h"', "defined": '"HAS_FAST"'}
