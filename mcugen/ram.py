@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from mcugen.diagnostics import McugenError, error
+from mcugen.symbols import KINDS
 
 OWN = "ram"  # what the board's own RAM is called
-TAKEN = ("arena", "state")  # what a plan calls memories that nobody named
 LONGEST = 16  # characters of a name
 MOST = 1 << 40  # bytes
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
@@ -37,15 +37,15 @@ def rams_of(given: object) -> tuple[Ram, ...]:
 
 
 def is_name(text: str) -> bool:
-    """Whether a memory may be called so."""
-    return bool(re.fullmatch(rf"[a-z][a-z0-9_]{{0,{LONGEST - 1}}}", text, re.ASCII)) and text not in TAKEN
+    """Whether a memory may be called so: it is the last part of a symbol (mcugen/symbols.py), none of whose words is a kind."""
+    return bool(re.fullmatch(rf"[a-z][a-z0-9_]{{0,{LONGEST - 1}}}", text, re.ASCII)) and not KINDS & {*text.split("_")}
 
 
 def _ram(text: str) -> Ram:
     name, _, size = text.strip().partition(":")
     parsed = re.fullmatch(r"(\d{1,13})([kKmM]?)B?", size.strip(), re.ASCII)
     if not is_name(name):
-        rule = f"small letters, digits and _, {LONGEST} at most, and not {' or '.join(TAKEN)}"
+        rule = f"small letters, digits and _, {LONGEST} at most, and none of its words is {', '.join(sorted(KINDS))}"
         raise _refused(f"--ram {text.strip()!r}: a memory's name is of {rule}")
     if parsed is None:
         raise _refused(f"--ram {text.strip()!r}: there is no size behind the name")

@@ -191,7 +191,9 @@ def test_what_the_compiler_is_told_goes_before_the_default() -> None:
         ("fast:9999999M", "no memory has"),
         ("Fast:1k", "small letters"),
         ("a-b:1k", "small letters"),
-        ("state:1k", "not arena or state"),
+        ("state:1k", "none of its words is arena, "),
+        ("arena:1k", "none of its words is arena, "),
+        ("my_predict:1k", "none of its words is arena, "),  # a model called a_arena_my has a function of this name
         (":1k", "small letters"),
         ("", "small letters"),
         ("a:1k,,b:1k", "small letters"),
