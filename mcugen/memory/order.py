@@ -26,7 +26,8 @@ STATES = 40_000  # sets of nodes that are looked at in a piece before the search
 STATES_PER_BYTE = 32  # and for every byte that there might be to save: a search may cost no more than it is worth
 BEAM = 32
 LOOKS = 6_000_000  # at single tasks, by the beam: in wide graphs only those that could run next and leave the fewest bytes are tried
-LOOKS_PER_STATE = 4_000  # and by the search: a set with many tasks that could run next counts for several
+LOOKS_PER_STATE = 32  # and by the search: a set after which many tasks run, or could run next, counts for several
+PRECISE = 1_000  # a bound is looked for to such a part of it
 CHAIN = 24  # nodes
 
 
@@ -53,6 +54,11 @@ class Order:
     def proven(self) -> bool:
         """Whether no order needs less."""
         return self.peak == self.bound
+
+    @property
+    def gap(self) -> float:
+        """By what part the peak is above the bound: another order might save as much, and none more."""
+        return self.peak / self.bound - 1 if self.bound else 0.0
 
 
 def cheapest(graph: Graph, states: int = STATES) -> Order:
@@ -397,13 +403,13 @@ class _Piece:
             elif left > 0:
                 return best, best.peak
             else:
-                return best, self._impossible(bound, best.peak, budget // 10)
+                return best, self._impossible(bound, best.peak, budget // 20)
         return best, bound
 
     def _impossible(self, bound: int, peak: int, budget: int) -> int:
-        """The largest bound that halving the way to `peak` proves with so many states each time."""
+        """A bound that halving the way to `peak` proves with so many states each time."""
         high = peak
-        while bound < high:
+        while high - bound > bound // PRECISE:
             middle = (bound + high) // 2
             found, used = self._reached(middle, budget)
             if found is None and used < budget:
@@ -426,14 +432,14 @@ class _Piece:
             state, floors = waiting.pop()
             if state.done == self.goal:
                 return state, count
-            count += max(1, len(state.ready) * (len(state.ready) + len(self.tasks)) // LOOKS_PER_STATE)
-            after = []
+            looks, after = len(state.ready), []
             for i in state.ready:
                 done = state.done | 1 << i
                 if done in seen or self.graph.step(i, state.done, state.held)[0] > peak:
                     continue
                 seen.add(done)
                 one = self._committed(self._ran(state, i), peak)
+                looks += (one.done & ~state.done).bit_count() * len(one.ready)
                 if one.done == done or one.done not in seen:
                     seen.add(one.done)
                     risen = self._risen(floors, one.done & ~state.done)
@@ -441,6 +447,7 @@ class _Piece:
                         after.append((one, risen))
             after.sort(key=lambda s: (-s[0].held, s[0].done))
             waiting += after
+            count += max(1, looks // LOOKS_PER_STATE)
         return None, count
 
     def _risen(self, floors: Bytes, ran: int) -> Bytes:

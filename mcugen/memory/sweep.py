@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.int64]
-# What is tried in turn, until one succeeds: how many ways are followed, and one of so many parts above the bound that is allowed.
+# What is tried in turn: how many ways are followed, and one of so many parts above the bound that is allowed.
 ATTEMPTS = (
-    *((width, part) for part in (0, 200, 100) for width in (16, 64, 256)),
+    *((width, 0) for width in (16, 64, 256)),
+    *((16, part) for part in (8, 12, 16, 25, 50, 100, 200)),
+    *((width, part) for width in (64, 256) for part in (16, 25, 50, 100, 200)),
     (1024, 100),
-    *((width, part) for part in (50, 25) for width in (16, 256)),
 )
 STARTS = 6  # points to begin at, in each attempt
 LOOKS = 4_000_000  # at a place and a buffer near by, at once: fewer ways are followed where there are many of both
@@ -45,12 +46,15 @@ class Sweep:
 
     def placed(self, bound: int, best: int) -> tuple[int, ...] | None:
         """Offsets that end below `best`, at the bound where such are found; None where none are. It depends on nothing else."""
+        found = None
         for width, part in ATTEMPTS:
             most = bound + (bound // part if part else 0)
-            found = self._tried(most, width) if most < best and self.looks <= MOST_LOOKS else None
-            if found is not None:
-                return found
-        return None
+            better = self._tried(most, width) if most < best and self.looks <= MOST_LOOKS else None
+            if better is not None:
+                found, best = better, max(map(int.__add__, better, self.sizes))
+                if best <= bound:
+                    break
+        return found
 
     def _tried(self, most: int, width: int) -> tuple[int, ...] | None:
         """Offsets that end at `most`, found by following so many ways from the first buffer or from where that got stuck."""

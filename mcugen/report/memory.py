@@ -156,6 +156,8 @@ def as_dict(found: Certificate) -> dict[str, Any]:
         "arena_row_by_row": min(found.whole.arena, found.rows.arena),
         "live": found.used.lower_bound,
         "lower_bound": found.order.bound,
+        "order_peak": found.order.peak,
+        "order_gap": found.order.gap,
         "order_proven": found.order.proven,
         "memories": memories(found.module.predict, found.used),
         "peak_at": found.module.predict.nodes[peak.nodes[0]].name if peak else "",
@@ -167,8 +169,7 @@ def memory_table(found: Certificate) -> Table:
     """What is left after each technique, and what is proven of it."""
     from mcugen.report.show import row, table
 
-    proof = "no order needs less" if found.order.proven else f"every order needs at least {found.order.bound:,} B"
-    made = table("RAM", "live, B>", "saved>", title="memory", caption=f"exported: {BASELINE}; {proof}")
+    made = table("RAM", "live, B>", "saved>", title="memory", caption=f"exported: {BASELINE}; {_proof(found.order)}")
     given = (("exported", found.exported), ("exported order, packed biggest first", found.greedy))
     for name, live in (*given, *((one.name, one.live) for one in found.steps)):
         row(made, name, f"{live:,}", f"{100 * (1 - live / found.exported):.1f} %" if found.exported else "")
@@ -180,6 +181,13 @@ def memory_table(found: Certificate) -> Table:
         beside = f", {one['live']:,} B live" if one["live"] < one["bytes"] else ""
         row(made, f"in {one['name']}, of {one['limit']:,} B{beside}", f"{one['bytes']:,}", "")
     return made
+
+
+def _proof(order: Order) -> str:
+    """What is known of other orders."""
+    if order.proven:
+        return "no order needs less"
+    return f"order: {order.peak:,} B, at least {order.bound:,} B, {100 * order.gap:.1f} % unproven"
 
 
 BASELINE = "the file's order, whole tensors, live bytes, none in another's place"

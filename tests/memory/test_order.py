@@ -77,6 +77,52 @@ def test_a_small_budget_gives_an_order_and_a_bound_that_hold(seed: int) -> None:
     assert peak_of(tasks, sizes, some.nodes) == some.peak
 
 
+def layered_tasks(seed: int, width: int, layers: int) -> tuple[list[Task], list[int]]:
+    """Layers of tasks, each of which takes some of the layer before and, rarely, of those before that; few can be told apart by size."""
+    chance = random.Random(seed)
+    tasks, sizes = [Task((), (0,))], [chance.randrange(1, 30)]
+    before, given = [0], []
+    for _ in range(layers):
+        first = len(tasks)
+        for _ in range(width):
+            takes = {chance.choice(before), *(one for one in before if chance.random() < 0.5)}
+            after = tuple(sorted(takes | {one for one in given if chance.random() < 0.1}))
+            tasks.append(Task(after, (len(tasks),), (), after))
+            sizes.append(chance.randrange(1, 30))
+        given, before = given + before, [*range(first, len(tasks))]
+    ends = tuple(sorted({*range(len(tasks))} - {one for task in tasks for one in task.takes}))
+    return [*tasks, Task(ends, (len(tasks),), (), ends)], [*sizes, 1]
+
+
+def test_layers_with_a_small_budget_have_a_stated_gap_and_a_bound_that_holds() -> None:
+    gaps = []
+    for seed in range(30):
+        tasks, sizes = layered_tasks(seed, 3, 3)
+        found, best = search(tasks, sizes, states=2), least(tasks, sizes)
+        assert found.bound <= best <= found.peak
+        assert found.proven == (found.gap == 0)
+        gaps.append(found.gap)
+    assert max(gaps) > 0.2
+
+
+def test_wide_layers_end_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight beside each other, 200 in all: how often a task is looked at is bounded, and so is the time."""
+    looked, step = 0, order._Tasks.step
+
+    def counted(graph: order._Tasks, i: int, done: int, held: int) -> tuple[int, int]:
+        nonlocal looked
+        looked += 1
+        return step(graph, i, done, held)
+
+    monkeypatch.setattr(order._Tasks, "step", counted)
+    monkeypatch.setattr(order, "LOOKS", LOOKS // 100)
+    tasks, sizes = layered_tasks(0, 8, 25)
+    found = search(tasks, sizes, states=400)
+    assert peak_of(tasks, sizes, found.nodes) == found.peak
+    assert 0 < found.gap < 1
+    assert looked < 300_000
+
+
 @settings(max_examples=60, deadline=None)
 @given(modules(functions=1))
 def test_the_peak_is_what_the_reordered_graph_holds(module: Module) -> None:

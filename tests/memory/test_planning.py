@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -17,7 +18,9 @@ import mcugen
 from mcugen.cli import cli
 from mcugen.diagnostics import McugenError
 from mcugen.frontends.onnx_planning import exported_live, with_weights
-from mcugen.report.memory import explained, planned
+from mcugen.memory.order import cheapest
+from mcugen.report import memory
+from mcugen.report.memory import as_dict, explained, memory_table, planned
 from mcugen.report.memory_map import memory_map
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +88,40 @@ def test_the_certificate_of_a_chain() -> None:
     assert found.whole.arena == found.whole.lower_bound < 640
     assert found.arena == found.rows.arena == found.rows.lower_bound < found.whole.arena
     assert planned(chain().SerializeToString(), "host", "int16").exported == 2 * 640
+
+
+def layers_of_four() -> onnx.ModelProto:
+    """Four layers of four convolutions, each of some of the layer before."""
+    chance = random.Random(12)
+    channels, before, nodes, inputs = {"x": 2}, ["x"], [], [tensor("x", 1, 2, 6, 6)]
+    for _ in range(4):
+        made = []
+        for _ in range(4):
+            takes = sorted({chance.choice(before), *(one for one in before if chance.random() < 0.5)})
+            name, count = f"t{len(channels)}", chance.randrange(1, 30)
+            nodes += [helper.make_node("Concat", takes, [f"c{name}"], axis=1)]
+            nodes += [helper.make_node("Conv", [f"c{name}", f"w{name}"], [name])]
+            inputs.append(tensor(f"w{name}", count, sum(channels[one] for one in takes), 1, 1))
+            channels[name] = count
+            made.append(name)
+        before = made
+    nodes.append(helper.make_node("Concat", before, ["y"], axis=1))
+    return model(nodes, inputs, tensor("y", 1, sum(channels[one] for one in before), 6, 6))
+
+
+def test_the_certificate_states_the_gap_where_the_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = layers_of_four().SerializeToString()
+    best = planned(graph, "host", "int8").order
+    assert best.proven
+    monkeypatch.setattr(memory, "cheapest", lambda graph: cheapest(graph, states=2))
+    found = planned(graph, "host", "int8")
+    known = as_dict(found)
+    assert known["lower_bound"] <= best.peak <= known["order_peak"]
+    assert known["lower_bound"] < known["order_peak"]
+    assert not known["order_proven"]
+    assert known["order_gap"] == pytest.approx(known["order_peak"] / known["lower_bound"] - 1)
+    said = f"order: {known['order_peak']:,} B, at least {known['lower_bound']:,} B, {100 * known['order_gap']:.1f} % unproven"
+    assert said in str(memory_table(found).caption)
 
 
 def test_a_classical_model_is_not_planned_ahead(tmp_path: Path) -> None:
