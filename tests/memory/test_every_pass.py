@@ -15,7 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sanitized import SANITIZE, run_sanitized
 
-from mcugen.boards import ByRows, Target, load_board
+from mcugen.boards import ByRows, Requant, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import check_header, emit
 from mcugen.frontends import read
@@ -28,7 +28,13 @@ from mcugen.passes.order import order
 from mcugen.ram import rams_of
 from mcugen.targets.driver import Unit
 
-BOARDS = ("host", "feather_nrf52840", "esp32c3")  # plain loops, blocks of pixels, and words
+# Plain loops, blocks of pixels, the same with sums brought to their scale by floats, and words.
+BOARDS: tuple[tuple[str, Requant], ...] = (
+    ("host", "integer"),
+    ("feather_nrf52840", "integer"),
+    ("feather_nrf52840", "float"),
+    ("esp32c3", "integer"),
+)
 SPOILT = ("-DMCUGEN_CHECK=0x7F", "-DMCUGEN_CHECK=0x80")
 
 
@@ -65,10 +71,10 @@ WAYS = (
 )
 
 
-def compiled(module: Module, board: str, way: Way) -> tuple[Unit, MemoryPlan]:
+def compiled(module: Module, board: tuple[str, Requant], way: Way) -> tuple[Unit, MemoryPlan]:
     """The C of a module with some of the memory passes."""
     ways = {name: getattr(way, name) for name in ("by_rows", "arena_input", "stream_input")}
-    target = Target(load_board(board), ram=rams_of(way.ram), **ways)
+    target = Target(load_board(board[0]), requant=board[1], ram=rams_of(way.ram), **ways)
     pipeline = tuple(one for one in PIPELINE if one not in ALL or one in way.passes)
     module = run(replace(module, name=f"{module.name}_{way.name}"), target, pipeline=pipeline)
     memory = plan(module, target, way.overlap, way.layers) if way.pack else apart(module)
@@ -97,7 +103,7 @@ def rows_for(module: Module) -> list[Array]:
     ]
 
 
-def differing(models: Sequence[tuple[onnx.ModelProto, str]], seen: Counter[str]) -> Iterator[str]:
+def differing(models: Sequence[tuple[onnx.ModelProto, tuple[str, Requant]]], seen: Counter[str]) -> Iterator[str]:
     """Every way in which a network does not give the bits that it gives with no pass at all; `seen` counts what the plans have."""
     made = []
     for at, (model, board) in enumerate(models):
@@ -129,7 +135,7 @@ def test_the_same_bits_with_every_pass() -> None:
     # The first example is the simplest one.
     @settings(max_examples=4, derandomize=True, deadline=None, phases=[Phase.generate], database=None)
     @given(st.lists(st.tuples(networks(), st.sampled_from(BOARDS)), min_size=3, max_size=3))
-    def every(models: list[tuple[onnx.ModelProto, str]]) -> None:
+    def every(models: list[tuple[onnx.ModelProto, tuple[str, Requant]]]) -> None:
         assert [*differing(models, seen)] == []
 
     every()
