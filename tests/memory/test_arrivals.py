@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from random_networks import network
 from sanitized import run_main, run_sanitized
 
@@ -178,3 +180,41 @@ def test_options_that_do_not_go_together(other: dict[str, Any]) -> None:
     with pytest.raises(McugenError) as caught:
         Target(load_board("host"), stream_input=True, **other)
     assert caught.value.diagnostics[0].code == "E0112"
+
+
+def signal() -> onnx.ModelProto:
+    """A network over 64 samples of 3 channels: convolutions along the one axis, dense and by channel, a residual, pools, a matrix."""
+    rng = np.random.default_rng(0)
+    shapes = {"w0": (8, 3, 5), "b0": (8,), "w1": (8, 1, 3), "w2": (6, 8, 1), "w3": (6, 6, 3), "w4": (4, 6)}
+    constants = [numpy_helper.from_array((rng.normal(size=s) / 3).astype(np.float32), n) for n, s in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "b0"], ["a"], pads=[2, 2]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w1"], ["c"], pads=[1, 1], group=8, strides=[2]),
+        helper.make_node("Conv", ["c", "w2"], ["d"]),
+        helper.make_node("Conv", ["d", "w3"], ["e"], pads=[2, 2], dilations=[2]),
+        helper.make_node("Add", ["e", "d"], ["f"]),
+        helper.make_node("Resize", ["f", "", "twice"], ["g"], mode="nearest", coordinate_transformation_mode="asymmetric"),
+        helper.make_node("MaxPool", ["g"], ["h"], kernel_shape=[3], strides=[2]),
+        helper.make_node("GlobalAveragePool", ["h"], ["i"]),
+        helper.make_node("Flatten", ["i"], ["j"]),
+        helper.make_node("Gemm", ["j", "w4"], ["y"], transB=1),
+    ]  # fmt: skip
+    constants.append(numpy_helper.from_array(np.array([1, 1, 2], np.float32), "twice"))
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 3, 64]), ("y", [1, 4])))
+    graph = helper.make_graph(nodes, "signal", [x], [y], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def test_samples_of_a_signal_come_one_by_one() -> None:
+    """What has one axis is rows of one pixel, where layers run row by row."""
+    model = signal().SerializeToString()
+    whole, rows, streamed = (
+        mcugen.compile(model, board="host", name="signal", **way)
+        for way in ({"by_rows": "never"}, {"by_rows": "always"}, {"stream_input": True})
+    )
+    x = np.random.default_rng(1).normal(size=(20, 1, 3, 64)).astype(np.float32)
+    for one in (rows, streamed):
+        np.testing.assert_array_equal(one.run([x])[0], whole.run([x])[0])
+    assert rows.memory.arena < whole.memory.arena / 3
+    assert "int signal_push_row(const float x[3])" in streamed.files["src/signal.h"]

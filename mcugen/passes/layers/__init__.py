@@ -33,7 +33,7 @@ def _graph(graph: Graph, target: Target) -> Graph:
     if not any(isinstance(node.op, LAYERS) for node in graph.nodes):
         return graph
     graph = signed(graph)
-    walk = Walk(graph, target.requant == "float")
+    walk = Walk(graph, target.requant == "float", target.by_rows == "always")
     for node in graph.nodes:
         if not _changed(walk, node):
             walk.work.keep(node)

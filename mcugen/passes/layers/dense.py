@@ -28,7 +28,7 @@ def convolution(walk: Walk, node: Node) -> bool:
     if found is None or node.op.groups not in (1, channels) or walk.work.type_of(node.name).dtype is not DType.F32:
         return False
     weights, bias = found
-    rows, columns = (ONE, *node.op.windows)[-2:]
+    rows, columns = walk.sides(node.op.windows, ONE)
     kernel = np.moveaxis(weights.reshape(*weights.shape[:2], rows.kernel, columns.kernel), 1, 3)
     layer = Layer(node.inputs[0], rows, columns, node.op.groups, kernel, bias, node.inputs[1], True)
     return emitted(walk, node, layer)

@@ -25,7 +25,7 @@ from mcugen.ops.strided import Strided
 from mcugen.passes.layers.dense import given, placed
 from mcugen.passes.layers.pools import pool_rows
 from mcugen.passes.layers.resizes import picked
-from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes, pixels
+from mcugen.passes.layers.walk import Floats, Layer, Steps, Walk, is_planes
 from mcugen.requantise import USUAL, factors_of, float_factors
 from mcugen.windows import Window
 
@@ -155,7 +155,7 @@ def _mean(walk: Walk, node: Node, to: Steps) -> bool:
     if before is None or not isinstance(before.op, Pool | Reduce) or not walk.once(before.name):
         return False
     x = walk.steps(before.inputs[0])
-    op = _mean_rows(before.op, walk.shape(before.inputs[0]))
+    op = _mean_rows(walk, before.op, walk.shape(before.inputs[0]))
     if x is None or op is None or (flat and op.rows.out * op.columns.out != 1):
         return False
     factor = float(np.float32(x.scale / to.scale * op.factor))
@@ -173,13 +173,13 @@ def _mean(walk: Walk, node: Node, to: Steps) -> bool:
     return True
 
 
-def _mean_rows(op: Pool | Reduce, shape: tuple[int, ...]) -> PoolRows | None:
+def _mean_rows(walk: Walk, op: Pool | Reduce, shape: tuple[int, ...]) -> PoolRows | None:
     """A mean on twins, ReduceMean over all pixels too; None for others."""
     if isinstance(op, Pool):
-        return pool_rows(op, shape) if op.function == "average" else None
+        return pool_rows(walk, op, shape) if op.function == "average" else None
     if op.function != "Mean" or not is_planes(shape) or sorted(op.axes) != [*range(2, len(shape))]:
         return None
-    high, wide, _ = pixels(shape)
+    high, wide, _ = walk.pixels(shape)
     return PoolRows("average", Window(high, high), Window(wide, wide), 1 / (high * wide))
 
 
@@ -199,7 +199,7 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
     if (known[0].scale, known[0].zero) != (to.scale, to.zero):
         return False
     if isinstance(before.op, Pool):
-        op = pool_rows(before.op, walk.shape(before.inputs[0]))
+        op = pool_rows(walk, before.op, walk.shape(before.inputs[0]))
         if op is None:
             return False
         (rows,) = walk.work.add(op, walk.rows_of(known[0].q), loc=node.loc, stem=f"{node.name}_rows")
@@ -208,7 +208,7 @@ def _moved(walk: Walk, node: Node, to: Steps) -> bool:
     if isinstance(before.op, Pick):
         if before.op.fills:
             return False
-        on_twin = picked(before.op, walk.shape(known[0].q)) if walk.on_pixels(node.name) else None
+        on_twin = picked(walk, before.op, walk.shape(known[0].q)) if walk.on_pixels(node.name) else None
         _on(walk, node, before.op, on_twin, [known[0].q])
         return True
     _on(walk, node, before.op, None, [known[0].q])

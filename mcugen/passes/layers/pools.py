@@ -20,7 +20,7 @@ def pool(walk: Walk, node: Node) -> bool:
     x = node.inputs[0]
     if walk.twin(x) is None or walk.work.type_of(x).dtype not in TAKEN.get(node.op.function, ()):
         return False
-    op = pool_rows(node.op, walk.shape(x))
+    op = pool_rows(walk, node.op, walk.shape(x))
     if op is None:
         return False
     (rows,) = walk.work.add(op, walk.rows_of(x), loc=node.loc, stem=f"{node.name}_rows")
@@ -28,11 +28,11 @@ def pool(walk: Walk, node: Node) -> bool:
     return True
 
 
-def pool_rows(op: Pool, shape: tuple[int, ...]) -> PoolRows | None:
+def pool_rows(walk: Walk, op: Pool, shape: tuple[int, ...]) -> PoolRows | None:
     """The same pool on a twin; None where a mean's divisor changes, or places are asked for."""
     if not is_planes(shape) or op.indices or op.function not in TAKEN:
         return None
-    rows, columns = (ONE, *op.windows)[-2:]
+    rows, columns = walk.sides(op.windows, ONE)
     if op.function == "max":
         return PoolRows("max", rows, columns)
     counts = op.counts

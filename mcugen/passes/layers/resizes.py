@@ -82,13 +82,13 @@ def _is_for_all(walk: Walk, node: Node) -> bool:
     return all(walk.shape(name) in ((), (1,)) for name in node.inputs[1:])
 
 
-def picked(op: Pick, shape: tuple[int, ...]) -> ResizeRows | None:
+def picked(walk: Walk, op: Pick, shape: tuple[int, ...]) -> ResizeRows | None:
     """Elements picked by rows and columns, every channel alike, on a twin; None where others are."""
     if not is_planes(shape) or op.fills:
         return None
     if any(len(m) != n or (m != np.arange(n)).any() for m, n in zip(op.maps[:2], shape, strict=False)):
         return None
-    sizes, maps = (1, *shape[2:])[-2:], (np.arange(1), *op.maps[2:])[-2:]
+    sizes, maps = walk.sides(shape[2:], 1), walk.sides(op.maps[2:], np.arange(1))
     rows, columns = (Taps.picked(size, indices) for size, indices in zip(sizes, maps, strict=True))
     return ResizeRows(rows, columns)
 
@@ -96,7 +96,7 @@ def picked(op: Pick, shape: tuple[int, ...]) -> ResizeRows | None:
 def _resized(walk: Walk, node: Node) -> ResizeRows | None:
     """What a node does to the twin of its input."""
     if isinstance(node.op, Pick):
-        return picked(node.op, walk.shape(node.inputs[0]))
+        return picked(walk, node.op, walk.shape(node.inputs[0]))
     return _weighted(walk, node, node.op) if isinstance(node.op, Contract) else None
 
 
@@ -115,8 +115,9 @@ def _weighted(walk: Walk, node: Node, op: Contract) -> ResizeRows | None:
     taps = Taps.of(weights)
     if taps.count > MOST:
         return None
-    high, wide = (Taps.picked(size, np.arange(size)) for size in (1, *shape[2:])[-2:])
-    return ResizeRows(high, taps) if axis == len(shape) - 1 else ResizeRows(taps, wide)
+    high, wide = (Taps.picked(size, np.arange(size)) for size in walk.sides(shape[2:], 1))
+    along = walk.sides(range(2, len(shape)), 0)
+    return ResizeRows(high, taps) if axis == along[1] else ResizeRows(taps, wide)
 
 
 def _both(first: ResizeRows, second: ResizeRows) -> ResizeRows | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,7 @@ from mcugen.rewrite import Rewriting, uses
 from mcugen.windows import Window
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 # What may be between a value and the layer that takes it.
 PASSING = (Contract, Dequantize, Elementwise, Join, Pick, Quantize)
 
@@ -57,10 +60,13 @@ class Steps:
 
 @dataclass(eq=False)
 class Walk:
-    """The walk: the graph that it goes through, and the one that it makes; whether floats bring sums to another scale."""
+    """The walk: the graph that it goes through, and the one that it makes; whether floats bring sums to another scale; whether the
+    pixels of one axis lie below each other, so that they can run row by row.
+    """
 
     source: Graph
     by_float: bool = False
+    tall: bool = False
     work: Rewriting = field(init=False)
     layers: dict[str, Layer] = field(init=False, default_factory=dict)
     _uses: dict[str, int] = field(init=False)
@@ -136,11 +142,21 @@ class Walk:
         """A value as the pixel-major twin of another one."""
         self._twins[name] = rows
 
+    def pixels(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """(H, W, C) of a shape (1, C, W) or (1, C, H, W)."""
+        high, wide = self.sides(shape[2:], 1)
+        return high, wide, shape[1]
+
+    def sides(self, axes: Sequence[T], one: T) -> tuple[T, T]:
+        """Of what there is for each axis that for rows and for columns; `one` for that which is not there."""
+        rows, columns = [*axes, one][:2] if self.tall else [one, *axes][-2:]
+        return rows, columns
+
     def rows_of(self, name: str) -> str:
         """The twin (H, W, C) of a value (1, C, W) or (1, C, H, W), made where there is none."""
         found = self._twins.get(name)
         if found is None:
-            high, wide, channels = pixels(self.shape(name))
+            high, wide, channels = self.pixels(self.shape(name))
             if channels == 1 or high * wide == 1:
                 (found,) = self.work.add(Reshape((high, wide, channels)), name, stem=f"{name}_rows")
             else:
@@ -158,7 +174,7 @@ class Walk:
         origin = self._flattened(name)
         if origin is None or prod(shape[:-1]) != 1:
             return self.work.add(wanted, name, stem=f"{name}_rows")[0], None
-        high, wide, channels = pixels(self.shape(origin))
+        high, wide, channels = self.pixels(self.shape(origin))
         (found,) = self.work.add(wanted, self._twins[origin], stem=f"{name}_flat")  # in another order: no twin
         return found, None if high * wide == 1 else (channels, high * wide)
 
@@ -176,18 +192,12 @@ class Walk:
         name = node.outputs[0]
         self._twins[name] = rows
         shape = self.shape(name)
-        high, wide, channels = pixels(shape)
+        high, wide, channels = self.pixels(shape)
         if channels == 1 or high * wide == 1:
             self.work.make(Node(Reshape(shape), (rows,), (name,), node.loc))
             return
         strides = (0, 1, *(n * channels for n in strides_of(shape[2:])))
         self.work.make(Node(Strided(shape, strides), (rows,), (name,), node.loc))
-
-
-def pixels(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(H, W, C) of a shape (1, C, W) or (1, C, H, W)."""
-    high, wide = (1, *shape[2:])[-2:]
-    return high, wide, shape[1]
 
 
 def is_planes(shape: tuple[int, ...]) -> bool:
