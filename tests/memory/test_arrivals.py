@@ -210,11 +210,11 @@ def test_samples_of_a_signal_come_one_by_one() -> None:
     """What has one axis is rows of one pixel, where layers run row by row."""
     model = signal().SerializeToString()
     whole, rows, streamed = (
-        mcugen.compile(model, board="host", name="signal", **way)
+        mcugen.compile(model, board="host", name="samples", **way)
         for way in ({"by_rows": "never"}, {"by_rows": "always"}, {"stream_input": True})
     )
     x = np.random.default_rng(1).normal(size=(20, 1, 3, 64)).astype(np.float32)
     for one in (rows, streamed):
         np.testing.assert_array_equal(one.run([x])[0], whole.run([x])[0])
     assert rows.memory.arena < whole.memory.arena / 3
-    assert "int signal_push_row(const float x[3])" in streamed.files["src/signal.h"]
+    assert "int samples_push_row(const float x[3])" in streamed.files["src/samples.h"]
