@@ -23,7 +23,9 @@ from mcugen.memory.solve import is_installed, solved
 from mcugen.memory.sweep import Sweep
 
 TRIES = 400  # orders of buffers, at most
+LOOKS = 1_000_000  # at pairs of buffers by these
 SLACK, PART = 32, 100  # bytes above the bound, and one of so many parts of it, that no solver is started for
+MOST_PAIRS = 5_000  # of buffers that meet: with more a solver finds nothing in its time
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def pack(wanted: Sequence[Buffer], shifts: Shifts = MappingProxyType({}), bound:
     if problem.height(best) > bound:
         best = problem.climbed(best, bound)
     near = bound + max(SLACK, bound // PART)
-    return problem.solved(best, bound) if problem.height(best) > near and is_installed() else best
+    hard = problem.height(best) > near and problem.pairs <= MOST_PAIRS
+    return problem.solved(best, bound) if hard and is_installed() else best
 
 
 @dataclass(eq=False)
@@ -117,6 +120,11 @@ class _Problem:
         shift = self.shifts.get((taken, made)) or apart(self.buffers[taken].nbytes, self.buffers[made].nbytes)
         self.apart[made].append((taken, -shift.below, shift.above, shift.same))
         self.apart[taken].append((made, -shift.above, shift.below, shift.same))
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of buffers meet."""
+        return sum(map(len, self.apart)) // 2
 
     @property
     def orders(self) -> Iterator[list[int]]:
@@ -165,7 +173,7 @@ class _Problem:
         buffers = self.buffers
         order = sorted(range(len(buffers)), key=lambda i: (offsets[i], -buffers[i].nbytes, i))
         best = here = offsets
-        for _ in range(TRIES if len(buffers) > 1 else 0):
+        for _ in range(min(TRIES, LOOKS // max(self.pairs, 1)) if len(buffers) > 1 else 0):
             changed, height = [*order], self.height(here)
             highest = [i for i in order if here[i] + buffers[i].nbytes == height]
             moved = chance.choice(highest if chance.random() < 0.5 else order)

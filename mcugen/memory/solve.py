@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-EFFORT = 2.0  # CP-SAT's own deterministic seconds: the same offsets on every computer
+EFFORT = 1.0  # CP-SAT's own deterministic seconds: the same offsets on every computer
 
 
 def is_installed() -> bool:
