@@ -1,14 +1,14 @@
-"""Several memories: which buffer lies in which. What is moved most, for each byte that it takes, gets the fastest.
+"""Several memories: which buffer lies in which. What is moved most, for each byte that it takes and each step, gets the fastest.
 
 Buffers are tried in this order, memory by memory, the fastest first, and stay where they still can be packed beside those before.
 What then fits nowhere is placed before all others, in the slowest memory that holds it, and the rest is tried again. In the end
-single buffers change places where that brings more moved bytes into a faster memory.
+a buffer is exchanged for others where that brings more moved bytes into a faster memory.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mcugen.ir import Graph
@@ -19,7 +19,7 @@ from mcugen.ram import Ram
 
 ROUNDS = 8  # in which what fits nowhere goes first
 FAILURES = 60  # to place a buffer in a memory, after which the others go to the next one
-EXCHANGES = 100  # that are tried
+EXCHANGES = 100  # ways to pack a memory that are looked at for them
 
 
 def moved(graph: Graph) -> Mapping[str, int]:
@@ -65,8 +65,7 @@ class _Search:
     known: dict[tuple[frozenset[int], int], bool] = field(default_factory=dict)
 
     def found(self) -> tuple[int, ...]:
-        every = range(len(self.buffers))
-        order = sorted(every, key=lambda i: (-self.use[i] / max(1, self.buffers[i].nbytes), -self.use[i], i))
+        order = self._ordered(range(len(self.buffers)))
         large: list[int] = []  # what goes first
         for _ in range(ROUNDS):
             held, rest = self._filled(order, large)
@@ -76,6 +75,11 @@ class _Search:
         roomy = max(range(len(self.memories)), key=lambda m: self.memories[m].nbytes)
         held[roomy] += rest
         return self._numbers(held)
+
+    def _ordered(self, some: Iterable[int]) -> list[int]:
+        """Those first that are moved most for each byte that they take and each step for which they do."""
+        room = {i: self.buffers[i].nbytes * (self.buffers[i].live.last - self.buffers[i].live.first + 1) for i in some}
+        return sorted(room, key=lambda i: (-self.use[i] / max(1, room[i]), -self.use[i], i))
 
     def _filled(self, order: Sequence[int], large: Sequence[int]) -> tuple[list[list[int]], list[int]]:
         """What every memory holds, and what is left."""
@@ -121,30 +125,38 @@ class _Search:
         return max((at + one.nbytes for at, one in zip(offsets, some, strict=True)), default=0)
 
     def _exchanged(self, held: list[list[int]]) -> tuple[int, ...]:
-        """The memories with buffers exchanged, one for one, while a faster memory comes to hold what is moved more."""
-        tries = EXCHANGES
+        """The memories with one buffer taken for others that are moved less together, while a faster memory comes to hold more of that."""
+        enough = len(self.known) + EXCHANGES
         for fast in range(len(held)):
             for slow in range(fast + 1, len(held)):
                 for wanted in sorted(held[slow], key=lambda i: (-self.use[i], i)):
-                    for given in sorted(held[fast], key=lambda i: (self.use[i], i)):
-                        if self.use[given] >= self.use[wanted] or not tries:
-                            break
-                        if not self.buffers[given].meets(self.buffers[wanted]):
-                            continue
-                        tries -= 1
-                        if self._change(held, (fast, given), (slow, wanted)):
-                            break
+                    if len(self.known) > enough:
+                        return self._numbers(held)
+                    given = self._rivals(held[fast], wanted, fast)
+                    left = [i for i in held[slow] if i != wanted] + given
+                    if given and self._fits(left, slow):
+                        held[fast] = [*(i for i in held[fast] if i not in given), wanted]
+                        held[slow] = self._fill(held[fast], self._ordered(left), fast)
         return self._numbers(held)
 
-    def _change(self, held: list[list[int]], left: tuple[int, int], right: tuple[int, int]) -> bool:
-        """Let two buffers, each with its memory, change places, where both memories still hold what they have then."""
-        made = {m: [i for i in held[m] if i != gone] for m, gone in (left, right)}
-        made[left[0]].append(right[1])
-        made[right[0]].append(left[1])
-        fits = all(self._fits(one, m) for m, one in made.items())
-        for m, one in made.items() if fits else ():
-            held[m] = one
-        return fits
+    def _rivals(self, held: Sequence[int], wanted: int, memory: int) -> list[int]:
+        """Buffers to take out of a memory so that another one fits, rather those that are moved little; none where they are moved as much
+        as it is.
+        """
+        stays, given = [*held, wanted], []
+        rivals = (i for i in held if self.buffers[i].meets(self.buffers[wanted]))
+        for one in sorted(rivals, key=lambda i: (self.use[i], i)):
+            if self._fits(stays, memory):
+                break
+            given.append(one)
+            stays.remove(one)
+        if not self._fits(stays, memory):
+            return []
+        for one in reversed(given.copy()):  # some need not go for those that are larger
+            if self._fits([*stays, one], memory):
+                given.remove(one)
+                stays.append(one)
+        return given if sum(self.use[i] for i in given) < self.use[wanted] else []
 
     def _numbers(self, held: Sequence[Sequence[int]]) -> tuple[int, ...]:
         at = {i: m for m, some in enumerate(held) for i in some}
