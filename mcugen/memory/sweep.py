@@ -88,10 +88,11 @@ class Sweep:
             fit = max(1, min(width, LOOKS // choices**2))
             if len(ways) > fit:
                 self.looks += len(ways) * len(here) * len(AHEAD)
-                later = [[j for j in here if last[j] > at + ahead] for ahead in AHEAD]
-                room = sum(self._room(ways, some, most) for some in later if some)
+                room = np.round(self._room(ways, here, [last[j] - at for j in here], most), 9)
+                some = np.flatnonzero(room >= np.partition(room, -fit)[-fit])
+                ways, room = ways[some], room[some]
                 # Of those that leave as much, one with what has been there for longest at the bottom.
-                ways = ways[np.lexsort((*ways[:, here[::-1]].T, -np.round(room, 9)))[:fit]]
+                ways = ways[np.lexsort((*ways[:, here[::-1]].T, -room))[:fit]]
         return tuple(int(offset) for offset in ways[0]), len(order)
 
     def _choices(
@@ -114,15 +115,22 @@ class Sweep:
         free = ~((shift > low) & (shift < high) & ~(same & (shift == 0))).any(axis=1)
         return way[free], offset[free]
 
-    def _room(self, ways: Numbers, some: Sequence[int], most: int) -> npt.NDArray[np.float64]:
-        """For each way how much of the arena these buffers leave, more where it is in few pieces."""
-        begin = ways[:, some]
+    def _room(self, ways: Numbers, here: Sequence[int], stays: Sequence[int], most: int) -> npt.NDArray[np.float64]:
+        """For each way how much of the arena these buffers leave, now and when some of them are gone, more where it is in few pieces.
+        `stays`: for how many steps each is there.
+        """
+        begin = ways[:, here]
         order = np.argsort(begin, axis=1)
-        end = np.take_along_axis(begin + self._sizes[some], order, axis=1)
-        begin = np.take_along_axis(begin, order, axis=1)
-        tops = np.maximum.accumulate(end, axis=1)
-        holes = np.hstack([begin[:, :1], np.maximum(begin[:, 1:] - tops[:, :-1], 0), most - tops[:, -1:]]) / most
-        return np.asarray((holes * holes).sum(axis=1))
+        end = np.take_along_axis(begin + self._sizes[here], order, axis=1)
+        begin, left = np.take_along_axis(begin, order, axis=1), np.array(stays)[order]
+        found = np.zeros(len(ways))
+        for ahead in AHEAD:
+            there = left > ahead
+            tops = np.maximum.accumulate(np.where(there, end, 0), axis=1)
+            below = np.hstack([np.zeros((len(ways), 1), np.int64), tops[:, :-1]])
+            holes = np.where(there, np.maximum(begin - below, 0), 0) / most
+            found += (holes * holes).sum(axis=1) + (1 - tops[:, -1] / most) ** 2
+        return np.asarray(found)
 
     @cached_property
     def _sizes(self) -> Numbers:
