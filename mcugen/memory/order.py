@@ -335,10 +335,16 @@ class _Piece:
 
     def _ran(self, state: _State, i: int) -> _State:
         peak, held = self.graph.step(i, state.done, state.held)
-        done, needs = state.done | 1 << i, self.graph.needs
-        new = [one for one in self.graph.next[i] if not needs[one] & ~done and self.goal >> one & 1]
-        ready = (*(one for one in state.ready if one != i), *new)
-        return _State(done, held, max(peak, state.peak), ready, i, state)
+        done = state.done | 1 << i
+        ready = [one for one in state.ready if one != i]
+        ready += [one for one, needs in self._next[i] if not needs & ~done]
+        return _State(done, held, peak if peak > state.peak else state.peak, tuple(ready), i, state)
+
+    @cached_property
+    def _next(self) -> dict[int, tuple[tuple[int, int], ...]]:
+        """The tasks of the piece that wait for each, and what these wait for."""
+        graph = self.graph
+        return {i: tuple((one, graph.needs[one]) for one in graph.next[i] if self.goal >> one & 1) for i in self.tasks}
 
     def _beam(self) -> _State:
         """An order that is good, by keeping the best few sets of each size."""
@@ -384,8 +390,8 @@ class _Piece:
         if after <= most:
             return [i]
         done |= 1 << i
-        for one in self.graph.next[i] if length < CHAIN else ():
-            if not self.graph.needs[one] & ~done and self.goal >> one & 1:
+        for one, needs in self._next[i] if length < CHAIN else ():
+            if not needs & ~done:
                 rest = self._chain(one, done, after, most, peak, length + 1)
                 if rest:
                     return [i, *rest]
