@@ -225,6 +225,8 @@ class _Rows:
         made = node.outputs[0]
         if not before and (not node.op.running or step + 1 == types[0].shape[0]):
             self._make(made)
+            if any((self._at(n) != self._tag(n)).any() for n in rooms):
+                return f"%{made} meets what it is worked out in"
         self.taken[at] += 1
         kept = [one for into, one in enumerate(wanted) if not self._taken_over(node, into)]
         return before or self._problem(kept, f"while it writes %{made} ")

@@ -121,6 +121,19 @@ def test_the_checker_finds_rows_that_meet() -> None:
         check(module, replace(made, places=places))
 
 
+def test_the_checker_finds_a_row_that_meets_the_scratch_of_its_layer() -> None:
+    graph = network(58, DType.I8)
+    module = run(Module("m", (graph,)), HOST)
+    made = plan(module, HOST)
+    (region,) = made.regions(module.predict)
+    node = next(node for node in module.predict.nodes[region.begin : region.end] if node.op.scratch)
+    row, room = node.outputs
+    places = {**made.places, room: replace(made.places[room], offset=made.places[row].offset)}
+    wide = tuple(replace(one, nbytes=2 * one.nbytes) for one in made.memories)
+    with pytest.raises(McugenError, match=rf"step \d+: %{row} meets what it is worked out in"):
+        check(module, replace(made, places=places, memories=wide))
+
+
 def test_each_reader_joins_for_itself() -> None:
     builder = GraphBuilder("g")
     x, y = (builder.input(name, TensorType((4, 4, 2), DType.F32)) for name in "xy")
