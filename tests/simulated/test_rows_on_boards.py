@@ -147,3 +147,58 @@ def test_the_arena_in_the_linked_program_is_the_plans(require: Any, tmp_path: Pa
     (done,) = tools.run_program(program, [rows.unit], [[x]], rows.target.board)
     np.testing.assert_array_equal(done.outputs[0], wanted)
     assert size_of(program, f"{rows.module.name}_arena") == rows.memory.arena
+
+
+def preactivated(blocks: int = 3) -> onnx.ModelProto:
+    """A DenseNet as it is published: batch normalisation and ReLU in front of each convolution, on all that came before, joined."""
+    rng, constants, nodes = np.random.default_rng(5), [], []
+
+    def named(name: str, data: Any) -> str:
+        constants.append(numpy_helper.from_array(np.asarray(data, np.float32), name))
+        return name
+
+    def conv(x: str, taken: int, made: int, kernel: int) -> str:
+        name = f"c{len(nodes)}"
+        weights = rng.normal(size=(made, taken, kernel, kernel)) * np.sqrt(2 / (taken * kernel * kernel))
+        nodes.append(helper.make_node("Conv", [x, named(f"w_{name}", weights)], [name], pads=[kernel // 2] * 4))
+        return name
+
+    def active(x: str, channels: int) -> str:
+        name = f"n{len(nodes)}"
+        ranges = {"s": (0.5, 1.5), "b": (-0.5, 0.5), "m": (-0.5, 0.5), "v": (0.5, 1.5)}
+        given = [named(f"{which}_{name}", rng.uniform(*limits, channels)) for which, limits in ranges.items()]
+        nodes.append(helper.make_node("BatchNormalization", [x, *given], [name]))
+        nodes.append(helper.make_node("Relu", [name], [f"{name}_r"]))
+        return f"{name}_r"
+
+    pieces, channels = conv("x", 3, 12, 3), 12
+    for block in range(blocks):
+        grown = conv(active(conv(active(pieces, channels), channels, 16, 1), 16), 16, 8, 3)
+        nodes.append(helper.make_node("Concat", [pieces, grown], [f"all{block}"], axis=1))
+        pieces, channels = f"all{block}", channels + 8
+    nodes.append(helper.make_node("GlobalAveragePool", [active(pieces, channels)], ["y"]))
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 3, 16, 16]), ("y", [1, channels, 1, 1]))
+    )
+    graph = helper.make_graph(nodes, "dense", [x], [y], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+@pytest.mark.long
+def test_a_densenet_normalises_as_it_loads(require: Any, tmp_path: Path) -> None:
+    """Joined for each reader, normalised and quantised, all row by row: no joined tensor is there, nor one of floats."""
+    require(*TOOLS["feather_nrf52840"], "python:onnxruntime")
+    model = preactivated().SerializeToString()
+    x = np.random.default_rng(6).normal(size=(8, 1, 3, 16, 16)).astype(np.float32)
+    how = {"numeric": "int8", "data": x.reshape(8, -1), "max_disagreement": 1.0, "name": "dense", "check_fit": False}
+    whole, rows = (mcugen.compile(model, board="feather_nrf52840", by_rows=way, **how) for way in ("never", "always"))
+    assert rows.memory.arena < whole.memory.arena / 4
+    assert {"join", "dequantize", "elementwise", "quantize"} <= {
+        rows.module.predict.nodes[at].op.name for step in rows.memory.steps if step.region for at in step.nodes
+    }
+    wanted = np.asarray(whole.run([x])[0])
+    np.testing.assert_array_equal(rows.run([x])[0], wanted)
+    np.testing.assert_array_equal(run_on(rows, x[:2]), wanted[:2])
+    program = toolchain_for(rows.target.board).link([rows.unit], rows.target.board, tmp_path)
+    assert size_of(program, "dense_arena") == rows.memory.arena

@@ -17,7 +17,7 @@ from mcugen.passes.layers.dense import convolution, matrix
 from mcugen.passes.layers.follow import follow
 from mcugen.passes.layers.integers import quantised
 from mcugen.passes.layers.pools import pool
-from mcugen.passes.layers.resizes import quantised_after, resize
+from mcugen.passes.layers.resizes import resize
 from mcugen.passes.layers.signed import signed
 from mcugen.passes.layers.walk import Walk
 
@@ -42,5 +42,5 @@ def _graph(graph: Graph, target: Target) -> Graph:
 
 def _changed(walk: Walk, node: Node) -> bool:
     """Whether the node was replaced."""
-    ways = (convolution, resize, matrix, pool, quantised, quantised_after, follow)
+    ways = (convolution, resize, matrix, pool, quantised, follow)
     return any(way(walk, node) for way in ways)

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from mcugen.ir import Node
+from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.join import Join
+from mcugen.ops.quantize import Quantize
 from mcugen.passes.layers.dense import emitted, grown
 from mcugen.passes.layers.walk import Walk, is_planes
 
@@ -22,6 +24,8 @@ def follow(walk: Walk, node: Node) -> bool:
         return _elementwise(walk, node)
     if isinstance(node.op, Join):
         return _join(walk, node)
+    if isinstance(node.op, Dequantize | Quantize):
+        return _stepped(walk, node)
     return False
 
 
@@ -42,6 +46,17 @@ def _elementwise(walk: Walk, node: Node) -> bool:
         flat = np.array(known).reshape(-1) if known.size > 1 else np.array(known).reshape(())
         operands.append(walk.work.const(f"{name}_flat", flat))
     (rows,) = walk.work.add(node.op, *operands, loc=node.loc, stem=f"{node.name}_rows")
+    walk.gives(node, rows)
+    return True
+
+
+def _stepped(walk: Walk, node: Node) -> bool:
+    """Integers as floats and back, with one scale for all, on the twin, where a layer further on takes pixels."""
+    x, *steps = node.inputs
+    for_all = all(walk.shape(name) in ((), (1,)) for name in steps)
+    if not (is_planes(walk.shape(x)) and walk.twin(x) and walk.on_pixels(node.name) and for_all):
+        return False
+    (rows,) = walk.work.add(node.op, walk.rows_of(x), *steps, loc=node.loc, stem=f"{node.name}_rows")
     walk.gives(node, rows)
     return True
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from mcugen.ir import DType, Node
 from mcugen.ops.contract import Contract
-from mcugen.ops.dequantize import Dequantize
 from mcugen.ops.pick import Pick
-from mcugen.ops.quantize import Quantize
 from mcugen.ops.reshape import Reshape
 from mcugen.ops.resize_rows import ResizeRows, Taps
 from mcugen.passes.layers.walk import Walk, is_planes
@@ -35,7 +33,7 @@ def resize(walk: Walk, node: Node) -> bool:
         return False
     grows = op.rows.out * op.columns.out >= op.rows.size * op.columns.size
     if walk.on_pixels(node.name) and (grows or walk.twin(x)):
-        (rows,) = walk.work.add(op, _rows_of(walk, x), loc=node.loc, stem=f"{node.name}_rows")
+        (rows,) = walk.work.add(op, walk.rows_of(x), loc=node.loc, stem=f"{node.name}_rows")
         walk.gives(node, rows)
         return True
     if op.moves:
@@ -46,40 +44,6 @@ def resize(walk: Walk, node: Node) -> bool:
     (made,) = walk.work.add(replace(op, images=shape[1]), planes, loc=node.loc, stem=f"{node.name}_planes")
     walk.work.make(Node(Reshape(walk.shape(node.name)), (made,), node.outputs, node.loc))
     return True
-
-
-def quantised_after(walk: Walk, node: Node) -> bool:
-    """What is quantised of resized pixels, on pixels too where layers go on with it."""
-    before = walk.before(node.inputs[0]) if isinstance(node.op, Quantize) else None
-    if before is None or _resized(walk, before) is None or walk.twin(before.name) is None:
-        return False
-    if not (walk.on_pixels(node.name) and _is_for_all(walk, node)):
-        return False
-    (rows,) = walk.work.add(
-        node.op, walk.rows_of(before.name), *node.inputs[1:], loc=node.loc, stem=f"{node.name}_rows"
-    )
-    walk.gives(node, rows)
-    return True
-
-
-def _rows_of(walk: Walk, x: str) -> str:
-    """The twin of what is resized; where that was dequantised, made of the integers' twin."""
-    node = walk.before(x)
-    if (
-        node is not None
-        and isinstance(node.op, Dequantize)
-        and walk.twin(x) is None
-        and walk.twin(node.inputs[0]) is not None
-        and _is_for_all(walk, node)
-    ):
-        rows = walk.rows_of(node.inputs[0])
-        walk.pair(x, walk.work.add(node.op, rows, *node.inputs[1:], loc=node.loc, stem=f"{x}_rows")[0])
-    return walk.rows_of(x)
-
-
-def _is_for_all(walk: Walk, node: Node) -> bool:
-    """Whether there is one scale, of all elements."""
-    return all(walk.shape(name) in ((), (1,)) for name in node.inputs[1:])
 
 
 def picked(walk: Walk, op: Pick, shape: tuple[int, ...]) -> ResizeRows | None:

@@ -100,16 +100,16 @@ class Walk:
         return self.work.type_of(name).shape
 
     def constant(self, name: str) -> Array | None:
-        """A value that is known here, a dequantised constant too; None for others."""
+        """A value that is known here, also what is made of constants element by element; None for others."""
         if name not in self._constants:
             self._constants[name] = self._known(name)
         return self._constants[name]
 
     def _known(self, name: str) -> Array | None:
         node = self.before(name)
-        if node is None or not isinstance(node.op, Dequantize):
+        if node is None or not isinstance(node.op, Dequantize | Elementwise | Reshape):
             return self.work.constant(name)
-        given = [self.work.constant(one) for one in node.inputs]
+        given = [self.constant(one) for one in node.inputs]
         known = [one for one in given if one is not None]
         return node.op.evaluate(*known)[0] if len(known) == len(given) else None
 
