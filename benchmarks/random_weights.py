@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mcugen.frontends.onnx_planning import with_weights
+from mcugen.frontends.onnx_quantise import folded
 
 ROWS = 4  # random rows that ranges are taken from
 
@@ -38,7 +39,7 @@ def quantised(path: Path, folder: Path) -> Path:
 
     with tempfile.TemporaryDirectory(prefix="mcugen-random-") as made:
         plain, done = Path(made) / "float.onnx", Path(made) / "int8.onnx"
-        onnx.save(_folded(model), plain)
+        plain.write_bytes(folded(model))
         quantization.quantize_static(plain, done, Rows(), per_channel=True)
         network = _in_int8(onnx.load(done))
     file = folder / f"{path.name.split('.')[0]}_random.onnx"
@@ -54,19 +55,6 @@ def _drawn(model: onnx.ModelProto, name: str, shape: tuple[int, ...], rng: np.ra
     if len(shape) < 2:
         return rng.normal(size=shape) * 0.1
     return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
-
-
-def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with batch normalisations in the convolutions before them."""
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory(prefix="mcugen-fold-") as folder:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(options.optimized_model_filepath)
 
 
 def _in_int8(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -93,7 +93,7 @@ def _quantised(reference: OnnxReference, source: Source, rows: Array, calibratio
         quiet.setLevel(logging.ERROR)  # it gives advice that is followed here, or for servers
         with tempfile.TemporaryDirectory(prefix="mcugen-quantise-") as folder:
             plain, done = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-            plain.write_bytes(_folded(_newer(reference.model)))
+            plain.write_bytes(folded(_newer(reference.model)))
             method = quantization.CalibrationMethod[METHODS[calibration]]
             with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
                 more = {"TensorQuantOverrides": _likely(plain, Rows(), folder)} if calibration == "entropy" else {}
@@ -139,7 +139,7 @@ def _newer(model: onnx.ModelProto) -> onnx.ModelProto:
     return convert_version(model, OPERATORS) if versions.get("", OPERATORS) < OPERATORS else model
 
 
-def _folded(model: onnx.ModelProto) -> bytes:
+def folded(model: onnx.ModelProto) -> bytes:
     """The model after onnxruntime's basic passes: batch normalisation in the convolution before it, and so on."""
     import onnxruntime
 
@@ -179,7 +179,7 @@ def _worst(before: Source, after: Source, rows: Array) -> str:
     assert isinstance(after.reference, OnnxReference)
     import onnx
 
-    folded = onnx.load_model_from_string(_folded(_newer(before.reference.model)))
+    folded = onnx.load_model_from_string(folded(_newer(before.reference.model)))
     made = {name for node in after.reference.model.graph.node for name in node.output}
     pairs = {
         name: f"{name}_DequantizeLinear_Output"
