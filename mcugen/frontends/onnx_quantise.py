@@ -179,17 +179,17 @@ def _worst(before: Source, after: Source, rows: Array) -> str:
     assert isinstance(after.reference, OnnxReference)
     import onnx
 
-    folded = onnx.load_model_from_string(folded(_newer(before.reference.model)))
+    plain = onnx.load_model_from_string(folded(_newer(before.reference.model)))
     made = {name for node in after.reference.model.graph.node for name in node.output}
     pairs = {
         name: f"{name}_DequantizeLinear_Output"
-        for node in folded.graph.node
+        for node in plain.graph.node
         for name in node.output
         if f"{name}_DequantizeLinear_Output" in made
     }
     if not pairs:
         return "no layer to compare"
-    real = _tensors(folded, [*pairs], before, rows)
+    real = _tensors(plain, [*pairs], before, rows)
     found = _tensors(after.reference.model, [*pairs.values()], after, rows)
     parts = {name: _part(real[name], found[other]) for name, other in pairs.items()}
     worst = max(parts, key=lambda name: parts[name])
