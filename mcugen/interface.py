@@ -183,7 +183,8 @@ def interface_macros(module: Module) -> list[tuple[str, int | str, str]]:
     labels = label_function(module)
     if labels:
         rows.append((f"{prefix}_CLASSES", len(labels.values), ""))
-    rows += [(f"{prefix}_{COUNTS[v.name]}", v.type.size, "") for v in graph.of(Storage.OUTPUT) if _is_counted(v)]
+    counts = ((count_of(module, v.name), v.type.size) for v in graph.of(Storage.OUTPUT))
+    rows += [(f"{prefix}_{count}", size, "") for count, size in counts if count not in ("", "CLASSES")]
     if labels and labels.kind == "strings":
         rows.append((f"{prefix}_LABEL_SIZE", labels.size, "bytes of the longest label with its end"))
     return rows
@@ -232,8 +233,16 @@ class LabelFunction:
         return ([*str(v).encode(), 0] for v in self.values)
 
 
-def _is_counted(value: Value) -> bool:
-    return value.name in COUNTS and value.type.shape != ()
+def count_of(module: Module, name: str) -> str:
+    """What the macro that counts an output's numbers is called; "" where there is none. A graph may give another number of
+    probabilities than it has labels: one of these may stand for what is no class.
+    """
+    outputs = module.predict.of(Storage.OUTPUT)
+    sizes = [v.type.size for v in outputs if v.name == name and v.type.shape != ()]
+    if not sizes:
+        return ""
+    classes = {len(v.labels) for v in outputs if v.labels is not None}
+    return ("CLASSES" if classes == {*sizes} else "PROBAS") if name == "proba" else COUNTS.get(name, "")
 
 
 def label_function(module: Module) -> LabelFunction | None:

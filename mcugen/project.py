@@ -17,12 +17,12 @@ from mcugen import __version__
 from mcugen.boards import Board, all_boards
 from mcugen.diagnostics import error
 from mcugen.interface import (
-    COUNTS,
     Does,
     Feed,
     Parameter,
     Signature,
     as_given,
+    count_of,
     feed_of,
     interface_macros,
     label_function,
@@ -286,7 +286,7 @@ def _api(module: Module, missing: bool) -> Api:
         features=whole.size,
         classes=len(labels),
         labels="" if labelled is None else "text" if labelled.kind == "strings" else labelled.returns,
-        count={"proba": "CLASSES", **COUNTS}.get(function.does, ""),
+        count=count_of(module, function.does),
         limits=limits,
         missing=missing and whole.dtype is DType.F32,
         label_lines=tuple(_label_lines(labels)),

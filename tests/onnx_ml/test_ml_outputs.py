@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -80,6 +81,27 @@ def test_a_regressor_gives_a_number_and_a_transformer_a_row(tmp_path: Path) -> N
         ("class", compiled(MODELS["tree"].fit(X, NAMES), "proba")),
     ):
         one.write(tmp_path / name, as_="arduino")  # with unit tests of the model's own answers
+
+
+def test_fewer_probabilities_than_labels_have_a_count_of_their_own(tmp_path: Path) -> None:
+    label = [
+        helper.make_node("ArgMax", ["x"], ["index"], axis=1, keepdims=0),
+        helper.make_node(
+            "LabelEncoder", ["index"], ["y"], "", "", "ai.onnx.ml", keys_int64s=[0, 1], values_strings=["a", "b"]
+        ),
+        helper.make_node("Softmax", ["x"], ["p"]),
+    ]
+    floats = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x", "p")]
+    text = helper.make_tensor_value_info("y", TensorProto.STRING, [1])
+    versions = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    graph = helper.make_model(
+        helper.make_graph(label, "net", floats[:1], [text, floats[1]]), opset_imports=versions, ir_version=8
+    )
+    found = mcugen.compile(graph.SerializeToString(), board="uno", name="net", output="proba")
+    assert "#define NET_CLASSES 3" in found.files["src/net.h"]  # the third is LabelEncoder's default
+    assert "#define NET_PROBAS 2" in found.files["src/net.h"]
+    found.write(tmp_path)
+    assert "float p[NET_PROBAS], expected_p[NET_PROBAS];" in (tmp_path / "test" / "test_net.c").read_text()
 
 
 def test_an_output_that_the_graph_does_not_have_is_refused() -> None:
