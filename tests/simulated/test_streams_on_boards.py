@@ -39,7 +39,7 @@ def test_a_lenet_of_28_by_28_runs_on_the_uno(require: Any, tmp_path: Path) -> No
     tools = toolchain_for(found.target.board)
     program = tools.link([found.unit], found.target.board, tmp_path)
     assert size_of(program, "lenet_arena") == found.memory.arena
-    assert size_of(program, "lenet_made") + size_of(program, "lenet_turns") == found.memory.counts(found.module.predict)
+    assert size_of(program, "lenet_state_made") + size_of(program, "lenet_state_turns") == found.memory.counts(found.module.predict)
 
 
 def eye() -> tuple[onnx.ModelProto, Array]:
