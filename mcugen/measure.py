@@ -15,6 +15,7 @@ from mcugen.evaluate import evaluate
 from mcugen.interface import feed_of
 from mcugen.ir import Array, Graph, GraphBuilder, Module, Node, Storage
 from mcugen.memory.plan import plan
+from mcugen.ops.arrive import Arrive
 from mcugen.targets import toolchain_for
 from mcugen.targets.cores import timing_of
 from mcugen.targets.driver import Unit
@@ -81,7 +82,8 @@ class LayerCount:
 
 
 def measure_layers(compiled: Compiled) -> dict[str, LayerCount]:
-    """Every node of the model as a program's only one, with the values that it has in the whole, on the simulator; views are none.
+    """Every node of the model as a program's only one, with the values that it has in the whole, on the simulator; views and what the
+    caller gives are none.
 
     The kernel is the same C, and its call from the caller's buffers is counted with it. Errors as of `measure`.
     """
@@ -91,7 +93,7 @@ def measure_layers(compiled: Compiled) -> dict[str, LayerCount]:
     known = dict(zip((v.name for v in graph.of(Storage.INPUT)), inputs, strict=True))
     every = tuple(name for node in graph.nodes for name in node.inputs)
     values = evaluate(graph, known, every)
-    nodes = [node for node in graph.nodes if not node.op.view]
+    nodes = [node for node in graph.nodes if not (node.op.view or isinstance(node.op, Arrive))]
     units = [_alone(graph, node, f"layer{i}", compiled.target) for i, node in enumerate(nodes)]
     given = [[values[name][None] for name in node.inputs if _moves(graph, name)] for node in nodes]
     runs = toolchain_for(board).run_rows(units, given, board)

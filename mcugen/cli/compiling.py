@@ -11,7 +11,7 @@ import click
 from mcugen.cli import options
 from mcugen.cli.frame import Session
 from mcugen.cli.steps import compiled_model, options_of, prove, show_proofs
-from mcugen.diagnostics import EXIT_FIT
+from mcugen.diagnostics import EXIT_FIT, McugenError
 
 if TYPE_CHECKING:
     from mcugen.arguments import Input
@@ -270,11 +270,17 @@ def _reality(session: Session, compiled: Compiled) -> tuple[Build, Measured | No
 
 
 def _layer_counts(session: Session, compiled: Compiled) -> dict[str, LayerCount]:
-    """What every layer takes in the simulator."""
+    """What every layer takes in the simulator; nothing where one alone, with whole tensors, is more than the board holds."""
     from mcugen.measure import measure_layers
 
-    with session.working("counting layer by layer"):
-        return measure_layers(compiled)
+    try:
+        with session.working("counting layer by layer"):
+            return measure_layers(compiled)
+    except McugenError as problem:
+        if not {one.code for one in problem.diagnostics} <= {"E0501", "E0502"}:
+            raise
+        session.say("not counted layer by layer: one layer alone, with whole tensors, does not fit the board")
+        return {}
 
 
 def _simulated(session: Session, compiled: Compiled, rows: Array | None, source: str) -> Proof:

@@ -117,7 +117,7 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
     labels = label_function(module)
     buffers += labels.size if labels else 0
     tables = sum(v.type.nbytes for v in graph.of(Storage.CONST)) + (label_bytes(labels, board) if labels else 0)
-    flash = sum(c.flash for c in costs) + tables
+    flash = sum(c.flash for c in costs) + tables + sum(_schedules(graph, memory).values())
     copied = flash if board.copied else 0
     program = whole(module, board, flash, static, "registry")
     free = empty_share(board, "system" if board.framework_known == "unknown" else "registry")
@@ -203,6 +203,11 @@ def _tables(graph: Graph) -> list[int]:
         seen |= names
         found.append(sum(graph.values[name].type.nbytes for name in names))
     return found
+
+
+def _schedules(graph: Graph, memory: MemoryPlan) -> dict[int, int]:
+    """Bytes of the tables that say whose row is next, with the first node of each region."""
+    return {region.begin: len(region.schedule) for region in memory.regions(graph)}
 
 
 def _cycles(graph: Graph, costs: Sequence[Cost], unit: str) -> Figure:
@@ -323,7 +328,7 @@ def _memory(memory: MemoryPlan, module: Module, exported_live: int | None) -> di
 
 def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Layer]:
     graph = module.predict
-    costs, tables = _costs(graph, target), _tables(graph)
+    costs, tables, schedules = _costs(graph, target), _tables(graph), _schedules(graph, memory)
     for at, live in ((at, step.live) for step in memory.of(graph) for at in step.nodes):
         node = graph.nodes[at]
         types = graph.types(node.inputs)
@@ -334,7 +339,7 @@ def _layers(module: Module, memory: MemoryPlan, target: Target) -> Iterator[Laye
             detail=node.op.describe(),
             shape=", ".join(map(str, graph.types(node.outputs))),
             macc=node.op.macc(*types),
-            flash=cost.flash + tables[at],
+            flash=cost.flash + tables[at] + schedules.get(at, 0),
             cycles=_of_layer(node, cost, _unit(target.board)),
             live=live,
             form=form,

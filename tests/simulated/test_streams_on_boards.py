@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from lenet import digits, trained
 from onnx import TensorProto, helper, numpy_helper
 from test_networks_on_cores import run_on
 from test_rows_on_boards import TOOLS, size_of
 
 import mcugen
+from mcugen.cli import cli
 from mcugen.deploy import build, typed
 from mcugen.ir import Array
+from mcugen.measure import measure_layers
 from mcugen.targets import toolchain_for
 
 ROWS = 60
@@ -39,7 +42,9 @@ def test_a_lenet_of_28_by_28_runs_on_the_uno(require: Any, tmp_path: Path) -> No
     tools = toolchain_for(found.target.board)
     program = tools.link([found.unit], found.target.board, tmp_path)
     assert size_of(program, "lenet_arena") == found.memory.arena
-    assert size_of(program, "lenet_state_made") + size_of(program, "lenet_state_turns") == found.memory.counts(found.module.predict)
+    assert size_of(program, "lenet_state_made") + size_of(program, "lenet_state_turns") == found.memory.counts(
+        found.module.predict
+    )
 
 
 def eye() -> tuple[onnx.ModelProto, Array]:
@@ -97,3 +102,18 @@ def test_a_sketch_takes_pixels_row_by_row(way: str, require: Any, tmp_path: Path
         f"error: a row has {24 if way == 'stream_input' else 240} numbers, this one 5",
         "error: a field is not a number",
     ]
+
+
+def test_layers_are_counted_where_each_fits_the_board(require: Any, tmp_path: Path) -> None:
+    """Alone, with whole tensors; a network whose layers do so row by row only is reported without."""
+    require("avr-gcc", "simavr", "platformio", "python:elftools")
+    model, _ = eye()
+    compiled = mcugen.compile(model.SerializeToString(), board="uno", name="eye", stream_input=True)
+    counts = measure_layers(compiled)
+    assert [*counts] == [layer.name for layer in compiled.report.layers if layer.op in ("conv_rows", "pool_rows")]
+    wide = model.graph.input[0].type.tensor_type.shape.dim
+    wide[2].dim_value, wide[3].dim_value = 24, 10
+    (tmp_path / "eye.onnx").write_bytes(model.SerializeToString())
+    said = CliRunner().invoke(cli, ["report", str(tmp_path / "eye.onnx"), "-b", "uno", "--stream-input", "--built"])
+    assert said.exit_code == 0, said.output
+    assert "not counted layer by layer" in said.output
