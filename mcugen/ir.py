@@ -299,6 +299,15 @@ class GraphBuilder:
         """Where a value lives."""
         return self._value(name).storage
 
+    def known(self, name: str) -> Array | None:
+        """What a value holds where a node makes it of constants alone; None where only the C knows it."""
+        node = next((node for node in self._nodes if name in node.outputs), None)
+        parts = [self._value(one) for one in node.inputs] if node else []
+        found = [one.data for one in parts if one.storage is Storage.CONST and one.data is not None]
+        if node is None or len(found) != len(parts):
+            return None
+        return node.op.evaluate(*found)[node.outputs.index(name)]
+
     def output(self, value: str, labels: tuple[Label, ...] | None = None, name: str = "") -> None:
         """Make a value an output of the graph, called `name` from then on; `labels` where it is a class index. Outputs come
         in the order of these calls."""

@@ -138,6 +138,18 @@ def test_what_cannot_be_compiled_says_where(nodes, code, said):
     assert "the_node" in str(problem.loc)
 
 
+def test_what_a_quantiser_made_integers_is_known_here():
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "step", "zero"], ["fill"]),
+        helper.make_node("Pad", ["x", "pads", "fill"], ["y"]),
+    ]
+    tables = {"q": np.int8(3), "step": np.float32(0.5), "zero": np.int8(-1), "pads": np.array([0, 1, 0, 0])}
+    constants = [numpy_helper.from_array(np.asarray(data), name) for name, data in tables.items()]
+    found = read(model(nodes, outputs=[info("y", [1, 5])], constants=constants).SerializeToString()).module
+    (pick,) = (node.op for node in found.nodes if node.op.name == "pick")
+    assert pick.evaluate(np.ones((1, 4), np.float32))[0].tolist() == [[2, 1, 1, 1, 1]]
+
+
 def test_all_problems_at_once():
     nodes = [helper.make_node(op, ["x"], [f"y{i}"], name=f"n{i}") for i, op in enumerate(["NonZero", "Unique", "Relu"])]
     nodes.append(helper.make_node("Add", ["y0", "y2"], ["y"]))

@@ -121,8 +121,10 @@ class Call:
         """Operand i as an array that is known here; the default where it is left out. E0302 where only the C knows it."""
         if not self.has(i):
             return default
-        found = self.operand(i)
+        found: Operand | None = self.operand(i)
         if isinstance(found, str):
+            found = self.tensors.builder.known(found)  # quantisers write constants as integers, too
+        if found is None:
             help = f"make {what} a constant: an initializer, or what `onnxsim` or the exporter folds into one"
             raise self.refused(f"{what} is known only when the model runs", help)
         return found
