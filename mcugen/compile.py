@@ -25,7 +25,7 @@ from mcugen.arguments import (
     sample_of,
 )
 from mcugen.boards import ByRows, Numeric, Optimize, Requant, Target, load_board
-from mcugen.diagnostics import error
+from mcugen.diagnostics import McugenError, error
 from mcugen.emit import Files, check_header, emit
 from mcugen.frontends import Reference, Source, read
 from mcugen.frontends.onnx_quantise import is_network, quantised
@@ -211,8 +211,21 @@ class Compiled:
 
     def require_fit(self) -> None:
         """E0501 and E0502 where the board is too small, with what would help."""
-        other = self.target.by_rows == "never" and not has_ram(self.report)
-        require_fit(self.report, self.source.loc, _by_rows(self, None).report if other else None)
+        if has_ram(self.report):
+            require_fit(self.report, self.source.loc)
+            return
+        rows = _by_rows(self, None).report if self.target.by_rows == "never" else None
+        require_fit(self.report, self.source.loc, rows, self._streamed())
+
+    def _streamed(self) -> Report | None:
+        """The report of the same network with its input streamed; None where that is so already, or it has no rows."""
+        if self.target.stream_input or not is_network(self.source):
+            return None
+        try:
+            target = replace(self.target, stream_input=True, arena_input=False, by_rows="always")
+            return lower(self.source, target).report
+        except McugenError:
+            return None
 
     @property
     def fits(self) -> bool | None:

@@ -232,16 +232,16 @@ def has_ram(found: Report) -> bool:
     return found.ram.value <= found.ram_free and not any(missing(one) for one in found.memory["memories"])
 
 
-def require_fit(found: Report, loc: Loc, by_rows: Report | None = None) -> None:
+def require_fit(found: Report, loc: Loc, by_rows: Report | None = None, streamed: Report | None = None) -> None:
     """E0501 and E0502 where the board is too small, with what would help. `by_rows`: the same network's report row by row, where that
-    was not asked for.
+    was not asked for; `streamed`: with its input given row by row.
     """
-    problems = [*_shortages(found, loc, by_rows)]
+    problems = [*_shortages(found, loc, by_rows, streamed)]
     if problems:
         raise McugenError(problems)
 
 
-def _shortages(found: Report, loc: Loc, by_rows: Report | None) -> Iterator[Diagnostic]:
+def _shortages(found: Report, loc: Loc, by_rows: Report | None, streamed: Report | None) -> Iterator[Diagnostic]:
     for one in found.memory["memories"]:
         if few := missing(one):
             message = f"needs {one['bytes']:,} B of {one['name']}, {few:,} B more than its {one['limit']:,} B"
@@ -256,7 +256,7 @@ def _shortages(found: Report, loc: Loc, by_rows: Report | None) -> Iterator[Diag
         )
         message = f"needs {found.ram.value:,} B of RAM; {found.title} has {found.ram_free:,} B free"
         notes = (*notes, *_peak_note(found.memory))
-        yield Diagnostic("E0501", message, "; ".join([*_less_ram(found, by_rows)]), loc, notes)
+        yield Diagnostic("E0501", message, "; ".join([*_less_ram(found, by_rows, streamed)]), loc, notes)
     if found.flash.value > found.flash_free:
         message = f"needs {found.flash.value:,} B of flash; {found.title} has {found.flash_free:,} B free"
         why: tuple[str, ...] = (f"number format {found.numeric_why}",) if found.numeric_why.startswith("auto") else ()
@@ -284,11 +284,13 @@ def _peak_note(memory: Mapping[str, Any]) -> Iterator[str]:
         yield f"{what} B{way}, most of it live at {memory['peak_at']}: {shown}"
 
 
-def _less_ram(found: Report, by_rows: Report | None) -> Iterator[str]:
+def _less_ram(found: Report, by_rows: Report | None, streamed: Report | None) -> Iterator[str]:
     for one in found.apart if not found.memory["memories"] and found.memory["arena_on"] == "static" else ():
         yield f"let a part of the temporaries lie in its {one.name}: `--ram ram:SIZE,{one.name}:{one.nbytes}`"
     if by_rows is not None and by_rows.ram.value < found.ram.value:
         yield f"let layers run row by row (leave `--by-rows never` out): {by_rows.ram.value:,} B"
+    if streamed is not None and streamed.ram.value < min(one.ram.value for one in (found, by_rows) if one):
+        yield f"give the input row by row (`--stream-input`): {streamed.ram.value:,} B"
     floats = sum(one["nbytes"] for one in found.memory["peak"] if one["type"].endswith(":f32"))
     floats = min(floats, found.memory["live"])  # rows that are never there at once
     if floats > 100 and 2 * floats > found.memory["live"]:  # a network of floats

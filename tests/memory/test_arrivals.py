@@ -218,3 +218,15 @@ def test_samples_of_a_signal_come_one_by_one() -> None:
         np.testing.assert_array_equal(one.run([x])[0], whole.run([x])[0])
     assert rows.memory.arena < whole.memory.arena / 3
     assert "int samples_push_row(const float x[3])" in streamed.files["src/samples.h"]
+
+
+def test_a_board_that_is_too_small_says_what_streaming_would_take() -> None:
+    """Of a network whose input is most of what it needs."""
+    builder = signal()
+    builder.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 600
+    with pytest.raises(McugenError) as caught:
+        mcugen.compile(builder.SerializeToString(), board="uno", name="samples", check_answers=False)
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "E0501"
+    streamed = mcugen.compile(builder.SerializeToString(), board="uno", name="samples", stream_input=True)
+    assert f"`--stream-input`): {streamed.report.ram.value:,} B" in problem.help
