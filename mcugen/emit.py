@@ -77,6 +77,7 @@ def check_header(module: Module, plan: MemoryPlan, target: Target) -> Files:
         [(at, *part) for at, one in enumerate(before) for whole in getattr(one, what) for part in parted(whole, plan)]
         for what in ("dead", "used")
     )
+    dead = dead or [(0, 0, 0, 0)]  # nothing, before the first call: C has no empty tables
     text = _render("check.h.j2", m=page, calls=len(before), dead=dead, used=used, version=__version__)
     return {f"test/{module.name}_check.h": _tidy(text)}
 

@@ -23,8 +23,10 @@ from mcugen.memory.check import check
 from mcugen.memory.dead import Before, before_calls
 from mcugen.memory.plan import MemoryPlan, Rows, plan
 from mcugen.memory.rows import Held
+from mcugen.ops.arrive import Arrive
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.pool_rows import PoolRows
+from mcugen.ops.reshape import Reshape
 from mcugen.ram import Ram
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
@@ -143,6 +145,17 @@ def test_each_of_several_memories_is_spoilt() -> None:
     table = check_header(module, memory, target)["test/two_check.h"]
     assert "uint8_t *const arenas[] = {two_arena_fast, two_arena_slow};" in table
     assert "dead[2][4] = {\n    {0, 0, 0, 16},\n    {0, 1, 0, 16},\n};" in table
+
+
+def test_an_arena_in_which_nothing_dies_compiles_with_its_check() -> None:
+    builder = GraphBuilder("predict")
+    (x,) = builder.add(Arrive((Reshape((4,)),)), builder.input("x", TensorType((4,), DType.F32)))
+    builder.output(negated(builder, x, "y"))
+    module = Module("m", (builder.build(),))
+    unit = checked(module, plan(module, WHOLE))
+    assert "dead[1][4] = {\n    {0, 0, 0, 0},\n};" in unit.files["test/m_check.h"]
+    ((found,),) = run_sanitized([unit], [[np.ones((2, 4), np.float32)]], (*SANITIZE, "-DMCUGEN_CHECK=0x7F"))
+    assert (found == -1).all()
 
 
 def test_there_is_nothing_to_check_without_an_arena() -> None:
