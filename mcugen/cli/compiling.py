@@ -139,7 +139,7 @@ def report(
     from mcugen.report.show import report_tables
 
     if plan_as:
-        _planned(session, plan_as, **asked)
+        _planned(session, plan_as, html, **asked)
         return
     compiled = compiled_model(session, **asked)
     board = compiled.target.board
@@ -159,7 +159,7 @@ def report(
     compiled.require_fit()
 
 
-def _planned(session: Session, plan_as: str, model: str, board: str, **asked: Any) -> None:
+def _planned(session: Session, plan_as: str, html: Path | None, model: str, board: str, **asked: Any) -> None:
     """The RAM that a graph would take."""
     from mcugen.report import memory
 
@@ -168,6 +168,11 @@ def _planned(session: Session, plan_as: str, model: str, board: str, **asked: An
         found = memory.planned(model, board, plan_as, *how)
     session.show(memory.memory_table(found))
     session.put(plan_as=plan_as, memory=memory.as_dict(found))
+    if html:
+        from mcugen.report.html import write_plan
+
+        write_plan(html, f"{Path(model).stem}, planned as {plan_as}", found)
+        session.say(f"wrote {html}")
 
 
 def _explain(session: Session, compiled: Compiled) -> None:

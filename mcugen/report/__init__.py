@@ -246,7 +246,7 @@ def _shortages(found: Report, loc: Loc, by_rows: Report | None, streamed: Report
         if few := missing(one):
             message = f"needs {one['bytes']:,} B of {one['name']}, {few:,} B more than its {one['limit']:,} B"
             yield Diagnostic(
-                "E0501", message, "; ".join([*_more_of(one, by_rows)]), loc, (*_peak_note(found.memory | one),)
+                "E0501", message, "; ".join([*_more_of(found, one, by_rows)]), loc, (*_peak_note(found.memory | one),)
             )
     if found.ram.value > found.ram_free:
         copied = f", copied from flash at the start {found.copied:,} B" if found.copied else ""
@@ -263,14 +263,20 @@ def _shortages(found: Report, loc: Loc, by_rows: Report | None, streamed: Report
         yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc, why)
 
 
-def _more_of(memory: Mapping[str, Any], by_rows: Report | None) -> Iterator[str]:
+def _is_quantised(found: Report) -> bool:
+    """Whether a network is in integers already, but for its input or output."""
+    return any(layer.op in ("quantize", "dequantize") for layer in found.layers)
+
+
+def _more_of(found: Report, memory: Mapping[str, Any], by_rows: Report | None) -> Iterator[str]:
     """What helps where a memory is too small."""
     name, nbytes = memory["name"], memory["bytes"]
     yield f"give {name} more bytes, or name one more memory (`--ram`)"
     for one in by_rows.memory["memories"] if by_rows is not None else ():
         if one["name"] == name and one["bytes"] < nbytes:
             yield f"let layers run row by row (leave `--by-rows never` out): {one['bytes']:,} B of {name}"
-    if 2 * sum(one["nbytes"] for one in memory["peak"] if one["type"].endswith(":f32")) > nbytes:
+    floats = sum(one["nbytes"] for one in memory["peak"] if one["type"].endswith(":f32"))
+    if 2 * floats > nbytes and not _is_quantised(found):
         yield "quantise the network (`--numeric int8 --data ROWS`): about a quarter of the bytes"
 
 
@@ -293,7 +299,7 @@ def _less_ram(found: Report, by_rows: Report | None, streamed: Report | None) ->
         yield f"give the input row by row (`--stream-input`): {streamed.ram.value:,} B"
     floats = sum(one["nbytes"] for one in found.memory["peak"] if one["type"].endswith(":f32"))
     floats = min(floats, found.memory["live"])  # rows that are never there at once
-    if floats > 100 and 2 * floats > found.memory["live"]:  # a network of floats
+    if floats > 100 and 2 * floats > found.memory["live"] and not _is_quantised(found):  # a network of floats
         less = found.ram.value - 3 * (floats + found.buffers) // 4
         yield f"quantise the network (`--numeric int8 --data ROWS`): about {less:,} B"
     yield "use a board with more RAM: `mcugen fit MODEL` lists those it fits"

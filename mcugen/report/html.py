@@ -13,6 +13,8 @@ from mcugen.boards import Board
 from mcugen.diagnostics import Loc, error
 from mcugen.report import Report
 from mcugen.report.json import assumes, milliseconds
+from mcugen.report.memory import BASELINE, Certificate, proof, stages
+from mcugen.report.memory_map import memory_map
 from mcugen.templating import environment
 
 if TYPE_CHECKING:
@@ -54,7 +56,19 @@ def write_page(
     counts: Mapping[str, LayerCount] | None = None,
 ) -> None:
     """Write the page, whole or not at all. E0603 over a file that is no page of ours, E0604 where the disk refuses."""
-    text, loc = page(report, board, build, map, counts), Loc(str(file))
+    _write(file, page(report, board, build, map, counts))
+
+
+def write_plan(file: Path, name: str, found: Certificate) -> None:
+    """Write the page of a plan for which there is no C, like `write_page`."""
+    template = environment().get_template("report/plan.html.j2")
+    known = {"lines": stages(found), "saved": found.saved_by, "proof": proof(found.order), "baseline": BASELINE}
+    map = memory_map(found.module.predict, found.used)
+    _write(file, template.render(name=name, map=map, mark=MARK, version=__version__, **known))
+
+
+def _write(file: Path, text: str) -> None:
+    loc = Loc(str(file))
     try:
         if file.exists() and not _is_ours(file):
             help = "nothing was written: give the name of a file that is not there yet"

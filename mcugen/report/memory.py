@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,11 @@ class Certificate:
     @property
     def saved(self) -> float:
         """The part of the exported bytes that the arena does not take."""
-        return 1 - self.arena / self.exported if self.exported else 0.0
+        return self.saved_by(self.arena)
+
+    def saved_by(self, nbytes: int) -> float:
+        """The part of the exported bytes that so many do not take."""
+        return 1 - nbytes / self.exported if self.exported else 0.0
 
 
 def explained(compiled: Compiled) -> Certificate:
@@ -169,21 +173,25 @@ def memory_table(found: Certificate) -> Table:
     """What is left after each technique, and what is proven of it."""
     from mcugen.report.show import row, table
 
-    made = table("RAM", "live, B>", "saved>", title="memory", caption=f"exported: {BASELINE}; {_proof(found.order)}")
-    given = (("exported", found.exported), ("exported order, packed biggest first", found.greedy))
-    for name, live in (*given, *((one.name, one.live) for one in found.steps)):
-        row(made, name, f"{live:,}", f"{100 * (1 - live / found.exported):.1f} %" if found.exported else "")
-    ways = {"arena of whole tensors": found.whole.arena, "arena, row by row": min(found.whole.arena, found.rows.arena)}
-    for name, size in ways.items():
-        mark = ", as in the C" if size == found.arena else ""
-        row(made, f"{name}{mark}", f"{size:,}", f"{100 * (1 - size / found.exported):.1f} %" if found.exported else "")
+    made = table("RAM", "live, B>", "saved>", title="memory", caption=f"exported: {BASELINE}; {proof(found.order)}")
+    for name, live in stages(found):
+        row(made, name, f"{live:,}", f"{100 * found.saved_by(live):.1f} %" if found.exported else "")
     for one in memories(found.module.predict, found.used):
         beside = f", {one['live']:,} B live" if one["live"] < one["bytes"] else ""
         row(made, f"in {one['name']}, of {one['limit']:,} B{beside}", f"{one['bytes']:,}", "")
     return made
 
 
-def _proof(order: Order) -> str:
+def stages(found: Certificate) -> Iterator[tuple[str, int]]:
+    """What is left of the RAM, and its bytes: as exported, after each technique, and of both arenas."""
+    yield "exported", found.exported
+    yield "exported order, packed biggest first", found.greedy
+    yield from ((one.name, one.live) for one in found.steps)
+    ways = {"arena of whole tensors": found.whole.arena, "arena, row by row": min(found.whole.arena, found.rows.arena)}
+    yield from ((f"{name}, as in the C" if size == found.arena else name, size) for name, size in ways.items())
+
+
+def proof(order: Order) -> str:
     """What is known of other orders."""
     if order.proven:
         return "no order needs less"

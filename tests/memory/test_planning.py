@@ -144,9 +144,16 @@ def test_the_commands(tmp_path: Path) -> None:
     assert [one["live"] for one in found["techniques"]] == sorted(
         (one["live"] for one in found["techniques"]), reverse=True
     )
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(
+        cli, ["report", str(path), "--board", "host", "--plan-as", "int8", "--by-rows", "always", "--html", str(page)]
+    )
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert "<svg" in text
+    assert f"{planned(chain().SerializeToString(), 'host', 'int8').arena:,} B" in text
     whole = with_weights(chain())
     onnx.save(whole, path)
-    page = tmp_path / "page.html"
     done = CliRunner().invoke(
         cli, ["report", str(path), "--board", "mega2560", "--explain-memory", "--html", str(page), "--json"]
     )
@@ -210,3 +217,19 @@ def test_a_board_that_is_too_small_hears_what_makes_the_peak_and_what_helps() ->
     assert "quantise the network (`--numeric int8 --data ROWS`): about" in text
     with pytest.raises(McugenError, match="3 layers row by row already, most of it live at a_rows: "):
         mcugen.compile(wide, board="uno", check_answers=False)
+
+
+def test_a_quantised_network_is_not_asked_to_be() -> None:
+    """Its input is of floats."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("MaxPool", ["d"], ["y"], kernel_shape=[8, 8], strides=[8, 8]),
+    ]
+    tables = [numpy_helper.from_array(np.float32(0.1), "s"), numpy_helper.from_array(np.int8(0), "z")]
+    network = model(nodes, [tensor("x", 1, 1, 64, 64)], tensor("y", 1, 1, 8, 8), *tables)
+    with pytest.raises(McugenError) as caught:
+        mcugen.compile(network, board="uno", arena_input=True, check_answers=False)
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "E0501"
+    assert "quantise the network" not in problem.help
