@@ -20,6 +20,7 @@ ELEMENTS = frozenset(
 )  # types that may alias, and reads from flash
 KINDS = FUNCTIONS | ELEMENTS | {"const", "state", "arena", "op", "labels", "flash", "float", "check"}
 TAKEN = KEYWORDS | CORE | MACROS | {"linux", "unix", "i386"}  # the last three are macros of GNU C
+OWN = frozenset({"after", "i", "layer", "made", "o", "row", "taken"})  # what functions call their own variables
 LONGEST = 40  # characters of a value's name that are kept
 
 
@@ -63,7 +64,7 @@ def _words(name: str) -> list[str]:
 def _local(words: Sequence[str]) -> str:
     first = words[0] if words[0][0].isalpha() else f"v{words[0]}"
     name = "_".join([first, *map(_no_kind, words[1:])])
-    return f"{name}_" if name in TAKEN else name
+    return f"{name}_" if name in TAKEN | OWN else name
 
 
 def _no_kind(word: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcugen.data import templates_dir
 from mcugen.names import is_identifier
-from mcugen.symbols import KINDS, TAKEN, locals_of, remark, rests_of
+from mcugen.symbols import KINDS, OWN, TAKEN, locals_of, remark, rests_of
 
 WORDS = sorted({*KINDS, "a", "b", "relu", "proba", "2"})
 odd_texts = st.one_of(st.text(max_size=60), st.lists(st.sampled_from([*WORDS, "_", " ", "/"])).map("".join))
@@ -23,10 +25,19 @@ model_names = st.lists(st.sampled_from(["a", *WORDS]), min_size=1, max_size=4).m
         ("class", "class_"), ("", "value"), ("🙂", "value"), ("_x__y_", "x_y"), ("conv1/weight:0", "conv1_weight_0"),
         ("PORTB", "portb"), ("SP", "sp"), ("F", "f"), ("memcpy", "memcpy_"), ("label", "label"), ("my_label", "my_label0"),
         ("dense1Out", "dense1Out"), ("a\nb", "a_b"), ("*/", "value"), ("linux", "linux_"), ("w" * 1000, "w" * 40),
+        ("row", "row_"), ("made", "made_"), ("rows", "rows"),
     ],
 )  # fmt: skip
 def test_a_local(text: str, name: str) -> None:
     assert locals_of([text]) == {text: name}
+
+
+def test_no_value_hides_a_variable_of_the_functions_around_it() -> None:
+    """What is declared in the loops of a function and in what takes rows is no name of a value."""
+    texts = [(templates_dir() / name).read_text() for name in ("function.c.j2", "rows.c.j2")]
+    functions = texts[1].split("The functions that their rows' places come from")[0] + texts[0]
+    declared = {*re.findall(r"(?:_t|int|\}\}) \*?(?:const )?(\w+)(?: = |\[\{\{)", functions)}
+    assert {"made", "row", "o", "taken"} <= declared <= OWN
 
 
 def test_what_reads_alike_is_numbered() -> None:
