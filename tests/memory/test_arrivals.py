@@ -230,3 +230,32 @@ def test_a_board_that_is_too_small_says_what_streaming_would_take() -> None:
     assert problem.code == "E0501"
     streamed = mcugen.compile(builder.SerializeToString(), board="uno", name="samples", stream_input=True)
     assert f"`--stream-input`): {streamed.report.ram.value:,} B" in problem.help
+
+
+@pytest.mark.parametrize("first", ["MaxPool", "BatchNormalization", "AveragePool"])
+def test_what_is_in_front_of_the_first_layer_takes_pixels_where_its_bits_are_the_same(first: str) -> None:
+    """A mean of floats is another sum pixel by pixel, so it stays as it is, and the input is not streamed."""
+    rng = np.random.default_rng(3)
+    data = {"w": rng.normal(size=(4, 3, 3, 3))} | {name: rng.uniform(0.5, 1, 3) for name in "sbmv"}
+    constants = [numpy_helper.from_array(one.astype(np.float32), name) for name, one in data.items()]
+    normal = first == "BatchNormalization"
+    given, how = (["x", *"sbmv"], {}) if normal else (["x"], {"kernel_shape": [2, 2]})
+    nodes = [
+        helper.make_node(first, given, ["a"], **how),
+        helper.make_node("Conv", ["a", "w"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["y"]),
+    ]
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 3, 9, 8]), ("y", [1, 4, 1, 1]))
+    )
+    graph = helper.make_graph(nodes, "g", [x], [y], constants[: None if normal else 1])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+    ways: list[dict[str, Any]] = [{}, {"arena_input": True}, {"stream_input": True}]
+    rows = rng.normal(size=(5, 1, 3, 9, 8)).astype(np.float32)
+    for way in ways[: 2 if first == "AveragePool" else 3]:
+        found = mcugen.compile(model, board="host", name="net", check_answers=False, **way).run([rows])[0]
+        np.testing.assert_array_equal(found, mcugen.compile(model, board="host", name="net").run([rows])[0])
+    if first == "AveragePool":
+        with pytest.raises(McugenError, match="no rows"):
+            mcugen.compile(model, board="host", name="net", **ways[2])
