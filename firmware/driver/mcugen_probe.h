@@ -14,8 +14,8 @@ typedef struct {
 extern const mcugen_model mcugen_models[];
 extern const unsigned mcugen_model_count;
 
-/* An input that comes piece by piece. Where memory holds no more (AVR), the first piece is served as `in`
-   is, and the others are fetched. */
+/* An input that comes piece by piece. Where memory holds no more (AVR), the first piece is served
+   as `in` is, and the others are fetched. */
 #if defined(__AVR__)
 const unsigned char *mcugen_fetch(unsigned size);
 #define MCUGEN_SERVED(whole, piece) (piece)

@@ -39,8 +39,8 @@ typedef struct {
     uint8_t hash[MCUGEN_LINK_HASH];
     mcugen_link_bytes inputs;
     mcugen_link_bytes outputs;
-    /* Runs the model; returns the microseconds it took. Where an input comes row by row, it takes row
-     * number `row`, begins anew with 0, and runs the model with the last. */
+    /* Runs the model; returns the microseconds it took. Where an input comes row by row, it takes
+     * row number `row`, begins anew with 0, and runs the model with the last. */
     uint32_t (*run)(uint16_t row);
     void (*write)(const uint8_t *bytes, size_t size);
     uint16_t rows; /* that make an input, where `inputs` is one of them; else 0 */

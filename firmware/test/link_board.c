@@ -19,7 +19,8 @@ static uint8_t *answer_at;
 extern uint32_t board_microseconds; /* what a run says that it took */
 uint32_t board_microseconds = 1234;
 
-extern uint16_t board_rows; /* that make an input, whose numbers are added up; 0 where it comes whole */
+extern uint16_t
+    board_rows; /* that make an input, whose numbers are added up; 0 where it comes whole */
 uint16_t board_rows;
 
 static float added[NUMBERS];
