@@ -63,7 +63,7 @@ def module(
 ) -> Module:
     builder = GraphBuilder("predict")
     x = builder.input("x", TensorType((features,), DType.F32))
-    outputs = builder.add(StandIn(kind, len(labels)), x)
+    outputs = builder.add(StandIn(kind, len(labels)), x, names=("label", "proba") if kind == "proba" else ())
     for number, out in enumerate(outputs):
         builder.output(out, labels=labels if number == 0 and kind in ("label", "proba") else None)
     return Module(name, (builder.build(),))
