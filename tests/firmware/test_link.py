@@ -14,7 +14,7 @@ from mcugen.data import firmware_dir
 SOURCE = firmware_dir() / "link" / "mcugen_link.c"
 TESTS = firmware_dir() / "test"
 FLASH = 1_260  # bytes of an Uno's 32,256 that the protocol may take
-RAM = 2 + 1 + 64  # the pointer to the model, the state, a frame
+RAM = 2 + 4 + 2 + 2 + 1 + 64  # the pointer to the model, a time, two numbers of rows, where a frame is, the frame
 
 
 def run(*command: object) -> str:
