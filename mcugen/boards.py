@@ -25,6 +25,7 @@ Requant = Literal["integer", "float"]
 ByRows = Literal["auto", "always", "never"]
 Known = Literal["measured", "estimated", "unknown"]
 Simulator = Literal["", "simavr", "qemu"]
+Kept = Literal["eeprom", "flash", "nvs", "file"]
 Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
 
 
@@ -51,6 +52,20 @@ class Apart:
 
 
 @dataclass(frozen=True)
+class Nonvolatile:
+    """What keeps a trainer's state without power (docs/storage.md): `nbytes` of it from address `first` on, erased by `page` bytes (0: bytes
+    are written over) and written by `word` bytes; how many erases or writes each place takes by the data sheet, 0 where there is no limit.
+    """
+
+    kind: Kept
+    nbytes: int
+    endurance: int
+    first: int = 0
+    page: int = 0
+    word: int = 1
+
+
+@dataclass(frozen=True)
 class Board:
     """One microcontroller board. Sizes in bytes, clock in Hz.
 
@@ -59,7 +74,7 @@ class Board:
     begins with "estimated: " where nobody built that sketch. All three are left out where they are not known.
     stack_reserve is the RAM that the sketch's own calls, the framework and interrupts need for their stack, beside the
     model's. copied: start-up code copies functions and constants to RAM, so that what a model takes of flash it takes of
-    RAM, too. memories: others than `ram`, in which `--ram` may place temporaries.
+    RAM, too. memories: others than `ram`, in which `--ram` may place temporaries. storage: where it is known.
     """
 
     name: str
@@ -82,6 +97,7 @@ class Board:
     simulator: Simulator = ""
     upload: str = ""
     memories: tuple[Apart, ...] = ()
+    storage: Nonvolatile | None = None
 
     @property
     def long_product(self) -> bool:
@@ -218,12 +234,16 @@ def parse_board(name: str, content: bytes, file: str) -> Board:
     problems = [*_problems(Board, table, Loc(file))]
     if isinstance(table.get("platformio"), dict):
         problems += _problems(PlatformIO, table["platformio"], Loc(file, "platformio"))
+    if isinstance(table.get("storage"), dict):
+        problems += _problems(Nonvolatile, table["storage"], Loc(file, "storage"))
     if isinstance(table.get("memories"), dict):
         problems += [p for name in table["memories"] for p in _memory_problems(table["memories"], name, file)]
     if problems:
         raise McugenError(problems)
     if "platformio" in table:
         table["platformio"] = PlatformIO(**table["platformio"])
+    if "storage" in table:
+        table["storage"] = Nonvolatile(**table["storage"])
     table["memories"] = tuple(Apart(name, **one) for name, one in table.get("memories", {}).items())
     board = Board(name=name, **table)
     problems = [Diagnostic("E0402", message, help, Loc(file, key)) for key, message, help in _contradictions(board)]
@@ -274,6 +294,8 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {  # by the annotation
     "bool": (lambda value: isinstance(value, bool), "true or false"),
     "Arch": (lambda value: value in get_args(Arch), f"one of {', '.join(get_args(Arch))}"),
     "Simulator": (lambda value: value in get_args(Simulator), "simavr, qemu, or an empty text for none"),
+    "Kept": (lambda value: value in get_args(Kept), f"one of {', '.join(get_args(Kept))}"),
+    "Nonvolatile | None": (lambda value: isinstance(value, dict), "a table"),
     "PlatformIO | None": (lambda value: isinstance(value, dict), "a table"),
     "tuple[Apart, ...]": (lambda value: isinstance(value, dict), "tables, one for each memory: [memories.psram]"),
 }
@@ -327,6 +349,8 @@ def _contradictions(board: Board) -> Iterator[Found]:
     yield from _framework(board)
     yield from _core(board)
     yield from _tools(board)
+    if board.storage is not None:
+        yield from _storage(board, board.storage)
 
 
 def _sizes(board: Board) -> Iterator[Found]:
@@ -397,3 +421,36 @@ def _simulator(arch: Arch) -> Simulator:
     if arch == "avr":
         return "simavr"
     return "qemu" if arch.startswith("cortex-m") or arch == "riscv32" else ""
+
+
+def _storage(board: Board, kept: Nonvolatile) -> Iterator[Found]:
+    if not board.arch.startswith(_KEPT_ON[kept.kind]):
+        fitting = next((kind for kind, cores in _KEPT_ON.items() if board.arch.startswith(cores)), None)
+        help = (
+            f"for {board.arch} it is {fitting}" if fitting else f"leave [storage] out: none is known for {board.arch}"
+        )
+        yield "storage.kind", f"{board.arch} has no {kept.kind}", help
+    most = min(board.flash, _LARGEST_STORE[kept.kind])
+    if not 0 < kept.nbytes <= most:
+        yield "storage.nbytes", f"{kept.nbytes:,} B", f"it is in bytes, 1 to {most:,}: {_DATA_SHEET}"
+    if kept.word == 0 or 64 % kept.word:
+        yield "storage.word", f"{kept.word} B are written at once", "it is 1, 2, 4, 8, 16, 32 or 64"
+    if (kept.kind in ("flash", "nvs")) != (kept.page > 0):
+        help = "give the bytes that are erased at once" if kept.page == 0 else "leave it out: bytes are written over"
+        yield "storage.page", f"{kept.kind} with pages of {kept.page:,} B", help
+    elif kept.page and (kept.nbytes % kept.page or kept.first % kept.page or (kept.word and kept.page % kept.word)):
+        message = f"{kept.nbytes:,} B from {kept.first:#x} on are no whole pages of {kept.page:,} B"
+        yield "storage.page", message, "'first' and 'nbytes' are multiples of it, and it is one of 'word'"
+    if kept.endurance > _MOST_WRITES or (kept.endurance == 0 and kept.kind != "file"):
+        help = f"it is 1 to {_MOST_WRITES:,} erases or writes of one place: {_DATA_SHEET}"
+        yield "storage.endurance", f"{kept.endurance:,} writes", help
+
+
+_KEPT_ON: Mapping[str, tuple[str, ...]] = {
+    "eeprom": ("avr",),
+    "flash": ("cortex-m",),
+    "nvs": ("xtensa", "riscv32"),
+    "file": ("host",),
+}
+_LARGEST_STORE = {"eeprom": (1 << 15) - 1, "flash": (1 << 31) - 1, "nvs": (1 << 31) - 1, "file": (1 << 31) - 1}
+_MOST_WRITES = 1_000_000_000_000_000

@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from mcugen.boards import Board
 
 
-@click.command(epilog="Example: mcugen boards --json")
+@click.command(epilog="Example: mcugen boards uno")
 @options.debug
 @options.json
+@click.argument("name", metavar="[NAME]", required=False)
 @click.pass_obj
-def boards(session: Session) -> None:
+def boards(session: Session, name: str | None) -> None:
     """List the boards that come with mcugen.
 
-    With what their framework leaves free. A board of your own is a TOML file like those; give its path to --board.
+    With what their framework leaves free. NAME shows one, and what it keeps without power. A board of your own is a TOML
+    file like those; give its path to --board, or here.
     """
-    from mcugen.boards import all_boards
+    from mcugen.boards import all_boards, load_board
     from mcugen.report.show import boards_table
+    from mcugen.storage import memory_of
 
-    found = all_boards()
+    found = all_boards() if name is None else (load_board(name),)
     session.show(boards_table(found))
+    if name is not None:
+        session.say(f"keeps without power: {memory_of(found[0])}")
     session.put(boards=[_board(board) for board in found])
 
 
