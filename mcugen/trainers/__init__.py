@@ -1,0 +1,1 @@
+"""Learning on the device: what of it is worked out beforehand, on the host."""
