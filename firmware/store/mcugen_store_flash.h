@@ -7,6 +7,7 @@
  *   128 KiB of an STM32F4 1 to 2 s): interrupts come late.
  * - With a SoftDevice or another Bluetooth stack running the controller is not yours: switch it off
  *   for the save, or write callbacks of your own by its functions.
+ * - An STM32F1 needs its internal oscillator (HSI) running, as it is after a reset.
  * - STM32 with ECC in flash (L4, G4, H7) are left out: a word whose writing was cut may end the
  *   program when it is read. */
 #ifndef MCUGEN_STORE_FLASH_H

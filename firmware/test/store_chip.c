@@ -1,5 +1,5 @@
 /* The store on a chip's own memory: an AVR's EEPROM in simavr, an nRF51's flash in QEMU. The lines
- * whose checks failed are reported, then 0. */
+ * whose checks failed are reported, then 0. RANDOM_CUTS comes from outside. */
 #include <string.h>
 
 #if defined(__AVR__)
@@ -56,6 +56,7 @@ static void report(uint16_t line) {
     } while (0)
 
 enum { PAYLOAD = 21, SCHEMA = 0x7788, FOR_EVER = 0x7FFF };
+enum { RECORD = PAYLOAD + MCUGEN_STORE_OVERHEAD + 4 }; /* with what makes whole words of it */
 
 static mcugen_store chip, store; /* as it is, and where power goes */
 static uint8_t payload[PAYLOAD], loaded[PAYLOAD];
@@ -129,19 +130,32 @@ static void test_after_garbage(void) {
     CHECK(save(200) == 0 && loads(200));
 }
 
+static uint8_t last = 200, number = 200;
+
+static void cut_at(uint16_t byte) {
+    number++;
+    power = byte;
+    const int said = mcugen_store_save(&store, SCHEMA, payload_of(number), PAYLOAD);
+    power = FOR_EVER;
+    CHECK(said == 0 || said == MCUGEN_STORE_E_WORN);
+    const bool is_new = loads(number);
+    CHECK(is_new || (said != 0 && loads(last)));
+    if (is_new)
+        last = number;
+}
+
 static void test_a_cut_at_every_byte(void) {
-    uint8_t last = 200, number = 201;
-    for (uint16_t cut = 0; cut < PAYLOAD + MCUGEN_STORE_OVERHEAD + 4; cut++, number++) {
-        power = cut;
-        const int said = mcugen_store_save(&store, SCHEMA, payload_of(number), PAYLOAD);
-        power = FOR_EVER;
-        CHECK(said == 0 || said == MCUGEN_STORE_E_WORN);
-        const bool is_new = loads(number);
-        CHECK(is_new || (said != 0 && loads(last)));
-        if (is_new)
-            last = number;
+    for (uint16_t byte = 0; byte < RECORD; byte++)
+        cut_at(byte);
+    CHECK(last == number);
+}
+
+static void test_random_cuts(void) {
+    uint32_t noise = 1;
+    for (uint16_t i = 0; i < RANDOM_CUTS; i++) {
+        noise = noise * 1103515245u + 12345u;
+        cut_at((uint16_t)((noise >> 16) % RECORD));
     }
-    CHECK(last == (uint8_t)(number - 1));
 }
 
 int main(void) {
@@ -158,6 +172,7 @@ int main(void) {
     test_save_and_load();
     test_after_garbage();
     test_a_cut_at_every_byte();
+    test_random_cuts();
     test_around(&wide, mark[0]);
     report(0);
 #if defined(__AVR__)

@@ -59,7 +59,7 @@ def test_on_the_eeprom_of_a_simulated_avr(tmp_path: Path) -> None:
     require("avr-gcc", "simavr")
     program = tmp_path / "store.elf"
     sources = [TESTS / "store_chip.c", CORE, STORE / "mcugen_store_eeprom.c"]
-    run("avr-gcc", "-mmcu=atmega328p", "-Os", *C99[1:], *sources, "-o", program)
+    run("avr-gcc", "-mmcu=atmega328p", "-Os", "-DRANDOM_CUTS=1000", *C99[1:], *sources, "-o", program)
     done = simulate(program, mcu="atmega328p", freq=16_000_000)
     assert (done.end, done.reason) == ("exit", "")
     assert np.frombuffer(done.results, "<u2").tolist() == [0]  # else the lines of the checks that failed
@@ -70,7 +70,7 @@ def test_on_the_flash_of_an_nrf51_in_qemu(tmp_path: Path) -> None:
     program, mcu = tmp_path / "store.elf", firmware_dir() / "platformio" / "bare" / "mcu"
     sources = [TESTS / "store_chip.c", CORE, STORE / "mcugen_store_flash.c", mcu / "start_cortexm.c", mcu / "mcu.c"]
     memories = [f"-Wl,--defsym=mcugen_{name}" for name in ("flash=0x3F000", "ram=0x4000", "stack=1024")]
-    options = ["-mthumb", "-mcpu=cortex-m0", "-Os", "-DNRF51", f"-I{mcu}", *C99[1:]]
+    options = ["-mthumb", "-mcpu=cortex-m0", "-Os", "-DNRF51", "-DRANDOM_CUTS=10000", f"-I{mcu}", *C99[1:]]
     run(
         tool("arm-none-eabi-gcc"),
         *options,
