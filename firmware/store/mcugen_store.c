@@ -48,10 +48,13 @@ static mcugen_store_size rounded_up(mcugen_store_size bytes, mcugen_store_size u
     return (mcugen_store_size)((bytes + unit - 1u) / unit * unit);
 }
 
+static bool has_pages(const mcugen_store *store) { return MCUGEN_STORE_PAGES && store->page != 0; }
+
 static bool is_store(const mcugen_store *store) {
     return store->size >= MCUGEN_STORE_OVERHEAD && store->size <= LARGEST && store->word != 0 &&
-           CHUNK % store->word == 0 && store->page <= store->size &&
-           store->page % store->word == 0 && (MCUGEN_STORE_PAGES || store->page == 0);
+           CHUNK % store->word == 0 &&
+           (MCUGEN_STORE_PAGES ? store->page <= store->size && store->page % store->word == 0
+                               : store->page == 0);
 }
 
 static layout layout_of(const mcugen_store *store, mcugen_store_size size) {
@@ -59,7 +62,7 @@ static layout layout_of(const mcugen_store *store, mcugen_store_size size) {
     if (!is_store(store) || size > store->size - MCUGEN_STORE_OVERHEAD)
         return all;
     all.slot = rounded_up((mcugen_store_size)(size + MCUGEN_STORE_OVERHEAD), store->word);
-    all.group = store->page == 0 ? all.slot : rounded_up(all.slot, store->page);
+    all.group = !has_pages(store) ? all.slot : rounded_up(all.slot, store->page);
     mcugen_store_size in_group = MCUGEN_STORE_PAGES ? all.group / all.slot : 1;
     mcugen_store_size groups = store->size / all.group;
     if (groups < (store->one_slot ? 1u : 2u))
@@ -73,15 +76,17 @@ static layout layout_of(const mcugen_store *store, mcugen_store_size size) {
     return all;
 }
 
-static bool is_first_of_group(const layout *all, uint16_t slot) {
-    return !MCUGEN_STORE_PAGES || slot % all->in_group == 0;
+static uint16_t group_of(const layout *all, uint16_t slot) {
+    return MCUGEN_STORE_PAGES ? (uint16_t)(slot / all->in_group) : slot;
+}
+
+static uint16_t number_in_group(const layout *all, uint16_t slot) {
+    return MCUGEN_STORE_PAGES ? (uint16_t)(slot % all->in_group) : 0;
 }
 
 static mcugen_store_size place_of(const layout *all, uint16_t slot) {
-    if (!MCUGEN_STORE_PAGES)
-        return (mcugen_store_size)(slot * all->slot);
-    return (mcugen_store_size)(slot / all->in_group * all->group +
-                               slot % all->in_group * all->slot);
+    return (mcugen_store_size)(group_of(all, slot) * all->group +
+                               number_in_group(all, slot) * all->slot);
 }
 
 uint16_t mcugen_store_slots(const mcugen_store *store, mcugen_store_size size) {
@@ -253,10 +258,10 @@ static bool is_blank(const mcugen_store *store, mcugen_store_size at, mcugen_sto
 
 /* Makes a slot ready for a record; false where it cannot be. */
 static bool clear_slot(const mcugen_store *store, const layout *all, uint16_t slot) {
-    if (!MCUGEN_STORE_PAGES || store->page == 0)
+    if (!has_pages(store))
         return true;
     mcugen_store_size at = place_of(all, slot);
-    if (!is_first_of_group(all, slot))
+    if (number_in_group(all, slot) != 0)
         return is_blank(store, at, all->slot);
     for (const mcugen_store_size behind = at + all->group; at < behind; at += store->page) {
         if (store->erase(store->ctx, at) != 0)
@@ -270,22 +275,22 @@ int mcugen_store_save(const mcugen_store *store, uint32_t schema, const void *pa
     const layout all = layout_of(store, size);
     if (all.slots == 0)
         return MCUGEN_STORE_E_ROOM;
-    record last = {{{'m', 'c', 'g'}, 0, 0, (uint32_t)-1, 0}, 0, (uint16_t)(all.slots - 1)};
-    const bool any = find_newest(store, &all, &last);
-    if (any && is_of(&last, schema, size) && crc_of(&last.head, payload) == last.crc)
+    record next = {{{'m', 'c', 'g'}, 0, 0, (uint32_t)-1, 0}, 0, (uint16_t)(all.slots - 1)};
+    const bool any = find_newest(store, &all, &next);
+    if (any && is_of(&next, schema, size) && crc_of(&next.head, payload) == next.crc)
         return 0;
-    record next = last;
     next.head.version = MCUGEN_STORE_VERSION;
     next.head.schema = schema;
     next.head.sequence++;
     next.head.size = size;
     next.crc = crc_of(&next.head, payload);
+    const uint16_t newest = next.slot;
     const bool keep = any && all.slots != all.in_group; /* there is a group beside the newest's */
     for (uint16_t left = all.slots; left > 0; left--) {
         if (++next.slot == all.slots)
             next.slot = 0;
-        if (keep && is_first_of_group(&all, next.slot) &&
-            next.slot / all.in_group == last.slot / all.in_group)
+        if (keep && number_in_group(&all, next.slot) == 0 &&
+            group_of(&all, next.slot) == group_of(&all, newest))
             break;
         if (clear_slot(store, &all, next.slot) &&
             write_record(store, place_of(&all, next.slot), &next, payload))
