@@ -30,6 +30,7 @@ from mcugen.emit import Files, check_header, emit
 from mcugen.frontends import Reference, Source, read
 from mcugen.frontends.onnx_quantise import is_network, quantised
 from mcugen.ir import Array, DType, Module, Storage
+from mcugen.made_rows import rows_behind
 from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
 from mcugen.passes import Dump
@@ -38,7 +39,19 @@ from mcugen.ram import rams_of
 from mcugen.report import Report, has_ram, report, require_fit
 from mcugen.targets import host
 from mcugen.targets.driver import Unit
-from mcugen.verify import ENOUGH, Proof, Terms, accepted_rows, agreeing, least_size, made_text, probe, prove, require
+from mcugen.verify import (
+    ENOUGH,
+    Proof,
+    Terms,
+    accepted_rows,
+    agreeing,
+    held,
+    least_size,
+    made_text,
+    probe,
+    prove,
+    require,
+)
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
@@ -48,6 +61,7 @@ if TYPE_CHECKING:
     from mcugen.vectors import Vectors
 
 USUAL_ROWS = 500  # of the user's, that say how large the model's numbers are
+BEHIND = 500  # rows from the ops behind transformers
 QUICK_ROWS = 20_000  # of the proof that every compile runs; `mcugen verify` runs them all
 
 
@@ -316,10 +330,15 @@ class Compiled:
         E0110 for rows that are none of the model's, or that the model itself refuses.
         """
         made, reference = rows is None, self.reference
-        data = probe(self.module, limit) if rows is None else accepted_rows(rows_of(rows, self.module), reference)
+        data = self._made_rows(limit) if rows is None else accepted_rows(rows_of(rows, self.module), reference)
         text = source or (made_text(self.module) if made else "rows")
         terms = self.terms(made)
         return prove(self.module, reference, data, self.library.run, on="host", source=text, terms=terms)
+
+    def _made_rows(self, limit: int) -> Array:
+        """Rows that are hard for the ops that take them, and such as those behind transformers were fitted on."""
+        behind = held(rows_behind(self.source.module.predict, min(limit, BEHIND)), self.row)
+        return np.concatenate([probe(self.module, limit), behind])
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order. E0110."""

@@ -180,6 +180,16 @@ class Op:
         """Inputs, each (rows, *its shape), at most `limit` rows, that try what is hard for the op; empty where it knows none."""
         return ()
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Inputs such as the op was fitted on, for what is in front of it; empty where its constants do not tell."""
+        return ()
+
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        """Rows of each input that give rows y (n, elements) of the first output, or nearly, NaN where any number does; empty
+        where the op cannot say.
+        """
+        return ()
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         """What the template needs beyond types and names."""
         return {}

@@ -34,7 +34,12 @@ def votes(scores: Array, ties: bool = False) -> Counts:
     """The votes (n, K) that each class gets; scores may be integers."""
     first, second = _pairs(scores)
     for_first = scores >= 0 if ties else scores > 0  # type: ignore[operator]  # an array of numbers
-    return np.asarray(for_first.astype(np.int64) @ first + (~for_first).astype(np.int64) @ second)
+    return counted(for_first, first) + counted(~for_first, second)
+
+
+def counted(pairs: npt.NDArray[np.bool_], members: Counts) -> Counts:
+    """How many of each row's pairs (n, pairs) are each class's (pairs, K): in float64, which counts as well and far quicker."""
+    return np.asarray(pairs.astype(np.float64) @ members.astype(np.float64)).astype(np.int64)
 
 
 def confidences(scores: Array) -> Array:

@@ -150,7 +150,7 @@ def probe(module: Module, limit: int) -> Array:
     takers = [(node, name) for node in module.predict.nodes for name in node.inputs if name in names]
     each = max(1, limit // max(1, len(takers)))
     made = [(node.op.probe(each, rng), node.inputs.index(name)) for node, name in takers]
-    rows = [_held(inputs[place], x.type.dtype) for inputs, place in made if inputs]
+    rows = [held(inputs[place], x.type.dtype) for inputs, place in made if inputs]
     if rows:
         return np.concatenate(rows)[:limit]
     return _any(x, min(limit, _affordable(module)), rng)
@@ -173,7 +173,7 @@ def _affordable(module: Module) -> int:
     return max(FEWEST, min(256, MACC_BUDGET // max(macc, 1)))
 
 
-def _held(rows: Array, dtype: DType) -> Array:
+def held(rows: Array, dtype: DType) -> Array:
     """Rows as a type of input holds them: integers are the nearest, and never missing."""
     if dtype.limits is None or rows.dtype.kind != "f":
         return rows

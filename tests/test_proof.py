@@ -7,16 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.ensemble import VotingRegressor
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.neighbors import KNeighborsRegressor, NearestCentroid
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from test_numeric import Model, module
 
 import mcugen
 from mcugen.compile import Compiled
 from mcugen.diagnostics import Loc, McugenError
+from mcugen.frontends import read
+from mcugen.made_rows import rows_behind
 from mcugen.report.json import of_proof
 from mcugen.report.show import proof_line
 from mcugen.targets import host
@@ -210,3 +219,29 @@ def test_made_rows_are_compared_at_the_size_of_the_users_numbers() -> None:
     compiled = mcugen.compile(LinearRegression().fit(x, x[:, 0] * 1e-3), "mega2560", data=x, check_answers=False)
     assert compiled.terms(made=False).least == 0
     assert 1e-3 < compiled.terms(made=True).least < 1e-2
+
+
+def test_ops_behind_transformers_make_rows_like_those_in_use() -> None:
+    x = (np.random.default_rng(0).normal(size=(200, 4)) * [1e-6, 1, 1e3, 5] + [0, 1e4, 0, 7]).astype(np.float32)
+    y = x[:, 1] > 1e4
+    behind = [StandardScaler(), PCA(3)], [StandardScaler(), Normalizer()], [PCA(3), MinMaxScaler()], [SelectKBest(k=2)]
+    for steps in behind:
+        for last in (GaussianNB(), KNeighborsClassifier(3), DecisionTreeClassifier(), SVC()):
+            model = make_pipeline(*steps, last).fit(x.astype(np.float64), y)
+            made = rows_behind(read(model).module.predict, 200)
+            assert 0 < len(made) <= 200
+            given = model[:-1].transform(made.astype(np.float64)) - model[:-1].transform(x.astype(np.float64)).mean(
+                axis=0
+            )
+            seen = model[:-1].transform(x.astype(np.float64)).std(axis=0)
+            typical = np.median(np.abs(given), axis=0) / seen
+            assert (typical[seen > 0] < 100).all(), (steps, last, typical)
+
+
+def test_columns_side_by_side_are_put_together() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    parts = ColumnTransformer([("a", StandardScaler(), [2, 0]), ("b", MinMaxScaler(), [3])])
+    made = rows_behind(read(make_pipeline(parts, KNeighborsRegressor(3)).fit(x, x[:, 0])).module.predict, 100)
+    assert 50 <= len(made) <= 100
+    assert (made[:, 1] == 0).all()
+    assert (np.median(np.abs(made[:, [0, 2, 3]]), axis=0) > 0.1).all()

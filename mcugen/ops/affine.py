@@ -144,6 +144,13 @@ class Affine(RowOp):
         rows = rng.standard_normal((min(limit, 2_000), self.features)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
         return (single(self.origin + rows / self.slope),)
 
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        with np.errstate(all="ignore"):
+            return () if self.pairs or self.of_pairs else (self.origin + np.asarray(y, np.float64) / self.slope,)
+
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         scale = single(self.slope)
         return {

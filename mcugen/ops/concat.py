@@ -44,6 +44,9 @@ class Concat(Op):
             at -= part.size
         raise AssertionError("no such element")
 
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        return tuple(np.split(y, np.cumsum([t.size for t in inputs])[:-1], axis=1))
+
     def work(self, target: Target, *inputs: TensorType) -> Work:
         pieces = float(len(inputs))
         runs = {"pieces": pieces, "numbers": float(sum(t.size for t in inputs))}

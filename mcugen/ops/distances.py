@@ -93,6 +93,9 @@ class Distances(RowOp):
         rows = (low + high) / 2 + rng.standard_normal((min(limit, 1_000), self.width)) * spread
         return (single(np.concatenate([self.points, rows])[:limit]),)
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         scale = Numbers(self._scale)
         return {

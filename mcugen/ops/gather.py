@@ -53,6 +53,11 @@ class Gather(RowOp):
     def _piece(self) -> bool:
         return bool((np.diff(self.indices) == 1).all())
 
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        x = np.full((len(y), self.features), np.nan)
+        x[:, self.indices] = y
+        return (x,)
+
     def describe(self) -> str:
         first, last = int(self.indices[0]), int(self.indices[-1])
         shown = f"{first}..{last}" if self._piece and self.height > 1 else ",".join(map(str, self.indices[:8]))

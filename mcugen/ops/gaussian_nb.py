@@ -159,6 +159,9 @@ class GaussianNB(Op):
             rows = np.asarray(middle + deviation[k] * rng.standard_normal(middle.shape) * far, np.float32)
         return (np.nan_to_num(rows),)
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         g = self.fixed
         return {"g": g, "f": g.fixed if isinstance(g, Gaussian) else None, "output": self.output}

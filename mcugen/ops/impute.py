@@ -80,6 +80,9 @@ class Impute(RowOp):
         rows = np.where(rng.random(rows.shape) < 0.2, np.float32(self.missing), rows)
         return (np.concatenate([rows, rows * np.float32(2.0**-25)], axis=1) if self.of_pairs else rows,)
 
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        return () if self.pairs or self.of_pairs else (y,)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         marker = "" if isnan(self.missing) else c_lit(np.float32(self.missing))
         fill, rest = pair_of(self.fill)

@@ -147,6 +147,9 @@ class KernelValues(RowOp):
         rows = rng.permutation(rows)[:limit]
         return (np.concatenate(pair_of(rows), axis=1) if self.of_pairs else single(rows),)
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         first, rest = self._points
         series, series_rest = _series()

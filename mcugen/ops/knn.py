@@ -176,6 +176,9 @@ class Knn(Op):
         rows = np.concatenate([first, first + (second - first) * share, beyond])
         return (self.rows_of(rng.permutation(rows)[:limit]),)
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         value = self.output == "value"
         return {

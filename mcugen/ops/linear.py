@@ -66,6 +66,7 @@ class Linear(Op):
     sizes: Integers | None = None  # of rows, see fixed.sizes_of
     delicate: bool | None = None  # whether 32 bits are too few for known rows; None where none are known
     pairs: bool = False
+    around: Floats | None = None  # the middle of what it was fitted on, where that is known
 
     @property
     def weighted(self) -> bool:
@@ -367,6 +368,17 @@ class Linear(Op):
         far = np.select([turn == 0, (turn < 4) & (self.sizes is None)], [100.0, near], 1.0)[:, np.newaxis]
         rows = rng.standard_normal((count, self.weights.shape[1])) * sizes_of_features(self._telling, self.sizes) * far
         return (single(rows),)
+
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        """The nearest to the middle of all rows that give these numbers."""
+        if self.output != "transform" or self.pairs:
+            return ()
+        middle = np.zeros(self.weights.shape[1]) if self.around is None else self.around
+        with np.errstate(all="ignore"):
+            return (
+                middle
+                + (np.asarray(y, np.float64) - self.bias - self.weights @ middle) @ np.linalg.pinv(self.weights).T,
+            )
 
     @property
     def _telling(self) -> Floats:

@@ -111,6 +111,9 @@ class Normalize(RowOp):
         rows = np.where(rng.random(rows.shape) < 0.1, 0, rows)
         return (np.concatenate(pairs.pair_of(rows), axis=1) if self.of_pairs else rows.astype(np.float32),)
 
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        return () if self.pairs or self.of_pairs else (y,)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {
             "size": self.features,

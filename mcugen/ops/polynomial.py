@@ -118,6 +118,9 @@ class Polynomial(RowOp):
         kinds = ("of pairs" if self.of_pairs else "in pairs",) * self.pairs
         return loop(size, bits * bool(runs), kinds=kinds, tables=3 * runs * int(bits) // 8, more=rest)
 
+    def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:
+        return () if self.pairs or self.of_pairs or not self.degree else (y[:, 1 : self.features + 1],)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {
             "size": self.features if self.degree else 0,

@@ -159,6 +159,9 @@ class Quadratic(Op):
         with np.errstate(over="ignore"):
             return (np.nan_to_num((rows * far).astype(np.float32)),)
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         m = self.integers
         largest = float(np.float32(m.largest))

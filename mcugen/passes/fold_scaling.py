@@ -13,20 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import DType, Graph, Module, Node, Storage, replaced
+from mcugen.ops.affine import Affine
+from mcugen.ops.binarize import Binarize
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
+from mcugen.ops.impute import Impute
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 from mcugen.passes.trace import Column, trace
 
 Mask = npt.NDArray[np.bool_]
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def fold_scaling(module: Module, target: Target) -> Module:
@@ -38,14 +41,43 @@ def _folded(graph: Graph) -> Graph:
     for node in graph.nodes:
         if isinstance(node.op, TreeEnsemble) and not node.op.form:
             graph = _with_trees(graph, node, node.op)
+        if isinstance(node.op, Binarize):
+            graph = _with_limits(graph, node, node.op)
     return graph
+
+
+def _with_limits(graph: Graph, node: Node, op: Binarize) -> Graph:
+    """A comparison of what the maps in front of it take, where that is the row itself."""
+    columns = [trace(graph, node.inputs[0], i) for i in range(op.features)]
+    (x,) = graph.of(Storage.INPUT)[:1]
+    of_numbers = all(np.isnan(column.exactly(np.array([np.nan]))[0]) for column in columns)
+    from_row = all(column.value == x.name for column in columns) and x.type.dtype is DType.F32
+    if (
+        not from_row
+        or not of_numbers
+        or not any(isinstance(map, Affine) for column in columns for map, _ in column.maps)
+    ):
+        return graph
+    limits = np.broadcast_to(np.asarray(op.threshold, np.float64), (op.features,))
+    found = [largest_left(column.exactly, limits[i : i + 1]) for i, column in enumerate(columns)]
+    if any(none[0] for _, none in found):  # a scaler that clips: every number is above
+        return graph
+    threshold = np.minimum([limit[0] for limit, _ in found], np.finfo(np.float32).max).astype(np.float64)
+    at, name = np.array([column.at for column in columns]), f"{node.name}.columns"
+    picked = Node(Gather(x.type.size, at), (x.name,), (name,), node.loc)
+    whole = len(at) == x.type.size and bool((at == np.arange(len(at))).all())
+    new = replace(node, op=replace(op, threshold=threshold), inputs=(x.name if whole else name,))
+    return replaced(graph, node, *([] if whole else [picked]), new)
 
 
 def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     used = np.unique(op.trees.feature[op.trees.feature >= 0]).tolist()
     columns = {i: trace(graph, node.inputs[0], i) for i in used or [0]}  # of one that decides nothing, any will do
     x = {value.name for value in graph.of(Storage.INPUT)}
-    rounded = {i for i, column in columns.items() if column.value not in x and op.trees.doubles is not None}
+    worked_out = {
+        i for i, column in columns.items() if column.value not in x and not _is_filled_in(graph, column.value)
+    }
+    rounded = {i for i in worked_out if op.trees.doubles is not None or columns[i].maps}
     if not rounded and not any(column.maps for column in columns.values()):
         return graph
     roots = [*dict.fromkeys(column.value for column in columns.values())]
@@ -57,6 +89,12 @@ def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     if any(graph.values[root].type.dtype is not DType.F32 for root in roots):
         return graph
     return _joined(graph, node, trees, columns, roots)
+
+
+def _is_filled_in(graph: Graph, value: str) -> bool:
+    """Whether a value is the row itself but for what is missing in it."""
+    at = graph.producer.get(value)
+    return at is not None and isinstance(graph.nodes[at].op, Impute)
 
 
 def _joined(graph: Graph, node: Node, trees: Trees, columns: Mapping[int, Column], roots: list[str]) -> Graph:
@@ -82,18 +120,22 @@ def _joined(graph: Graph, node: Node, trees: Trees, columns: Mapping[int, Column
 def on_columns(trees: Trees, columns: Mapping[int, Column], rounded: Set[int] = frozenset()) -> Trees:
     """The trees with the thresholds of what the columns' maps take; splits that send everything one way are left out.
 
-    Features keep their numbers. What the maps of those in `rounded` take was rounded to float32, which the model does not do.
+    Features keep their numbers. What the maps of those in `rounded` take was rounded to float32, which the model does not do:
+    their thresholds as float64 are kept for those who know these numbers with more digits.
     """
     threshold, missing_left = trees.threshold.copy(), trees.missing_left.copy()
     left, right = trees.left.copy(), trees.right.copy()
     compared = trees.threshold if trees.doubles is None else trees.doubles
+    doubles = np.full(len(compared), np.nan)
     takes_nan = trees.takes_nan
     for feature, column in columns.items():
         at = np.flatnonzero(trees.feature == feature)
         limit = compared[at]
         threshold[at], none = largest_left(column.exactly, limit)
         if feature in rounded:
-            threshold[at] = _nearest(column.exactly, threshold[at], limit, none)
+            if trees.doubles is not None:
+                threshold[at] = _nearest(column.exactly, threshold[at], limit, none)
+            doubles[at] = np.where(none, np.inf, largest_left(column.exactly, limit, np.float64)[0])
         filled = column.exactly(np.array([np.nan]))[0]
         if not np.isnan(filled):
             missing_left[at] = _as_compared(filled, limit) <= limit
@@ -104,33 +146,37 @@ def on_columns(trees: Trees, columns: Mapping[int, Column], rounded: Set[int] = 
         left[swapped], right[swapped] = right[swapped], left[swapped]
         missing_left[swapped] = ~missing_left[swapped]
     changed = replace(
-        trees, threshold=threshold, left=left, right=right, missing_left=missing_left, takes_nan=takes_nan, doubles=None
+        trees, threshold=threshold, left=left, right=right, missing_left=missing_left, takes_nan=takes_nan
     )
-    return _without_idle(changed)
+    return _without_idle(replace(changed, doubles=doubles if rounded else None))
 
 
 def largest_left(
     function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
     limits: npt.NDArray[np.float32] | npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float32], Mask]:
-    """For each limit the largest float32 x with float32(f(x)) <= limit (+inf where that is all), and whether there is none.
+    kind: type[np.floating[Any]] = np.float32,
+) -> tuple[npt.NDArray[Any], Mask]:
+    """For each limit the largest x of a kind of float with float32(f(x)) <= limit (+inf where that is all), and whether there is
+    none.
 
-    f never falls. Limits of float64 are compared with f(x) as it is. x is finite; it is searched among all float32 at once, in the order of their bits.
+    f never falls. Limits of float64 are compared with f(x) as it is. x is finite; it is searched among all floats at once, in the
+    order of their bits.
     """
+    bits = np.int32 if kind is np.float32 else np.int64
 
     def goes_left(keys: npt.NDArray[np.int64]) -> Mask:
-        return np.asarray(_as_compared(function(_floats(keys).astype(np.float64)), limits) <= limits)
+        return np.asarray(_as_compared(function(_floats(keys, bits, kind).astype(np.float64)), limits) <= limits)
 
-    top = int(np.float32(LARGEST).view(np.int32))
+    top = int(np.finfo(kind).max.view(bits))
     low, high = np.full(len(limits), -top, np.int64), np.full(len(limits), top, np.int64)
     none, every = ~goes_left(low), goes_left(high)
-    while (open_ := high - low > 1).any():
-        middle = (low + high) // 2
+    while (open_ := low + 1 < high).any():
+        middle = low // 2 + high // 2 + (low % 2 + high % 2) // 2
         left = goes_left(middle)
         low = np.where(open_ & left, middle, low)
         high = np.where(open_ & ~left, middle, high)
-    found = np.where(every, np.float32(np.inf), _floats(low)).astype(np.float32)
-    return found + np.float32(0.0), none
+    found = np.where(every, kind(np.inf), _floats(low, bits, kind)).astype(kind)
+    return found + kind(0.0), none
 
 
 def _nearest(
@@ -146,9 +192,9 @@ def _nearest(
     return np.where(nearer, after, left) + np.float32(0.0)
 
 
-def _floats(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """The float32 of each key: keys are in the order of the numbers, -k is minus the number of k."""
-    sizes = np.abs(keys).astype(np.int32).view(np.float32)
+def _floats(keys: npt.NDArray[np.int64], bits: type[np.integer[Any]], kind: type[np.floating[Any]]) -> npt.NDArray[Any]:
+    """The float of each key: keys are in the order of the numbers, -k is minus the number of k."""
+    sizes = np.abs(keys).astype(bits).view(kind)
     return np.where(keys < 0, -sizes, sizes)
 
 
@@ -196,6 +242,7 @@ def _compact(trees: Trees) -> Trees:
         values=trees.values[rows],
         roots=place[trees.roots],
         visits=trees.visits[kept],
+        doubles=None if trees.doubles is None else trees.doubles[kept],
     )
 
 

@@ -20,6 +20,7 @@ from mcugen.diagnostics import McugenError
 from mcugen.evaluate import evaluate
 from mcugen.ir import Array, DType, Graph, Module, Node, Storage, replaced
 from mcugen.layers import Layers
+from mcugen.made_rows import rows_behind
 from mcugen.op import Op
 from mcugen.ops.affine import Affine
 from mcugen.ops.distances import Distances
@@ -34,6 +35,7 @@ from mcugen.ops.normalize import Normalize
 from mcugen.ops.polynomial import Polynomial
 from mcugen.ops.svm import Svm
 from mcugen.ops.tree_ensemble import TreeEnsemble
+from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.pairs import pair_of
 from mcugen.passes.fold_linear import source_of
 from mcugen.rows import single
@@ -200,7 +202,7 @@ def _centred(graph: Graph, node: Node, chain: Chain) -> Graph:
     source = source_of(graph, node.inputs[0]) if chain and middle is not None else None
     if middle is None or source is None or source.plain or not (source.slope != 0).all():
         return graph
-    if isinstance(node.op, Knn) or (isinstance(node.op, Svm) and node.op.output != "proba"):
+    if isinstance(node.op, Knn | TreeEnsemble) or (isinstance(node.op, Svm) and node.op.output != "proba"):
         return graph  # of which other passes take care
     size, name, loc = graph.values[source.value].type.size, f"{node.name}.centred", chain[-1].loc
     pick = Node(Gather(size, source.at), (source.value,), (f"{name}.columns",), loc)
@@ -223,11 +225,24 @@ def _middle(op: Op) -> Floats | None:
         points = op.mean
     elif isinstance(op, Svm) and op.kernel.name == "rbf":
         points = op.vectors
+    elif isinstance(op, TreeEnsemble):
+        return _middle_of_thresholds(op.trees)
     if points is None:
         return None
     middle = single(points.mean(axis=0)).astype(np.float64)
     far = (np.abs(middle) > np.ptp(points, axis=0)).any()
     return middle if far or isinstance(op, Knn) or _rounds_vectors(op) else None
+
+
+def _middle_of_thresholds(trees: Trees) -> Floats | None:
+    """Where a tree's features are that stay far off zero beside how far their thresholds are apart; 0 of the others."""
+    middle = np.zeros(trees.n_features)
+    known = np.full(len(trees.feature), np.nan) if trees.doubles is None else trees.doubles
+    for i in np.unique(trees.feature[np.isfinite(known)]):
+        thresholds = known[(trees.feature == i) & np.isfinite(known)]
+        centre = (thresholds.min() + thresholds.max()) / 2
+        middle[i] = centre if abs(centre) > np.ptp(thresholds) else 0.0
+    return single(middle).astype(np.float64) if middle.any() else None
 
 
 def _rounds_vectors(op: Op) -> bool:
@@ -241,12 +256,23 @@ def _moved(op: Op, by: Floats) -> Op:
         return replace(op, points=_shifted(op.points, by))
     if isinstance(op, Svm) and _rounds_vectors(op):
         return replace(op, vectors=_shifted(op.vectors, by))
+    if isinstance(op, TreeEnsemble):
+        return replace(op, trees=_shifted_trees(op.trees, by))
     if isinstance(op, Distances):
         return replace(op, points=op.points - by)
     if isinstance(op, GaussianNB):
         return replace(op, mean=op.mean - by)
     assert isinstance(op, Svm)
     return replace(op, vectors=op.vectors - by)
+
+
+def _shifted_trees(trees: Trees, by: Floats) -> Trees:
+    """Trees for rows that are so much less: each threshold is the float next to it, as the numbers that it is compared with are."""
+    assert trees.doubles is not None
+    less = by[np.maximum(trees.feature, 0)]
+    moved = (trees.feature >= 0) & (less != 0) & np.isfinite(trees.doubles)
+    with np.errstate(invalid="ignore"):
+        return replace(trees, threshold=np.where(moved, single(trees.doubles - less), trees.threshold) + np.float32(0))
 
 
 def _shifted(points: Floats, by: Floats) -> Floats:
@@ -289,7 +315,7 @@ def _rows_for(graph: Graph, first: Node, rows: Array | None) -> Array | None:
         return None
     if x.type.dtype is not DType.F32 or not begins or not isinstance(first.op, kinds):
         return None
-    return first.op.probe(ROWS, rng)[0]
+    return np.concatenate([first.op.probe(ROWS, rng)[0], rows_behind(graph, ROWS)])
 
 
 def _answers(graph: Graph, rows: Array) -> list[Array]:

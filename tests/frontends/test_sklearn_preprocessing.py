@@ -35,6 +35,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+import mcugen
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.frontends import read
 from mcugen.frontends.sklearn import read_estimator, reference_of
@@ -287,3 +288,30 @@ def test_variances_that_a_pca_does_not_ask_for() -> None:
     model = PCA(2).fit(X)
     del model.explained_variance_
     assert np.allclose(reference_of(model).numbers("transform", X), model.transform(X.astype(np.float32)), atol=1e-5)
+
+
+FLAT = np.array([[0.0, 1.0, 3.25], [1.0, 0.0, 3.25], [0.5, -2.0, 3.25], [0.1, 0.3, 3.25], [2.0, 0.7, 3.25]])
+LEVEL = np.array([[3e5, 1.0], [3e5, 2.0], [3e5, 3.0], [3e5, 5.0]])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        PCA(whiten=True).fit(FLAT),
+        make_pipeline(PCA(whiten=True), LogisticRegression()).fit(FLAT, [0, 1, 1, 0, 0]),
+        make_pipeline(PCA(), VarianceThreshold(), StandardScaler()).fit(np.c_[FLAT, FLAT[:, 0] - FLAT[:, 1]]),
+        make_pipeline(Normalizer(), StandardScaler()).fit(LEVEL),
+    ],
+)
+def test_what_scikit_learn_itself_rounds_is_refused_as_a_feature(model):
+    with pytest.raises(McugenError, match=r"E0302.*float64"):
+        read(model)
+
+
+def test_a_small_component_is_no_rounding():
+    rows = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32) * np.float32([1, 1e-3, 1e-6])
+    for model in (PCA(whiten=True), make_pipeline(PCA(), StandardScaler())):
+        compiled = mcugen.compile(model.fit(rows.astype(np.float64)), "uno", numeric="float32")
+        np.testing.assert_allclose(
+            compiled.transform(rows), model.transform(rows.astype(np.float64)), rtol=1e-5, atol=1e-5
+        )

@@ -28,3 +28,10 @@ def test_numpy_is_scikit_learn(threshold: float) -> None:
     wanted = Binarizer(threshold=threshold).fit_transform(rows.astype(np.float64))
     np.testing.assert_array_equal([op.evaluate(row)[0] for row in rows], wanted)
     np.testing.assert_array_equal(op.exactly(0, rows[:, 0]), wanted[:, 0])
+
+
+def test_every_feature_may_have_its_own() -> None:
+    op = Binarize(3, np.array([0.5, -1.0, 1e-46]))
+    rows = op.probe(300, np.random.default_rng(1))[0]
+    np.testing.assert_array_equal([op.evaluate(row)[0] for row in rows], rows > [0.5, -1.0, 1e-46])
+    assert_c_is_numpy([(op, (vector(3),))], [[np.concatenate([rows, hard_floats(np.random.default_rng(0), 20, (3,))])]])

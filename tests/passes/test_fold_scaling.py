@@ -237,3 +237,14 @@ def test_rows_on_the_thresholds_of_projections_go_left(behind: tuple[Any, ...]) 
     model = make_pipeline(PCA(5), *behind, HistGradientBoostingClassifier(max_iter=8)).fit(x.astype(np.float64), y)
     compiled = compile(model, "mega2560", output="proba", check_fit=False, check_answers=False)
     np.testing.assert_allclose(compiled.predict_proba(x), model.predict_proba(x.astype(np.float64)), atol=1e-5)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.3, 0.7, -1.0])
+def test_numbers_on_a_threshold_behind_scalers_are_what_scikit_learn_says(threshold: float) -> None:
+    x = np.random.default_rng(0).integers(0, 11, (300, 3)).astype(np.float32)
+    x[:2] = [[0, 0, 0], [10, 10, 10]]
+    steps = MinMaxScaler(), SelectKBest(k=2), Binarizer(threshold=threshold)
+    model = make_pipeline(*steps).fit(x.astype(np.float64), x[:, 0] + x[:, 2] > 9)
+    compiled = compile(model, "mega2560")
+    assert [node.op.name for node in compiled.module.nodes] == ["gather", "binarize"]
+    np.testing.assert_array_equal(compiled.transform(x), model.transform(x.astype(np.float64)))

@@ -9,7 +9,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -26,10 +26,12 @@ CANCER, CLASSES = load_breast_cancer(return_X_y=True)
 CANCER = CANCER.astype(np.float32)
 FOUR = CANCER[:, :4]
 FAR, KINDS = load_iris(return_X_y=True)
+ONE_FAR = (FAR + np.array([1e4, 0, 0, 0])).astype(np.float32)  # divided by its norm, the first stays next to 1
 FAR = (FAR + 1e4).astype(np.float32)
 TWO = PolynomialFeatures(2)
 NEIGHBOURS = KNeighborsClassifier(3, weights="distance")
 BOOSTING = HistGradientBoostingClassifier(max_iter=8)
+EXTRA = ExtraTreesClassifier(5, random_state=0)
 
 MODELS: dict[str, tuple[Any, Any, str, tuple[Any, ...]]] = {
     "alone": (FOUR, CLASSES, "transform", (Normalizer(), StandardScaler(), Normalizer())),
@@ -46,6 +48,9 @@ MODELS: dict[str, tuple[Any, Any, str, tuple[Any, ...]]] = {
     "network": (FAR, KINDS, "proba", (TWO, MinMaxScaler(), MLPClassifier((6,), max_iter=50, random_state=0))),
     "bayes": (FAR, KINDS, "proba", (PolynomialFeatures(2, include_bias=False), GaussianNB())),
     "thresholds": (CANCER, CLASSES, "proba", (Normalizer(), BOOSTING)),
+    "thresholds next to 1": (ONE_FAR, KINDS, "proba", (Normalizer(), HistGradientBoostingClassifier(max_iter=2))),
+    "thresholds behind a scaler": (ONE_FAR, KINDS, "proba", (Normalizer(), StandardScaler(), EXTRA)),
+    "thresholds of a square": (FAR, KINDS, "proba", (TWO, EXTRA)),
     "thresholds behind two": (CANCER, CLASSES, "proba", (PCA(4), Normalizer(), BOOSTING)),
 }
 METHODS = {"decision": "decision_function", "proba": "predict_proba", "transform": "transform"}

@@ -32,6 +32,7 @@ from mcugen.diagnostics import Loc, McugenError, did_you_mean, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.advice import ELSE, advice_for
 from mcugen.frontends.sklearn.head import Head, chosen
+from mcugen.frontends.sklearn.noise import check_noise
 from mcugen.ir import DType, GraphBuilder, Module, TensorType
 from mcugen.ops.cast import as_float
 
@@ -78,7 +79,9 @@ def read_estimator(
     made = build_estimator(estimator, head, wanted, builder, x, loc)
     for value, called in zip(made, NAMES[wanted], strict=True):
         builder.output(value, labels=head.labels if called == "label" else None, name=called)
-    return Module(name, (builder.build(),), loc, arena="stack")
+    graph = builder.build()
+    check_noise(graph)
+    return Module(name, (graph,), loc, arena="stack")
 
 
 def head_of(estimator: object, loc: Loc) -> Head:

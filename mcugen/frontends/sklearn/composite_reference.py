@@ -15,6 +15,7 @@ from mcugen.ir import Array
 
 PROBED = 512  # columns that are asked one by one whether they may be missing
 PRODUCTS = ("Normalizer", "PolynomialFeatures")  # what they give is off by a part of itself, not of the row
+NEAR_DOUBLE = 1e-12  # of a threshold of float64: closer is what float64 rounds in the steps before
 LARGEST = float(np.finfo(np.float32).max)
 
 Mask = npt.NDArray[np.bool_]
@@ -112,7 +113,10 @@ class CompositeReference(SklearnReference):
         if not steps or all(is_exact(step) for step in steps[:-1]):
             return hangs
         asked = np.flatnonzero(self.accepts(rows))
-        x = self._before_last(rows)[asked].astype(np.float32)
+        exact = self._before_last(rows)[asked]
+        if hasattr(steps[-1], "_predictors"):
+            hangs[asked] = _near_doubles(steps[-1], exact)
+        x = exact.astype(np.float32)
         one_by_one = all(is_exact(step) or type(step).__name__ in PRODUCTS for step in steps[:-1])
         size = np.zeros(len(x)) if one_by_one else np.abs(x).max(axis=1, initial=0.0)
         for tree in _trees(steps[-1]) if len(asked) else ():
@@ -128,6 +132,18 @@ def _near_thresholds(tree: Any, x: npt.NDArray[np.float32], size: npt.NDArray[An
     apart = np.abs(x[row, tree.feature[node]] - tree.threshold[node])
     near = np.zeros(len(x), np.bool_)
     near[row[apart <= NEAR_TIE * np.maximum(size[row], np.abs(tree.threshold[node]))]] = True
+    return near
+
+
+def _near_doubles(boosting: Any, x: Floats) -> Mask:
+    """Rows nearer to a threshold of histogram boosting, which compares float64, than the steps before are known to round."""
+    nodes = np.concatenate([tree.nodes for trees in boosting._predictors for tree in trees])
+    nodes, near = nodes[nodes["is_leaf"] == 0], np.zeros(len(x), np.bool_)
+    for i in np.unique(nodes["feature_idx"]):
+        known = np.unique(nodes["num_threshold"][nodes["feature_idx"] == i])
+        for at in (np.searchsorted(known, x[:, i]), np.searchsorted(known, x[:, i]) - 1):
+            threshold = known[np.clip(at, 0, len(known) - 1)]
+            near |= np.abs(x[:, i] - threshold) <= NEAR_DOUBLE * np.abs(threshold)
     return near
 
 

@@ -8,17 +8,19 @@ from functools import cache
 
 import numpy as np
 
-from mcugen.diagnostics import Loc
+from mcugen.diagnostics import Loc, error
 from mcugen.fixed import Floats
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
+from mcugen.frontends.sklearn.noise import require_spread
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import GraphBuilder
 from mcugen.ops.linear import Linear
 
 SUPPORTED = ("PCA",)
 EPSILON = float(np.finfo(np.float64).eps)
+LARGEST = 1e36  # of a mean and a spread as float32
 ENOUGH = 3e-6  # of a transformed number: what rounding may shift it by
 TRUSTED = ("sklearn.decomposition._pca.PCA",)
 
@@ -43,10 +45,23 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     if flag(state, "whiten", loc):
         variance = numbers_of(state, "explained_variance_", (rows,), loc)
         refuse((("explained_variance_", f"number {i} is negative") for i in np.flatnonzero(variance < 0)), loc)
-        weights = weights / np.maximum(np.sqrt(variance), EPSILON)[:, np.newaxis]
+        spread = np.maximum(np.sqrt(variance), EPSILON)
+        require_spread(spread, np.full(rows, np.sqrt(variance.max(initial=0.0))), loc)
+        weights = weights / spread[:, np.newaxis]
     mean = numbers_of(state, "mean_", (head.n_features,), loc)
+    _check_range(mean, 1 / np.maximum(np.abs(weights).max(axis=1), 1 / LARGEST), loc)
     delicate = not _of_one_size(weights, mean, state, head.n_features)
-    return builder.add(Linear(weights, -(weights @ mean), "transform", delicate=delicate or None), x, loc=loc)
+    return builder.add(
+        Linear(weights, -(weights @ mean), "transform", delicate=delicate or None, around=mean), x, loc=loc
+    )
+
+
+def _check_range(mean: Floats, spread: Floats, loc: Loc) -> None:
+    """E0303 where features, or what a component makes of them, are beyond float32: in the C they would be infinite."""
+    size = max(float(np.abs(mean).max(initial=0.0)), float(spread.max(initial=0.0)))
+    if size >= LARGEST:
+        help = "scale the features first: a StandardScaler in front"
+        raise error("E0303", f"features around {size:.3g} are beyond what a C float holds", help=help, loc=loc)
 
 
 def _of_one_size(weights: Floats, mean: Floats, state: Mapping[str, object], n: int) -> bool:

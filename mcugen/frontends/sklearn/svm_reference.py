@@ -44,8 +44,9 @@ class SvmReference(SklearnReference):
         first, second = np.triu_indices(cast.shape[1], 1)
         member = np.eye(cast.shape[1], dtype=np.int64)
         open_first, open_second = unsure & (score > 0), unsure & (score <= 0)
-        least = cast - open_first @ member[first] - open_second @ member[second]
-        most = cast + open_first @ member[second] + open_second @ member[first]
+        of_first, of_second = member[first], member[second]
+        least = cast - ovo.counted(open_first, of_first) - ovo.counted(open_second, of_second)
+        most = cast + ovo.counted(open_first, of_second) + ovo.counted(open_second, of_first)
         winner = cast.argmax(axis=1)[:, np.newaxis]
         sure = np.take_along_axis(least, winner, axis=1)
         beaten = np.where(np.arange(cast.shape[1]) < winner, most < sure, most <= sure)

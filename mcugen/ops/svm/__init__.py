@@ -242,6 +242,9 @@ class Svm(Op):
         rows = np.concatenate([first, first + (second - first) * share, beyond])
         return (rng.permutation(rows)[:limit].astype(np.float32),)
 
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        return self.probe(limit, rng)
+
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         rbf = self.kernel.name == "rbf"
         return {

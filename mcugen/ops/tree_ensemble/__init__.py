@@ -20,7 +20,7 @@ from mcugen.ops.tree_ensemble.forms import CUT_ON_AVR
 from mcugen.ops.tree_ensemble.grid import Grid, on_grid
 from mcugen.ops.tree_ensemble.layout import Line, Table, joined, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, Output, encode, merged
-from mcugen.ops.tree_ensemble.probe import probe_rows
+from mcugen.ops.tree_ensemble.probe import probe_rows, rows_between
 from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
 from mcugen.ops.tree_ensemble.splits import WITH_UNIT, Splits, windows
 from mcugen.ops.tree_ensemble.trees import Trees
@@ -122,6 +122,10 @@ class TreeEnsemble(Op):
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         return (probe_rows(self.trees, limit, rng, self.x),)
+
+    def usual(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Rows between thresholds, where the rounding of what is in front decides nothing."""
+        return (rows_between(self.trees, limit, rng),)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         leaves, outputs = self.encodings.leaves, self.trees.n_outputs

@@ -12,6 +12,8 @@ from mcugen.ops.tree_ensemble.grid import Grid
 from mcugen.ops.tree_ensemble.trees import Trees
 
 Rows = npt.NDArray[np.float32]
+BEYOND = 0.2  # of the thresholds' spread: how far rows lie beyond the last
+ALONE = 0.01  # of the only threshold of a feature: what its rows are taken to spread by
 
 
 def probe_rows(trees: Trees, limit: int, rng: np.random.Generator, x: DType = DType.F32) -> Array:
@@ -91,3 +93,17 @@ def _path(node: int, parent: npt.NDArray[np.int32], went_left: npt.NDArray[np.bo
     while parent[node] >= 0:
         yield int(parent[node]), bool(went_left[node])
         node = int(parent[node])
+
+
+def rows_between(trees: Trees, limit: int, rng: np.random.Generator) -> Array:
+    """Rows (n, features) float64 whose features lie between their thresholds and a little beyond; as many as there are splits."""
+    counts = [len(np.unique(trees.threshold[trees.feature == i])) for i in range(trees.n_features)]
+    rows = np.zeros((min(limit, 4 * max(1, sum(counts))), trees.n_features))
+    for i in np.flatnonzero(counts):
+        known = np.unique(trees.threshold[trees.feature == i]).astype(np.float64)
+        known = known[np.isfinite(known)]
+        if not len(known):
+            continue
+        spread = float(np.ptp(known)) or abs(float(known[0])) * ALONE or 1.0
+        rows[:, i] = rng.uniform(known[0] - BEYOND * spread, known[-1] + BEYOND * spread, len(rows))
+    return rows

@@ -30,7 +30,7 @@ class Trees:
     combine       what is done with the leaves that a row reaches
     takes_nan     whether NaN may come; where not, any side is right for it
     doubles       (nodes,) float64; the thresholds before they were rounded, of trees that compare what a pipeline gives them
-                  without rounding it to float32: for the pass fold_scaling alone
+                  without rounding it to float32, NaN where a threshold is exact: for the passes fold_scaling and pair_chains
     """
 
     n_features: int
