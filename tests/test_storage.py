@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import doctest
 import json
 import re
 import subprocess
@@ -155,6 +156,12 @@ def test_many_records_in_one_page_are_not_safe() -> None:
 
 def test_a_state_too_long_for_nvs() -> None:
     assert not saving(8_000, load_board("esp32dev")).safe
+
+
+def test_the_lines_of_the_documentation() -> None:
+    page = Path(__file__).parent.parent / "docs" / "storage.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    assert (found.failed, found.attempted) == (0, 4)
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------
