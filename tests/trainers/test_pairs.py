@@ -72,26 +72,15 @@ def right(found: pairs.Ints) -> float:
 
 
 def test_shares_and_soft_scores_by_hand() -> None:
-    margins = np.array([[0.2, -3.0, 0.0]])  # pairs (0, 1), (0, 2), (1, 2)
-    np.testing.assert_allclose(pairs.shares(margins, np.ones(3, bool), 3), [[0.5, 0.5, 0.5]])
-    np.testing.assert_allclose(pairs.soft(margins, np.ones(3, bool), 3), [[-0.15, -0.1, 0.25]])
+    margins, whole = np.array([[0.2, -3.0, 0.0]]), np.ones(3, bool)  # pairs (0, 1), (0, 2), (1, 2)
+    np.testing.assert_allclose(pairs.shares(margins, whole, 3), [[0.5, 0, 1]])
+    np.testing.assert_allclose(pairs.soft(margins, whole, 3), [[-0.15, -0.1, 0.25]])
+    assert pairs.vote(margins, whole, 3) == [2]
     kept = np.array([True, True, False])
     np.testing.assert_allclose(pairs.shares(margins, kept, 3), [[0.5, 0, 1]])
-    assert pairs.vote(margins, np.ones(3, bool), 3) == [2]  # equal shares: the largest soft score
-
-
-def test_soft_scores_never_overrule_shares() -> None:
-    """The smallest difference of shares, against the largest of soft scores."""
-    classes = 12
-    first, second = pairs.classes_of(classes)
-    kept = ~((first == 1) & (second == classes - 1))  # class 1 has a pair less than class 0
-    margins = np.where(first == 0, 1e-6, 1e6) * np.ones((1, len(first)))
-    margins[0, (first == 0) & (second == 1)] = -1e6  # 0 wins 10 of 11, hardly; 1 loses one of 10
-    margins[0, (first == 1) & (second == 10)] = -1e6
-    shares = pairs.shares(margins, kept, classes)[0]
-    assert shares[0] == 10 / 11
-    assert shares[1] == 9 / 10
-    assert pairs.vote(margins, kept, classes) == [0]
+    np.testing.assert_allclose(pairs.soft(margins, kept, 3), [[-0.15, -0.2, 0.5]])
+    # each has one vote, and soft scores of 0, -0.25 and 0.25; or all have 0
+    assert pairs.vote(np.array([[1.0, -1, 0.5], [1, -1, 1]]), whole, 3).tolist() == [2, 0]
 
 
 # ---- pruning --------------------------------------------------------------------------------------------------------
@@ -187,7 +176,7 @@ def test_no_group_is_larger_than_asked() -> None:
 
 
 def test_tables_are_laplace_counts() -> None:
-    margins, labels = np.array([[1.0, -1, 0], [1, 1, 0], [-1, 1, -1]]), np.array([0, 0, 2])
+    margins, labels = np.array([[1.0, -1, 0.1], [1, 1, 2], [-1, 1, 0]]), np.array([0, 0, 2])
     found = pairs.tables(margins, labels, [(0, 2), (1,)], 3)
     assert found.prior.tolist() == [-256, round(256 * np.log2(1 / 6)), round(256 * np.log2(2 / 6))]
     seen = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0], [2, 0, 0]])  # patterns of pair 0 (bit 0) and pair 2 (bit 1)
