@@ -10,9 +10,10 @@ from mcugen.diagnostics import Diagnostic, Loc, McugenError
 
 if TYPE_CHECKING:
     from mcugen.compile import Compiled, compile
+    from mcugen.trainers.trainer import Trainer, trainer
 
 __version__ = "0.1.0"
-__all__ = ["Compiled", "Diagnostic", "Loc", "McugenError", "compile"]
+__all__ = ["Compiled", "Diagnostic", "Loc", "McugenError", "Trainer", "compile", "trainer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return getattr(importlib.import_module("mcugen.compile"), name)
+    if name in ("trainer", "Trainer"):
+        import importlib
+
+        return getattr(importlib.import_module("mcugen.trainers.trainer"), name)
     raise AttributeError(f"module 'mcugen' has no attribute {name!r}")
 
 

@@ -17,11 +17,13 @@ from mcugen.boards import Target
 from mcugen.data import templates_dir
 from mcugen.diagnostics import Diagnostic, McugenError
 from mcugen.interface import (
+    STATE,
     Feed,
     Signature,
     feed_of,
     interface_macros,
     label_function,
+    learning_of,
     local_names,
     signature,
     summary,
@@ -95,8 +97,9 @@ def _tidy(text: str) -> str:
 
 def _includes(module: Module, uses: set[str], body: str) -> list[str]:
     found = {"stdint.h"}.union(*(node.op.includes for node in module.nodes))
-    found |= {"string.h"} if uses & {"float", "product_rest"} else set()  # which copy
-    found |= {"math.h"} if re.search(r"\b(NAN|INFINITY)\b", body) else set()
+    copies = module.state != "static" or uses & {"float", "product_rest"}
+    found |= {"string.h"} if copies else set()
+    found |= {"math.h"} if re.search(r"\b(NAN|INFINITY|sqrtf)\b", body) else set()
     return sorted(found)
 
 
@@ -161,7 +164,8 @@ class _Page:
             board=remark(self.target.board.title),
             macros=interface_macros(module),
             constants=[*map(self._static, self._used(Storage.CONST)), *self._schedules()],
-            states=[self._static(v) for v in self._used(Storage.STATE)],
+            states=[] if module.state != "static" else [self._static(v) for v in self._used(Storage.STATE)],
+            learner=self._learner() if module.state != "static" else None,
             arenas=self.arenas if module.arena == "static" and placed else [],
             # Which kernel's turn it is, is known where one function calls them.
             check=placed and len(functions) == 1 and bool(self.kernels),
@@ -169,6 +173,26 @@ class _Page:
             functions=[f.data() for f in functions.values()],
             labels=label_function(module),
         )
+
+    def _learner(self) -> dict[str, Any]:
+        """What is the caller's to keep, in the order of the struct, and what the functions around the graphs need."""
+        places = self.plan.places
+        fields = sorted(self._used(Storage.STATE), key=lambda v: places[v.name].offset)
+        return {
+            "is": learning_of(self.module),
+            "fields": [self._field(v) for v in fields],
+            "kept": {v.name: self.symbols[v.name] for v in fields},
+            "nbytes": self.plan.state,
+        }
+
+    def _field(self, value: Value) -> dict[str, Any]:
+        """A field of the state, with the literal that all of it begins with, where it is one and not 0."""
+        from mcugen.templating import c_array
+
+        found = self._static(value) | {"c": self.symbols[value.name].removeprefix(f"{STATE}->")}
+        data = found["data"]
+        same = data is not None and len({*np.ravel(data).tolist()}) == 1
+        return found | {"same": c_array(np.ravel(data)[:1], indent=0) if same else None}
 
     @property
     def arenas(self) -> list[dict[str, Any]]:
@@ -248,7 +272,9 @@ class _Page:
         found: dict[str, str] = {}
         for storage in (Storage.CONST, Storage.STATE):
             rests = rests_of(v.name for v in self._used(storage))
-            found |= {name: f"{self.module.name}_{storage.value}_{rest}" for name, rest in rests.items()}
+            own = storage is Storage.STATE and self.module.state != "static"
+            prefix = f"{STATE}->" if own else f"{self.module.name}_{storage.value}_"
+            found |= {name: f"{prefix}{rest}" for name, rest in rests.items()}
         return found | {new: found[old] for graph in self.module.functions for old, new in graph.state}
 
     def _used(self, storage: Storage) -> list[Value]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from mcugen.ir import Array, DType, Graph, Label, Module, Storage, Value
 from mcugen.ops.arrive import Arrive
+from mcugen.ops.draw import Draw
 from mcugen.symbols import locals_of, remark, rests_of
 
 Does = Literal["label", "proba", "decision", "value", "transform", "run"]
 LITERAL = 4_095  # characters of the longest string literal that C99 promises
 LISTED = 6  # nodes that the summary names one by one
+STATE = "s"  # what functions call the caller's state
+LARGEST = 1e15  # a feature that a trainer takes: its square, times as many as there are, is a float32
 INT64 = range(-(2**63), 2**63)
 COUNTS = {
     "decision": "DECISIONS",
@@ -37,13 +41,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """A function of the generated C: what it does and returns (a value of the graph; None for 0) and what it takes."""
+    """A function of the generated C: what it does and returns (a value of the graph; None for 0) and what it takes: first, where
+    STATE is the caller's, where that is (`state`, as C declares it).
+    """
 
     symbol: str
     does: Does
     returns: str
     result: str | None
     parameters: tuple[Parameter, ...]
+    state: str = ""
 
     @property
     def prototype(self) -> str:
@@ -121,7 +128,9 @@ def signature(module: Module, graph: Graph) -> Signature:
     does = _does(result, tensors)
     returns = "float" if does == "value" else "int"
     symbol = f"{module.name}_{_verb(module, graph, does)}"
-    return Signature(symbol, does, returns, result.name if result else None, (*taken, *given))
+    own = module.state != "static"
+    state = f"{'' if graph.state else 'const '}{module.name}_state *{STATE}" if own else ""
+    return Signature(symbol, does, returns, result.name if result else None, (*taken, *given), state)
 
 
 def local_names(graph: Graph) -> dict[str, str]:
@@ -149,6 +158,8 @@ def _does(result: Value | None, tensors: Sequence[Value]) -> Does:
 
 
 def _verb(module: Module, graph: Graph, does: Does) -> str:
+    if module.state != "static":
+        return f"op_{graph.name}"  # what the caller has checks what it gives these
     if graph is not module.predict:
         return "learn" if graph.name == "learn" else f"run_{rests_of([graph.name])[graph.name]}"
     return _VERBS[does]
@@ -180,8 +191,18 @@ def interface_macros(module: Module) -> list[tuple[str, int | str, str]]:
         rows.append((f"{prefix}_ROWS", feed.rows, "that make an input"))
         rows.append((f"{prefix}_ROW", feed.parameter.size, "elements of a row"))
         rows.append((f"{prefix}_E_ROWS", "(-1)", "not all of them have come"))
+    if module.state != "static":
+        learning = learning_of(module)
+        codes = (*REFUSED, GONE) if "ask" in learning.functions else REFUSED
+        rows += [(f"{prefix}_{name}", code, says) for name, code, says in codes]
+        if learning.replays:
+            rows.append((f"{prefix}_REPLAYS", learning.replays, "samples that are learnt again after each row"))
+        if "save" in learning.functions:
+            rows.append((f"{prefix}_SCHEMA", f"0x{learning.schema:08X}u", "of a saved state"))
     labels = label_function(module)
-    if labels:
+    if module.state != "static":
+        rows.append((f"{prefix}_CLASSES", learning_of(module).classes, ""))
+    elif labels:
         rows.append((f"{prefix}_CLASSES", len(labels.values), ""))
     counts = ((count_of(module, v.name), v.type.size) for v in graph.of(Storage.OUTPUT))
     rows += [(f"{prefix}_{count}", size, "") for count, size in counts if count not in ("", "CLASSES")]
@@ -200,6 +221,7 @@ class LabelFunction:
     bits     of an entry of the table of integers; 8 for strings
     size     bytes of the longest string with its end; 0 for integers
     numbers  whether the strings are numbers that no integer type holds
+    verb     what the function is called: a trainer's `label` takes one
     """
 
     name: str
@@ -209,6 +231,7 @@ class LabelFunction:
     bits: int
     size: int = 0
     numbers: bool = False
+    verb: str = "label"
 
     @property
     def prototype(self) -> str:
@@ -245,6 +268,60 @@ def count_of(module: Module, name: str) -> str:
     return ("CLASSES" if classes == {*sizes} else "PROBAS") if name == "proba" else COUNTS.get(name, "")
 
 
+REFUSED = (
+    ("E_INPUT", "(-2)", "a feature is NaN or too large"),
+    ("E_LABEL", "(-3)", "there is no such class"),
+    ("E_BUSY", "(-4)", "the state is being saved"),
+)  # codes of a trainer's functions
+GONE = ("E_TICKET", "(-5)", "the row is no longer kept")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a trainer's functions take: the row as `predict` has it, and which classes a label may be of (0 up to `classes`).
+
+    functions  of what they do: init, reset, predict, learn, and what the state has the fields for
+    fields     of the state that hold more than numbers: their elements
+    replays    samples that are learnt again after each row
+    schema     tells states of this trainer from others
+    limit      the largest feature of float32 that is taken
+    """
+
+    row: Parameter
+    classes: int
+    functions: tuple[str, ...]
+    fields: Mapping[str, int]
+    replays: int
+    schema: int
+    limit: float = LARGEST
+
+    @property
+    def is_float(self) -> bool:
+        """Whether a feature may be no number."""
+        return self.row.ctype == "float"
+
+
+def learning_of(module: Module) -> Learning:
+    """What the functions of a trainer need to know of its graphs."""
+    graph = module.predict
+    row = next(p for p in signature(module, graph).parameters if not p.out)
+    labels = next(v.labels for v in graph.of(Storage.OUTPUT) if v.labels) or ()
+    kept = {v.name: v.type for v in graph.of(Storage.STATE)}
+    draws = [node.op.replays for node in module.nodes if isinstance(node.op, Draw)]
+    has = {"stats": "seen", "confusion": "confusion", "drift": "alarm", "ask": "tickets", "label": "tickets"}
+    also = tuple(name for name, field in has.items() if field in kept)
+    stored = ("save", "load") if module.state == "stored" else ()
+    layout = f"{[(name, str(kept[name])) for name in sorted(kept)]} {labels} {row.ctype}"
+    return Learning(
+        row,
+        len(labels),
+        ("init", "reset", "predict", "learn", *also, *stored),
+        {name: type.size for name, type in kept.items()},
+        draws[0] if draws else 0,
+        zlib.crc32(layout.encode()),
+    )
+
+
 def label_function(module: Module) -> LabelFunction | None:
     """The label function of a module; None where nothing is labelled.
 
@@ -253,6 +330,9 @@ def label_function(module: Module) -> LabelFunction | None:
     labels = next((v.labels for v in module.predict.of(Storage.OUTPUT) if v.labels is not None), None)
     if labels is None:
         return None
+    if module.state != "static":
+        found = label_function(replace(module, state="static"))
+        return None if found is None or found.kind == "index" else replace(found, verb="class")
     if all(_is_whole(label) for label in labels):
         return _integers(module.name, tuple(int(label) for label in labels))
     texts = tuple(_text(label) for label in labels)

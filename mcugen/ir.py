@@ -193,18 +193,28 @@ class Graph:
 class Module:
     """A model: its name (the prefix of every C symbol) and its functions, `predict` first.
 
-    `arena` says where TEMP tensors live: in static memory, or on the stack of the function that runs.
+    `arena` says where TEMP tensors live: in static memory, or on the stack of the function that runs. `state` says whose STATE
+    is: the model's own, in static memory, or the caller's, who gives a struct of it to every function (trainers), and, `stored`, can
+    save it.
     """
 
     name: str
     functions: tuple[Graph, ...]
     loc: Loc = Loc()
     arena: Literal["static", "stack"] = "static"
+    state: Literal["static", "caller", "stored"] = "static"
 
     @property
     def predict(self) -> Graph:
         """The function every model has."""
         return self.functions[0]
+
+    @property
+    def learns(self) -> int:
+        """Which function learns; 0, which is `predict`, where none does."""
+        return next(
+            (at for at, graph in enumerate(self.functions) if graph.name == "learn" and self.state != "static"), 0
+        )
 
     @property
     def nodes(self) -> Iterator[Node]:
@@ -499,6 +509,10 @@ def _state_problems(graph: Graph) -> Iterator[str]:
         for node in graph.nodes[graph.producer[new] + 1 :]:
             if old in node.inputs:
                 yield f"%{node.name} takes %{old} after %{new} has taken its place"
+    for node in graph.nodes:
+        for at, out in zip(node.op.updates, node.outputs, strict=False):
+            if (node.inputs[at], out) not in graph.state:
+                yield f"{node.op.name} changes %{node.inputs[at]} in place: %{out} must follow it as state"
     olds, news = ([pair[side] for pair in graph.state] for side in (0, 1))
     yield from (f"state %{n} becomes two values" for n in sorted(set(olds)) if olds.count(n) > 1)
     yield from (f"state %{n} is made and replaces no other" for n in sorted(made - set(news)))

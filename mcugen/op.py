@@ -70,6 +70,7 @@ class Op:
     name: ClassVar[str]
     onnx: ClassVar[tuple[str, ...]] = ()
     in_place: ClassVar[int | None] = None  # which input's buffer the first output may take over
+    updates: ClassVar[tuple[int, ...]] = ()  # of one that changes STATE in place: the inputs that its outputs are
     includes: ClassVar[tuple[str, ...]] = ()
     scratch: ClassVar[int] = 0  # how many of the last outputs are only room for the kernel to work in
     view: ClassVar[bool] = False  # whether the output is the input's bytes under another type

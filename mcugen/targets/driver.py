@@ -15,7 +15,12 @@ from mcugen import __version__
 from mcugen.data import firmware_dir
 from mcugen.diagnostics import error
 from mcugen.interface import as_given, feed_of, signature
-from mcugen.ir import Array, Module, Storage, Value
+from mcugen.ir import Array, DType, Module, Storage, TensorType, Value
+
+PIECE, PIECES = (
+    32,
+    -100,
+)  # bytes of a trainer's state that are read at once, and the class that asks for the first of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +53,7 @@ def driver_sources() -> Path:
 
 def pack_rows(module: Module, inputs: Sequence[Array]) -> bytes:
     """Rows as the driver takes them: all inputs one after the other, each aligned. Each input has shape (rows, *its own)."""
-    values = module.predict.of(Storage.INPUT)
+    values = given_to(module)
     given = as_given(module, [_of_shape(a, v) for a, v in zip(inputs, values, strict=True)])
     parts = [_bytes_per_row(a, v) for a, v in zip(given, values, strict=True)]
     offsets, size = _row(values)
@@ -60,16 +65,28 @@ def pack_rows(module: Module, inputs: Sequence[Array]) -> bytes:
 
 def unpack_results(module: Module, raw: bytes) -> list[Array]:
     """The outputs of the rows, each of shape (rows, *its own)."""
-    values = module.predict.of(Storage.OUTPUT)
+    values = got_from(module)
     offsets, size = _row(values)
     table = np.frombuffer(raw, np.uint8).reshape(-1, size)
     return [_column(table[:, at : at + v.type.nbytes], v) for at, v in zip(offsets, values, strict=True)]
 
 
+def given_to(module: Module) -> tuple[Value, ...]:
+    """What a row is made of: the inputs; of a trainer a row and its class, which is -1 to predict, and PIECES - i to read the state
+    from byte 32 i on.
+    """
+    return module.functions[module.learns].of(Storage.INPUT)
+
+
+def got_from(module: Module) -> tuple[Value, ...]:
+    """What comes of a row: the outputs; of a trainer the class, or its code, and then a piece of the state, where it was asked for."""
+    outputs = module.predict.of(Storage.OUTPUT)
+    return (*outputs, Value("piece", TensorType((PIECE,), DType.U8), Storage.OUTPUT)) if module.learns else outputs
+
+
 def row_sizes(module: Module) -> tuple[int, int]:
     """Bytes of one row's inputs and of one row's outputs."""
-    graph = module.predict
-    return _row(graph.of(Storage.INPUT))[1], _row(graph.of(Storage.OUTPUT))[1]
+    return _row(given_to(module))[1], _row(got_from(module))[1]
 
 
 def piece_size(module: Module) -> int:
@@ -116,13 +133,15 @@ def _model(unit: Unit, header: str) -> SimpleNamespace:
     """A model as the driver's template has it; its parameters and its result by their places in a row."""
     graph = unit.module.predict
     interface = signature(unit.module, graph)
-    ins, outs = (_places(graph.of(storage)) for storage in (Storage.INPUT, Storage.OUTPUT))
+    ins, outs = _places(given_to(unit.module)), _places(got_from(unit.module))
     in_bytes, out_bytes = row_sizes(unit.module)
     feed = feed_of(unit.module, graph)
     return SimpleNamespace(
         feed=feed,
         piece_bytes=piece_size(unit.module),
         header=header,
+        learner=unit.module.name if unit.module.learns else "",
+        pieces=(PIECES, PIECE),
         function=interface.symbol,
         inputs=[*ins.values()],
         outputs=[*outs.values()],

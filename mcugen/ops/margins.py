@@ -1,0 +1,68 @@
+"""margins: what linear learners see in a row, a sum of products each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcugen.ir import Array, DType, TensorType
+from mcugen.learning import AT_ONCE, BLOCK, FEATURE_BITS, MARGIN_BITS, features_and_rows, fraction
+from mcugen.op import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Margins(Op):
+    """m = weights · z + bias, a number a row of weights.
+
+    Inputs: z (d,), weights (r, d) and bias (r,), all `f32`; or z `i8` with 5 fraction bits, weights and bias `i16` or `i8` with those
+    of `learning.fraction`. Output (r,), `f32`, or `i32` with 12 fraction bits, rounded to the nearest: the sum, or, where it would
+    not fit 32 bits, those of 256 features each.
+    """
+
+    name: ClassVar[str] = "margins"
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        _, rows = features_and_rows(self.name, *inputs)
+        return (TensorType((rows,), DType.F32 if inputs[0].dtype is DType.F32 else DType.I32),)
+
+    def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        z, weights, bias = inputs
+        if z.dtype == np.float32:
+            sums = bias.astype(np.float32).copy()
+            for i in range(z.size):
+                sums += weights[:, i] * z[i]
+            return (sums,)
+        kind, features = DType.of(weights.dtype), z.size
+        products = weights.astype(np.int64) * z.astype(np.int64)
+        own = bias.astype(np.int64) << FEATURE_BITS
+        if kind is DType.I8:
+            return (((products.sum(axis=1) + own) << _up(features)).astype(np.int32),)
+        step = features if features <= AT_ONCE else BLOCK
+        if features > AT_ONCE:
+            found, own = bias.astype(np.int64), 0 * own
+        else:
+            found = 0 * own
+        for at in range(0, features, step):
+            found = found + ((products[:, at : at + step].sum(axis=1) + own + 16) >> FEATURE_BITS)
+        return (found.astype(np.int32),)
+
+    def macc(self, *inputs: TensorType) -> int:
+        return inputs[1].size
+
+    def render(self, *inputs: TensorType) -> dict[str, Any]:
+        features, rows = features_and_rows(self.name, *inputs)
+        kind = inputs[1].dtype
+        return {
+            "features": features,
+            "rows": rows,
+            "weight_t": kind.c,
+            "up": _up(features) if kind is DType.I8 else 0,
+            "block": BLOCK if kind is DType.I16 and features > AT_ONCE else 0,
+        }
+
+
+def _up(features: int) -> int:
+    """Fraction bits that sums of int8 lack."""
+    return MARGIN_BITS - FEATURE_BITS - fraction(DType.I8, features)

@@ -1,0 +1,281 @@
+"""A trainer from Python: scikit-learn-shaped, and the very C that a board runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import numpy as np
+
+from mcugen.arguments import folder_of, form_of, rows_of, sample_of
+from mcugen.boards import Target, load_board
+from mcugen.diagnostics import did_you_mean, error
+from mcugen.emit import Files, emit
+from mcugen.ir import Array, Label, Module
+from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.ops.remember import Policy
+from mcugen.passes import run as run_passes
+from mcugen.report import Report, report
+from mcugen.trainers import ROWS, Format, Scaler, Wanted, Watched, all_learners, module_of
+from mcugen.trainers.host import REFUSED, OnHost
+from mcugen.trainers.learner import WEIGHTS, Learner
+
+if TYPE_CHECKING:
+    from mcugen.folder import Written
+    from mcugen.trainers import Input
+
+MOST_CLASSES = 254  # an alarm is a byte
+MOST_FEATURES = 10_000
+MOST_PENDING, MOST_SAMPLES, MOST_REPLAYS = 1_000, 65_000, 255
+
+
+def trainer(
+    learner: str = "train++",
+    *,
+    n_features: int,
+    classes: int | Sequence[Label] = 2,
+    board: str | os.PathLike[str] = "host",
+    name: str = "trainer",
+    numeric: Format = "float32",
+    scaler: Scaler = "running",
+    input: Input = "float32",
+    watch: Watched = "all",
+    pending: int = 0,
+    samples: int = 0,
+    policy: Policy = "cbrs",
+    replays: int = 1,
+    weighted: bool = False,
+    seed: int = 1,
+    store: bool = True,
+    check_fit: bool = True,
+    **options: object,
+) -> Trainer:
+    """A model that learns on the device, as C for a board and as an object that runs this C here.
+
+    learner     "train++", "multiclass-pa" or "opt-ovo": `mcugen trainer --help` says what they are
+    n_features  numbers of a row
+    classes     how many there are, or their labels
+    board       the name of one that comes with mcugen, or the path of your own .toml; "host" has no limits
+    name        prefix of every C symbol
+    numeric     what weights are kept in: "float32", "int16" (12 fraction bits) or "int8" (5 to 7)
+    scaler      "running": means and variances are learnt, too; "frozen": they stay what they begin with; "none": rows come standardised
+    input       what a row is made of: "float32", "int8", "uint8" or "int16"
+    watch       what is counted: "nothing", "all" rows, or those of "classes", too
+    pending     how many rows are kept whose labels come later
+    samples     how many rows are remembered and learnt again, `replays` of them after each row: by "cbrs" as balanced as can be,
+                by "reservoir" or "ring"; `weighted`: of each class as often
+    seed        of the device's random numbers, from 1
+    store       whether the C has functions that save the state
+    check_fit   raise E0501 or E0502 where the board is too small
+    options     of the learner: C, rule, decoder ...
+    Raises McugenError only: E0112 for what is no value of an option.
+    """
+    labels = _labels(classes)
+    made = Wanted(
+        name,
+        _learner(learner, len(labels), options),
+        _count(n_features, "n_features", 1, MOST_FEATURES),
+        labels,
+        cast("Format", _one_of("numeric", numeric, WEIGHTS)),
+        cast("Scaler", _one_of("scaler", scaler, get_args(Scaler))),
+        cast("Input", _one_of("input", input, ROWS)),
+        cast("Watched", _one_of("watch", watch, get_args(Watched))),
+        _count(pending, "pending", 0, MOST_PENDING),
+        _count(samples, "samples", 0, MOST_SAMPLES),
+        cast("Policy", _one_of("policy", policy, get_args(Policy))),
+        _count(replays, "replays", 1, MOST_REPLAYS),
+        bool(weighted),
+        _count(seed, "seed", 1, 2**32 - 1),
+        bool(store),
+    )
+    found = build(made, Target(load_board(board)))
+    if check_fit:
+        from mcugen.trainers.room import require_room
+
+        require_room(found)
+    return found
+
+
+def build(wanted: Wanted, target: Target) -> Trainer:
+    """Passes, plan, C and report of a trainer."""
+    _check_rows(wanted)
+    module = run_passes(module_of(wanted), target)
+    memory = plan(module, target)
+    return Trainer(wanted, target, module, memory, report(module, memory, target))
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """A trainer with its C, its report, and a state of its own on this computer."""
+
+    wanted: Wanted
+    target: Target
+    module: Module
+    memory: MemoryPlan
+    report: Report
+
+    @cached_property
+    def files(self) -> Files:
+        """The C as {path: text}: `src/<name>.h` and `src/<name>.c`."""
+        return emit(self.module, self.memory, self.target, facts=self.facts)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What its header says that it costs."""
+        return {"state": f"{self.memory.state:,} B of RAM, the caller's", "weights": self.wanted.numeric}
+
+    @cached_property
+    def classes_(self) -> Array:
+        """The labels of the classes."""
+        return np.array(self.wanted.labels)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Numbers of a row."""
+        return self.wanted.features
+
+    def partial_fit(self, x: object, y: object) -> Trainer:
+        """Learn rows (n, features) with their labels (n,), one after the other. E0110 for what cannot be learnt."""
+        self.learn(x, y)
+        return self
+
+    def learn(self, x: object, y: object) -> Array:
+        """`partial_fit`; returns what each row was taken for before it was learnt: labels (n,)."""
+        rows, classes = self._rows(x), self._classes(y)
+        if len(rows) != len(classes):
+            raise error("E0110", f"{len(rows)} rows have {len(classes)} labels", help="give a label for every row")
+        return self._named(self.host.learn(rows, classes))
+
+    def predict(self, x: object) -> Array:
+        """The label of each row (n, features): (n,)."""
+        return self._named(self.host.predict(self._rows(x)))
+
+    def score(self, x: object, y: object) -> float:
+        """The part of rows whose label is found."""
+        return float(np.mean(self.predict(x) == np.asarray(y)))
+
+    def reset(self) -> None:
+        """Forget what was learnt."""
+        self.host.reset()
+
+    @cached_property
+    def host(self) -> OnHost:
+        """The C on this computer. E0601 where it has no compiler."""
+        return OnHost(self.module, self.memory, self.files)
+
+    @property
+    def state(self) -> bytes:
+        """All that was learnt, byte for byte as a board keeps it; may be set to what was read from one."""
+        return self.host.state
+
+    @state.setter
+    def state(self, content: object) -> None:
+        found = bytes(content) if isinstance(content, bytes | bytearray | memoryview) else b""
+        if len(found) != self.memory.state:
+            message = f"the state has {len(found):,} bytes; this trainer's has {self.memory.state:,}"
+            raise error(
+                "E0110", message, help="read it from a board that runs the C of a trainer with the same options"
+            )
+        self.host.state = found
+
+    def write(self, folder: str | os.PathLike[str], as_: str = "arduino", sample: object = None) -> Written:
+        """Write the library (or "platformio", "header", "c", "zip") to a folder."""
+        from mcugen.folder import write
+        from mcugen.project import layout
+
+        form = form_of(as_)
+        files = (
+            emit(self.module, self.memory, self.target, header=True, facts=self.facts)
+            if form == "header"
+            else self.files
+        )
+        content = layout(self.module, files, self.target.board, form, sample_of(sample), self.facts)
+        return write(folder_of(folder), content)
+
+    def _rows(self, given: object) -> Array:
+        rows: Any = rows_of(given, self.module) if self.wanted.input == "float32" else np.asarray(given)
+        wanted = ROWS[self.wanted.input]
+        limits = wanted.limits
+        if rows.ndim != 2 or rows.shape[1] != self.wanted.features:
+            help = f"give an array of shape (rows, {self.wanted.features})"
+            raise error("E0110", f"the data have the shape {rows.shape}", help=help)
+        if limits and not (
+            np.equal(np.mod(rows, 1), 0).all() and limits[0] <= rows.min(initial=0) and rows.max(initial=0) <= limits[1]
+        ):
+            raise error(
+                "E0110", f"the data are not all {self.wanted.input}", help="scale them, or choose another `input`"
+            )
+        return self.host.rows(rows)
+
+    def _classes(self, y: object) -> Array:
+        known = {label: at for at, label in enumerate(self.wanted.labels)}
+        given = np.asarray(y).ravel().tolist()
+        unknown = next((one for one in given if one not in known), None)
+        if unknown is not None:
+            shown = ", ".join(map(repr, islice(known, 6)))
+            raise error(
+                "E0110", f"{unknown!r} is none of the labels", help=f"they are {shown}: name all with `classes`"
+            )
+        return np.array([known[one] for one in given], np.int64)
+
+    def _named(self, found: Any) -> Array:
+        refused = np.flatnonzero(found <= REFUSED)
+        if len(refused):
+            help = "give finite numbers below 1e15"
+            raise error("E0110", f"row {int(refused[0])} has a feature that is NaN or too large", help=help)
+        return np.asarray(self.classes_[found])
+
+
+def _labels(given: object) -> tuple[Label, ...]:
+    if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        labels: tuple[Label, ...] = tuple(range(int(given)))
+    elif isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        raise error("E0112", f"classes is {given!r}", help="give how many there are, or a list of labels")
+    else:
+        labels = tuple(np.asarray(given).tolist())
+    if len(set(labels)) != len(labels):
+        raise error("E0112", "two classes have the same label", help="give every label once")
+    if not 2 <= len(labels) <= MOST_CLASSES:
+        help = f"give 2 to {MOST_CLASSES} classes: a trainer tells one from another"
+        raise error("E0112", f"{len(labels)} of a trainer's classes", help=help)
+    return labels
+
+
+def _learner(name: object, classes: int, options: Mapping[str, object]) -> Learner:
+    known = all_learners()
+    if not isinstance(name, str) or name not in known:
+        help = f"{did_you_mean(str(name), known)}it is one of {', '.join(known)}"
+        raise error("E0112", f"learner is {name!r}", help=help)
+    kind = known[name]
+    names = [one.name for one in fields(kind) if one.name != "classes"]
+    for option in options:
+        if option not in names:
+            help = f"{did_you_mean(option, names)}{name} has {', '.join(names)}"
+            raise error("E0112", f"{name} has no option '{option}'", help=help)
+    own = {"classes": classes} if "classes" in {one.name for one in fields(kind)} else {}
+    made = kind(**own, **cast("Any", options))
+    made.check(classes)
+    return made
+
+
+def _check_rows(wanted: Wanted) -> None:
+    if wanted.scaler == "none" and wanted.weights is not WEIGHTS["float32"] and wanted.input in ("uint8", "int16"):
+        help = "let the scaler run, or give float32 rows, or int8 with 5 fraction bits (32 is 1)"
+        raise error("E0112", f"input is '{wanted.input}' without a scaler, and weights are {wanted.numeric}", help=help)
+
+
+def _one_of(option: str, given: object, known: Sequence[str] | Mapping[str, object]) -> str:
+    if not isinstance(given, str) or given not in known:
+        help = f"{did_you_mean(str(given), known)}it is one of {', '.join(known)}"
+        raise error("E0112", f"{option} is {given!r}", help=help)
+    return given
+
+
+def _count(given: object, option: str, least: int, most: int) -> int:
+    if isinstance(given, int | np.integer) and not isinstance(given, bool) and least <= given <= most:
+        return int(given)
+    raise error("E0112", f"{option} is {given!r}", help=f"give a whole number from {least} to {most:,}")

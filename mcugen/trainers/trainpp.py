@@ -1,0 +1,61 @@
+"""Train++: passive-aggressive learners, one of each class against the rest; Crammer et al., JMLR 7 (2006) 551-585."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar, get_args
+
+from mcugen.diagnostics import did_you_mean, error
+from mcugen.ir import GraphBuilder
+from mcugen.ops.decide import Decide
+from mcugen.ops.margins import Margins
+from mcugen.ops.pa_step import PaStep, Rule
+from mcugen.trainers.learner import Learner
+
+LEAST_C = 1e-6
+
+
+@dataclass(frozen=True)
+class TrainPP(Learner):
+    """Passive-aggressive: each row moves the weights just as far as it takes. Of several classes each is told from the rest.
+
+    C     how far a row may move them: large follows every row, small is steady
+    rule  pa2 (Train++: steps shrink smoothly), pa1 (steps are cut at C) or pa (every row is learnt in full)
+    """
+
+    name: ClassVar[str] = "train++"
+    title: ClassVar[str] = "passive-aggressive, one class against the rest"
+
+    C: float = 0.01
+    rule: Rule = "pa2"
+
+    def check(self, classes: int) -> None:
+        if not isinstance(self.C, int | float) or not LEAST_C <= self.C < inf:
+            raise error("E0112", f"C is {self.C!r}", help=f"give a number from {LEAST_C:g} on; 0.01 does for most rows")
+        if self.rule not in get_args(Rule):
+            help = f"{did_you_mean(str(self.rule), get_args(Rule))}it is one of {', '.join(get_args(Rule))}"
+            raise error("E0112", f"rule is {self.rule!r}", help=help)
+
+    def rows(self, classes: int) -> int:
+        return 1 if classes == 2 else classes
+
+    def predict(self, builder: GraphBuilder, z: str, prefix: str) -> tuple[str, str]:
+        (margins,) = builder.add(Margins(), z, "weights", "bias", names=(f"{prefix}margins",))
+        (label,) = builder.add(Decide(), margins, names=(f"{prefix}label",))
+        return margins, label
+
+    @property
+    def step(self) -> PaStep:
+        """The update."""
+        return PaStep(self.rule, self.C)
+
+    def others(self) -> tuple[str, ...]:
+        """What the update takes besides, as values."""
+        return ()
+
+    def learn(self, builder: GraphBuilder, z: str, margins: str, y: str) -> None:
+        kept = self.kept(builder)
+        new = builder.add(self.step, z, margins, y, *kept, *self.others(), names=tuple(f"{name}1" for name in kept))
+        for old, one in zip(kept, new, strict=True):
+            builder.update(old, one)

@@ -1,0 +1,141 @@
+"""The C of trainers: NumPy's answers bit for bit, here under sanitizers, in the simulators of 8 and 32 bits; C99 and C++11."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from replayed import assert_state, replayed
+from sanitized import check_as_cpp, check_on_avr, run_sanitized
+
+import mcugen
+from boards import learnt_on
+from mcugen import Trainer
+from mcugen.ir import Array
+from mcugen.targets.driver import Unit
+
+PAIRS = ((0, 1), (0, 2), (2, 3), (1, 3), (0, 3))
+ASKED: tuple[dict[str, Any], ...] = (
+    {"classes": 2, "n_features": 5},
+    {"classes": 2, "n_features": 5, "C": 0.3, "rule": "pa", "scaler": "none"},
+    {"classes": 3, "n_features": 5, "C": 0.3, "rule": "pa1", "numeric": "int16", "watch": "classes"},
+    {"classes": 3, "n_features": 5, "C": 30, "numeric": "int16", "input": "int16"},
+    {"classes": 2, "n_features": 7, "C": 0.3, "numeric": "int8", "input": "uint8"},
+    {
+        "classes": 2,
+        "n_features": 30,
+        "rule": "pa",
+        "numeric": "int8",
+        "input": "int8",
+        "scaler": "none",
+        "watch": "classes",
+    },
+    {"classes": 2, "n_features": 3, "rule": "pa1", "C": 1e-6, "numeric": "int16", "scaler": "none", "watch": "nothing"},
+    {"classes": 2, "n_features": 9, "input": "int16", "C": 1},
+    {"classes": 2, "n_features": 9, "input": "uint8", "C": 1, "scaler": "none"},
+    {"classes": 4, "n_features": 9, "learner": "multiclass-pa", "numeric": "int8", "input": "int8", "C": 0.2},
+    {"classes": 4, "n_features": 9, "learner": "multiclass-pa", "scaler": "none", "rule": "pa1", "C": 0.1},
+    {
+        "classes": 3,
+        "n_features": 700,
+        "learner": "multiclass-pa",
+        "numeric": "int16",
+        "input": "int8",
+        "scaler": "none",
+    },
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "numeric": "int16", "input": "int8"},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS, "numeric": "int8"},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "pairs": PAIRS, "numeric": "int16"},
+    {"classes": 5, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "numeric": "int16", "input": "uint8"},
+    {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
+    {"classes": 7, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 30, "weighted": True, "seed": 9},
+    {"classes": 3, "n_features": 6, "samples": 9, "policy": "reservoir", "replays": 3},
+    {"classes": 5, "n_features": 2, "samples": 12, "policy": "ring", "numeric": "int16"},
+)
+IDS = [" ".join(f"{value}" for name, value in one.items() if name != "pairs") for one in ASKED]
+
+
+def trainers(board: str) -> list[Trainer]:
+    return [
+        mcugen.trainer(**one, board=board, name=f"t{i}", check_fit=False, store=False) for i, one in enumerate(ASKED)
+    ]
+
+
+def stream(trainer: Trainer) -> tuple[Array, Array]:
+    """Rows of very different features, one that is always the same among them, in classes of very different sizes."""
+    count = 40 if trainer.wanted.features > 100 else 300 if trainer.wanted.samples else 90
+    wanted, rng = trainer.wanted, np.random.default_rng(trainer.wanted.features)
+    size = {"int16": 100.0, "float32": 1.0}.get(wanted.input, 3.0)
+    rows = size * (rng.normal(size=(count, wanted.features)) * rng.uniform(1, 9, wanted.features) + 4)
+    rows[:, -1] = 3
+    limits = (
+        (-30_000, 30_000)
+        if wanted.input in ("int16", "float32")
+        else (0, 255)
+        if wanted.input == "uint8"
+        else (-128, 127)
+    )
+    classes = np.minimum(rng.exponential(size=count) * 1.3, len(wanted.labels) - 1).astype(np.int64)
+    return np.clip(rows, *limits).astype(wanted.input), classes
+
+
+@cache
+def here(number: int) -> tuple[Trainer, list[int]]:
+    """A trainer after its stream, on this computer, and what it took the rows for."""
+    trainer = mcugen.trainer(**ASKED[number])
+    rows, classes = stream(trainer)
+    return trainer, trainer.host.learn(rows, classes).tolist()
+
+
+@pytest.mark.parametrize("number", range(len(ASKED)), ids=IDS)
+def test_the_c_is_numpy(number: int) -> None:
+    trainer, found = here(number)
+    wanted, state = replayed(trainer, *stream(trainer))
+    assert found == wanted
+    assert_state(trainer, state, IDS[number])
+
+
+def test_sanitizers_find_nothing() -> None:
+    every = trainers("uno")
+    inputs = [stream(trainer) for trainer in every]
+    given = [[rows, classes.astype(np.int32)] for rows, classes in inputs]
+    for number, (labels, _) in enumerate(run_sanitized([Unit(t.module, t.files) for t in every], given)):
+        assert labels.tolist() == here(number)[1]
+
+
+@pytest.mark.parametrize("board", ["mega2560", "feather_nrf52840", "esp32c3"])
+def test_boards_learn_bit_by_bit_what_this_computer_learns(board: str) -> None:
+    """Floats, too: no learner takes more than the operations that IEEE 754 rounds."""
+    every = {i: trainer for i, trainer in enumerate(trainers(board)) if trainer.memory.state < 4_000}
+    assert len(every) > len(ASKED) - 3
+    streams = [stream(trainer) for trainer in every.values()]
+    learnt = learnt_on([*every.values()], [s[0] for s in streams], [s[1] for s in streams])
+    for number, found in zip(every, learnt, strict=True):
+        trainer, classes = here(number)
+        assert (found.classes, found.state) == (classes, trainer.state), IDS[number]
+
+
+def test_10_000_updates_of_integers_are_the_same_everywhere() -> None:
+    asked = [
+        {"n_features": 6, "numeric": "int16", "input": "int8"},
+        {"n_features": 6, "classes": 3, "numeric": "int8", "input": "uint8", "learner": "multiclass-pa", "samples": 20},
+    ]
+    rng = np.random.default_rng(3)
+    for one in asked:
+        classes = rng.integers(0, one.get("classes", 2), 10_000)
+        rows = (rng.normal(size=(10_000, 6)) * 9 + 40 + 7 * classes[:, None]).clip(0, 127).astype(one["input"])
+        states = set()
+        for board in ("mega2560", "feather_nrf52840"):
+            trainer = mcugen.trainer(**one, board=board, store=False)
+            (found,) = learnt_on([trainer], [rows], [classes])
+            states |= {found.state, trainer.partial_fit(rows, classes).state}
+        assert len(states) == 1
+
+
+def test_c99_and_cpp11_without_a_warning_here_and_on_avr() -> None:
+    units = [Unit(t.module, t.files) for t in trainers("uno")]
+    check_as_cpp(units)
+    check_on_avr(units)
