@@ -20,8 +20,8 @@ class Decide(Op):
     """The class of a row: of one margin class 1 where it is above 0, of several the first of the largest.
 
     With `classes` each margin is of a pair of them (pairs, `u8` (r, 2)): above 0 for the first, else for the second. `vote` counts
-    them, `soft` adds margins, each cut at 1/2 and -1/2; both divide by how many pairs a class has, unless all have as many (`even`).
-    Of equal ones the first class.
+    them, and of equal ones the margins decide, each cut at 1 and -1; `soft` adds margins cut at 1/2 and -1/2. All are divided by how many
+    pairs a class has, unless all have as many (`even`). Of classes that are equal to the end the first.
 
     Input: margins (r,) of `f32` or `i32` with 12 fraction bits; output `i32`.
     """
@@ -44,27 +44,17 @@ class Decide(Op):
         margins = inputs[0]
         if not self.classes:
             return (np.asarray(margins[0] > 0 if margins.size == 1 else np.argmax(margins), np.int32),)
-        found = np.zeros(self.classes, np.float32 if self._floats(margins) else np.int64)
-        counts = np.zeros(self.classes, np.int64)
+        floats = margins.dtype == np.float32
+        cut = (1.0 if floats else 1 << MARGIN_BITS) / (2 if self.decoder == "soft" else 1)
+        votes, counts = np.zeros((2, self.classes), np.int64)
+        sums = np.zeros(self.classes, np.float32 if floats else np.int64)
         for margin, pair in zip(margins.tolist(), inputs[1].tolist(), strict=True):
-            size = self._size(margin, self._floats(margins))
-            found[pair] += (
-                np.array([size, -size], found.dtype)
-                if self.decoder == "soft"
-                else np.array([size, 1 - size], found.dtype)
-            )
+            size = min(max(margin, -cut), cut)
+            sums[pair] += np.array([size, -size], sums.dtype)
+            votes[pair[0 if margin > 0 else 1]] += 1
             counts[pair] += 1
-        return (np.asarray(_first_best(found, 0 * counts + 1 if self.even else counts), np.int32),)
-
-    def _floats(self, margins: Array) -> bool:
-        return self.decoder == "soft" and margins.dtype == np.float32
-
-    def _size(self, margin: float, floats: bool) -> float:
-        """What a margin counts for the first of its classes."""
-        if self.decoder == "vote":
-            return int(margin > 0)
-        half = 0.5 if floats else 1 << MARGIN_BITS - 1
-        return min(max(margin, -half), half)
+        each = np.ones_like(counts) if self.even else counts
+        return (np.asarray(_best(votes if self.decoder == "vote" else 0 * votes, sums, each), np.int32),)
 
     def describe(self) -> str:
         return f"{self.decoder} classes={self.classes}" if self.classes else ""
@@ -76,14 +66,17 @@ class Decide(Op):
             "classes": self.classes,
             "decoder": self.decoder,
             "even": self.even,
-            "half": 1 << MARGIN_BITS - 1,
+            "one": 1 << MARGIN_BITS,
         }
 
 
-def _first_best(sums: Any, counts: Any) -> int:
-    """The class of the largest mean; one without a pair has none."""
+def _best(votes: Any, sums: Any, counts: Any) -> int:
+    """The class with the largest part of its pairs' votes, then of their sums; one without a pair has none."""
     best = int(np.argmax(counts > 0))
+    kind = sums.dtype.type
     for i in range(best + 1, len(sums)):
-        if counts[i] and sums[i] * sums.dtype.type(counts[best]) > sums[best] * sums.dtype.type(counts[i]):
+        more = votes[i] * counts[best] - votes[best] * counts[i]
+        clearer = sums[i] * kind(counts[best]) > sums[best] * kind(counts[i])
+        if counts[i] and (more > 0 or (more == 0 and clearer)):
             best = i
     return best

@@ -29,7 +29,8 @@ def test_one_margin_and_several() -> None:
 def test_votes_and_cut_margins_of_pairs(dtype: str) -> None:
     one = 1 if dtype == "f4" else 4096
     assert decided(Decide(3), [one, -one, -one], PAIRS, dtype) == 2
-    assert decided(Decide(3), [one, -one, one], PAIRS, dtype) == 0  # a vote each
+    assert decided(Decide(3), [one, -one, one], PAIRS, dtype) == 0  # a vote each, as clear as the others
+    assert decided(Decide(3), [one / 4, -one, one], PAIRS, dtype) == 1  # clearer than the others
     soft = Decide(3, "soft")
     assert decided(soft, [one / 8, -one * 9, one / 4], PAIRS, dtype) == 2
     assert decided(soft, [one * 99, -one / 4, -one / 4], PAIRS, dtype) == 2  # 99 counts no more than 1/2
