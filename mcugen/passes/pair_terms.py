@@ -2,7 +2,8 @@
 
 Products of features as they were measured are far apart, and parts of a sum of them cancel: their rounding to float32 alone
 may be more than is left. There a linear op takes them as pairs of floats (mcugen/pairs.py), from a scaler that gives pairs, too,
-where there is one in front. A scaler behind the terms becomes part of the weights.
+where there is one in front. A scaler behind the terms becomes part of the weights. Terms of what other transformers give are left to
+pair_chains.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def _with_pairs(graph: Graph, node: Node, op: Linear, rows: Array | None) -> Gra
     inner = graph.nodes[made] if made is not None else None
     if inner is None or not isinstance(inner.op, Polynomial):
         return graph
-    new = _steps(graph, inner, inner.op, source_or_self(graph, inner.inputs[0]))
+    source = source_or_self(graph, inner.inputs[0])
+    if source.value in graph.producer:  # rounded before: pair_chains begins there
+        return graph
+    new = _steps(graph, inner, inner.op, source)
     (pairs,) = new[-1].outputs
     weights = np.zeros((op.rows, inner.op.terms))
     np.add.at(weights.T, behind.at, (op.weights * behind.slope).T)

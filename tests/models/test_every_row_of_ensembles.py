@@ -28,6 +28,7 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from test_every_row import unit_in_form
 
+import mcugen
 from mcugen.frontends import Source, read
 from mcugen.ir import Array
 from mcugen.targets.host import compile_for_host
@@ -152,3 +153,14 @@ def prove_all_of_any(sources: list[Source], x: Array) -> None:
         for rows in (x, probe(source.module, 600)):
             proof = prove(units[i].module, source.reference, rows, run, on="host", source="rows")
             assert proof.wrong == 0, f"{source.loc}: {proof} {proof.worst}"
+
+
+@pytest.mark.parametrize("output", ["label", "decision"])
+def test_an_isolation_forest_that_splits_nothing_calls_all_inliers(output: str) -> None:
+    same = np.full((30, 2), 1e-12)
+    for contamination in ("auto", 0.1):
+        model = IsolationForest(n_estimators=7, contamination=contamination, random_state=0).fit(same)
+        compiled = mcugen.compile(model, "mega2560", output=output)
+        assert compiled.proof is not None
+        assert compiled.proof.proven
+        assert (compiled.predict(same[:3]) == model.predict(same[:3])).all()

@@ -48,6 +48,10 @@ MODELS: dict[str, tuple[Any, Any, str, tuple[Any, ...]]] = {
     "network": (FAR, KINDS, "proba", (TWO, MinMaxScaler(), MLPClassifier((6,), max_iter=50, random_state=0))),
     "bayes": (FAR, KINDS, "proba", (PolynomialFeatures(2, include_bias=False), GaussianNB())),
     "thresholds": (CANCER, CLASSES, "proba", (Normalizer(), BOOSTING)),
+    "terms of rounded numbers": (
+        *(ONE_FAR, KINDS, "decision"),
+        (Normalizer(), PolynomialFeatures(2), StandardScaler(), LogisticRegression(C=100)),
+    ),
     "thresholds next to 1": (ONE_FAR, KINDS, "proba", (Normalizer(), HistGradientBoostingClassifier(max_iter=2))),
     "thresholds behind a scaler": (ONE_FAR, KINDS, "proba", (Normalizer(), StandardScaler(), EXTRA)),
     "thresholds of a square": (FAR, KINDS, "proba", (TWO, EXTRA)),

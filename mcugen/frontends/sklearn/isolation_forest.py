@@ -32,6 +32,7 @@ SUPPORTED = ("IsolationForest",)
 TRUSTED = (*TRUSTED_TREES, "sklearn.ensemble._iforest.IsolationForest")
 INTEGERS = True
 LABELS = (-1, 1)
+NO_SPLIT = 1e-6  # of the depths of a forest that splits nothing
 _PATHS, _MORE = "_decision_path_lengths", "_average_path_length_per_tree"
 _HOLDS = ("estimators_", "estimators_features_", "n_features_in_", "offset_", "_max_features", "_max_samples")
 
@@ -94,7 +95,10 @@ def _trees(estimator: object, head: Head, loc: Loc) -> Trees:
     if most <= 0:
         way_out = "fit it with `max_samples` of 2 or more"
         raise error("E0302", "trees that were fitted on one row each isolate nothing", help=way_out, loc=loc)
-    _, combine = isolation(float(cast(float, state["offset_"])), most)
+    border, combine = isolation(float(cast(float, state["offset_"])), most)
+    depths = float(trees.values[trees.leaf[trees.roots], 0].sum()) if (trees.feature < 0).all() else 0.0
+    if abs(depths - border) <= NO_SPLIT * border:  # on the border but for rounding: scikit-learn says inlier
+        combine = replace(combine, base=combine.base + NO_SPLIT * border)
     return replace(trees, combine=combine)
 
 
