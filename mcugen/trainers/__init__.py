@@ -60,6 +60,7 @@ class Wanted:
     watched   what is counted: nothing, how well all goes, or that of each class, too
     pending   how many rows are kept whose classes come later
     samples   how many rows are remembered, and learnt again: `replays` of them after each row
+    direct    whether a row is learnt itself, too, or only remembered
     stored    whether the state can be saved
     start     first content of the state by name, where it does not begin with nothing
     """
@@ -77,6 +78,7 @@ class Wanted:
     policy: Policy = "cbrs"
     replays: int = 1
     weighted: bool = False
+    direct: bool = True
     seed: int = 1
     stored: bool = True
     start: Mapping[str, Array] = field(default_factory=dict)
@@ -183,7 +185,8 @@ def _learn(wanted: Wanted) -> Graph:
     builder = _begin(wanted, "learn")
     y = builder.input("y", TensorType((), DType.I32))
     row, label, learn = _judged(wanted, builder, "x", "row_")
-    learn(y)
+    if wanted.direct:
+        learn(y)
     if wanted.scaler == "running":
         _update(builder, Welford(), (row,), tuple(wanted.scaler_state))
     if wanted.watched != "nothing":

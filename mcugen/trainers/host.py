@@ -45,6 +45,10 @@ class OnHost:
         found = [self._call("learn", row.ctypes.data_as(ctypes.c_void_p), ctypes.c_int(y)) for row, y in pairs]
         return np.array(found, np.int64)
 
+    def drift(self) -> int:
+        """The alarm since the last call; 0 where there is none, or nothing is watched."""
+        return self._call("drift") if "alarm" in self._types else 0
+
     def reset(self) -> None:
         """Forget what was learnt."""
         self._call("init")

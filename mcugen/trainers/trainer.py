@@ -49,6 +49,7 @@ def trainer(
     policy: Policy = "cbrs",
     replays: int = 1,
     weighted: bool = False,
+    direct: bool = True,
     seed: int = 1,
     store: bool = True,
     check_fit: bool = True,
@@ -68,6 +69,7 @@ def trainer(
     pending     how many rows are kept whose labels come later
     samples     how many rows are remembered and learnt again, `replays` of them after each row: by "cbrs" as balanced as can be,
                 by "reservoir" or "ring"; `weighted`: of each class as often
+    direct      whether a new row is learnt itself, too; without it all is learnt from those that are remembered
     seed        of the device's random numbers, from 1
     store       whether the C has functions that save the state
     check_fit   raise E0501 or E0502 where the board is too small
@@ -89,6 +91,7 @@ def trainer(
         cast("Policy", _one_of("policy", policy, get_args(Policy))),
         _count(replays, "replays", 1, MOST_REPLAYS),
         bool(weighted),
+        bool(direct),
         _count(seed, "seed", 1, 2**32 - 1),
         bool(store),
     )
@@ -157,6 +160,10 @@ class Trainer:
     def score(self, x: object, y: object) -> float:
         """The part of rows whose label is found."""
         return float(np.mean(self.predict(x) == np.asarray(y)))
+
+    def drift(self) -> int:
+        """Whether errors have become more frequent since the last call: 0, 1 for those of all rows, 2 + c for those of class c."""
+        return self.host.drift()
 
     def reset(self) -> None:
         """Forget what was learnt."""
@@ -263,6 +270,9 @@ def _learner(name: object, classes: int, options: Mapping[str, object]) -> Learn
 
 
 def _check_rows(wanted: Wanted) -> None:
+    if not wanted.direct and not wanted.samples:
+        help = "give `samples`, or leave `direct` on"
+        raise error("E0112", "rows are neither learnt nor remembered", help=help)
     if wanted.scaler == "none" and wanted.weights is not WEIGHTS["float32"] and wanted.input in ("uint8", "int16"):
         help = "let the scaler run, or give float32 rows, or int8 with 5 fraction bits (32 is 1)"
         raise error("E0112", f"input is '{wanted.input}' without a scaler, and weights are {wanted.numeric}", help=help)

@@ -53,6 +53,7 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
     {"classes": 7, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 30, "weighted": True, "seed": 9},
     {"classes": 3, "n_features": 6, "samples": 9, "policy": "reservoir", "replays": 3},
+    {"classes": 3, "n_features": 6, "samples": 9, "direct": False, "replays": 2, "numeric": "int16"},
     {"classes": 5, "n_features": 2, "samples": 12, "policy": "ring", "numeric": "int16"},
 )
 IDS = [" ".join(f"{value}" for name, value in one.items() if name != "pairs") for one in ASKED]
