@@ -30,7 +30,7 @@ from mcugen.emit import Files, check_header, emit
 from mcugen.frontends import Reference, Source, read
 from mcugen.frontends.onnx_quantise import is_network, quantised
 from mcugen.ir import Array, DType, Module, Storage
-from mcugen.made_rows import rows_behind
+from mcugen.made_rows import rows_behind, takers_know
 from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
 from mcugen.passes import Dump
@@ -336,9 +336,13 @@ class Compiled:
         return prove(self.module, reference, data, self.library.run, on="host", source=text, terms=terms)
 
     def _made_rows(self, limit: int) -> Array:
-        """Rows that are hard for the ops that take them, and such as those behind transformers were fitted on."""
-        behind = held(rows_behind(self.source.module.predict, min(limit, BEHIND)), self.row)
-        return np.concatenate([probe(self.module, limit), behind])
+        """Rows that are hard for the ops that take them, or where these know none such as lie between the user's; and such as
+        the ops behind transformers were fitted on."""
+        graph, classical = self.source.module.predict, self.module.arena == "stack"
+        behind = held(rows_behind(graph, min(limit, BEHIND)), self.row)
+        unknown = classical and self.rows is not None and not takers_know(self.module.predict)
+        hard = between(self.rows, self.row)[: min(limit, BEHIND)] if unknown and self.rows is not None else None
+        return np.concatenate([probe(self.module, limit) if hard is None else hard, behind])
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order. E0110."""

@@ -36,6 +36,12 @@ def rows_behind(graph: Graph, limit: int) -> Array:
     return np.concatenate(found)[:limit]
 
 
+def takers_know(graph: Graph) -> bool:
+    """Whether an op that takes the row says what is hard for it."""
+    names, rng = {x.name for x in graph.of(Storage.INPUT)}, np.random.default_rng(0)
+    return any(node.op.probe(1, rng) for node in graph.nodes if names & {*node.inputs})
+
+
 def _back(graph: Graph, value: str, rows: Array) -> Array | None:
     """Rows of the graph's input that give a value these rows, with NaN where any number does; None where nothing says which."""
     at = graph.producer.get(value)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.ensemble import VotingRegressor
 from sklearn.feature_selection import SelectKBest
@@ -16,7 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, Normalizer, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from test_numeric import Model, module
@@ -245,3 +246,16 @@ def test_columns_side_by_side_are_put_together() -> None:
     assert 50 <= len(made) <= 100
     assert (made[:, 1] == 0).all()
     assert (np.median(np.abs(made[:, [0, 2, 3]]), axis=0) > 0.1).all()
+
+
+def test_where_no_op_knows_rows_made_rows_lie_between_the_users() -> None:
+    x, y = load_wine(return_X_y=True)
+    x = x[:, :5].astype(np.float32)
+    network = MLPClassifier((8,), max_iter=100, random_state=0)
+    model = make_pipeline(PolynomialFeatures(2), network).fit(x.astype(np.float64), y)
+    compiled = mcugen.compile(model, "mega2560", output="proba", numeric="float32", data=x)
+    made = compiled._made_rows(100)
+    assert len(made) == 100
+    assert (made >= x.min(axis=0)).all()
+    assert (made <= x.max(axis=0)).all()
+    assert all(proof.proven for proof in compiled.proofs)
