@@ -7,7 +7,7 @@ sums are where that counts, and none is too large. Constants are in the unit of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,21 @@ class Forms:
     def distances(self, x: Floats) -> list[Floats]:
         """matrices x - offsets of rows (n, features), one (n, rows) for each class."""
         return [x @ matrix.T - offset for matrix, offset in zip(self.matrices, self.offsets, strict=True)]
+
+    @property
+    def middles(self) -> Floats:
+        """A row for each class that is nearest to where its form is 0, (classes, features)."""
+        return np.stack([np.linalg.pinv(matrix) @ at for matrix, at in zip(self.matrices, self.offsets, strict=True)])
+
+    @property
+    def deviations(self) -> Floats:
+        """How far features are expected to vary in each class, (classes, features): a form is half of a squared distance."""
+        return np.stack([np.sqrt((np.linalg.pinv(matrix) ** 2).sum(axis=1) / 2) for matrix in self.matrices])
+
+    def moved(self, by: Floats) -> Forms:
+        """The forms for rows that are so much less."""
+        offsets = (at - matrix @ by for matrix, at in zip(self.matrices, self.offsets, strict=True))
+        return replace(self, offsets=tuple(offsets))
 
     def scores(self, x: Floats) -> Floats:
         """The forms of rows (n, features), (n, classes), in float64."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import McugenError
 from mcugen.evaluate import evaluate
+from mcugen.gaussian import AROUND
 from mcugen.ir import Array, DType, Graph, Module, Node, Storage, replaced
 from mcugen.layers import Layers
 from mcugen.made_rows import rows_behind
@@ -33,6 +34,7 @@ from mcugen.ops.linear import Linear
 from mcugen.ops.mlp import Mlp
 from mcugen.ops.normalize import Normalize
 from mcugen.ops.polynomial import Polynomial
+from mcugen.ops.quadratic import Quadratic
 from mcugen.ops.svm import Svm
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees
@@ -225,6 +227,8 @@ def _middle(op: Op) -> Floats | None:
         points = op.mean
     elif isinstance(op, Svm) and op.kernel.name == "rbf":
         points = op.vectors
+    elif isinstance(op, Quadratic):
+        points = op.model.middles
     elif isinstance(op, TreeEnsemble):
         return _middle_of_thresholds(op.trees)
     if points is None:
@@ -258,6 +262,10 @@ def _moved(op: Op, by: Floats) -> Op:
         return replace(op, vectors=_shifted(op.vectors, by))
     if isinstance(op, TreeEnsemble):
         return replace(op, trees=_shifted_trees(op.trees, by))
+    if isinstance(op, Quadratic):
+        model = op.model.moved(by)
+        reach = np.abs(model.middles).max(axis=0) + AROUND * model.deviations.max(axis=0)
+        return replace(op, model=model, sizes=np.frexp(reach)[1].astype(np.int64) + 126)
     if isinstance(op, Distances):
         return replace(op, points=op.points - by)
     if isinstance(op, GaussianNB):

@@ -9,6 +9,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
@@ -111,3 +112,11 @@ def test_so_does_one_behind_which_features_are_picked() -> None:
     assert [node.op.name for node in compiled.module.nodes][:2] == ["gather", "affine"]
     wanted = model.transform(FAR.astype(np.float64))
     np.testing.assert_allclose(compiled.transform(FAR), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_quadratic_forms_of_products_far_off_zero_tell_classes_apart(known: bool) -> None:
+    forms = QuadraticDiscriminantAnalysis(reg_param=0.1)
+    model = make_pipeline(PolynomialFeatures(2), forms).fit(FAR.astype(np.float64), KINDS)
+    compiled = compile(model, "mega2560", output="label", numeric="float32", data=FAR if known else None)
+    np.testing.assert_array_equal(compiled.predict(FAR), model.predict(FAR.astype(np.float64)))
