@@ -197,6 +197,7 @@ def interface_macros(module: Module) -> list[tuple[str, int | str, str]]:
         rows += [(f"{prefix}_{name}", code, says) for name, code, says in codes]
         if learning.replays:
             rows.append((f"{prefix}_REPLAYS", learning.replays, "samples that are learnt again after each row"))
+        rows.append((f"{prefix}_STATE", learning.nbytes, "bytes of what is learnt"))
         if "save" in learning.functions:
             rows.append((f"{prefix}_SCHEMA", f"0x{learning.schema:08X}u", "of a saved state"))
     labels = label_function(module)
@@ -284,6 +285,7 @@ class Learning:
     fields     of the state that hold more than numbers: their elements
     replays    samples that are learnt again after each row
     schema     tells states of this trainer from others
+    nbytes     of the state
     limit      the largest feature of float32 that is taken
     """
 
@@ -293,6 +295,7 @@ class Learning:
     fields: Mapping[str, int]
     replays: int
     schema: int
+    nbytes: int
     limit: float = LARGEST
 
     @property
@@ -319,6 +322,7 @@ def learning_of(module: Module) -> Learning:
         {name: type.size for name, type in kept.items()},
         draws[0] if draws else 0,
         zlib.crc32(layout.encode()),
+        sum(type.nbytes for type in kept.values()),
     )
 
 

@@ -26,10 +26,12 @@ from mcugen.interface import (
     feed_of,
     interface_macros,
     label_function,
+    learning_of,
     signature,
 )
 from mcugen.ir import DType, Graph, Label, Module, Storage, Value
 from mcugen.names import check_name
+from mcugen.storage import saving, store_files
 from mcugen.targets.link import fingerprint, firmware
 from mcugen.targets.serial import BAUD
 from mcugen.templating import c_floats, environment
@@ -169,11 +171,13 @@ def layout(
     """
     check_name(module.name)
     api = _api(module, missing)
+    learns = _learns(module, board) if module.learns else {}
+    files = {**files, **learns.get("store", {})}
     values = {
         "api": api,
         "board": board,
         "form": "arduino" if as_ == "zip" else as_,
-        "layers": _layers(module.predict),
+        "layers": _layers(module.functions[module.learns]),
         "keeps_state": bool(module.predict.of(Storage.STATE)),
         "facts": dict(facts or {}),
         "sample": _sample(sample, api, module),
@@ -186,10 +190,29 @@ def layout(
         "check": check,
         "simulated": _is_simulated(board),
         "version": __version__,
+        "sketch": "trainer.cpp" if learns else "sketch.cpp",
+        "readme": "trainer.md" if learns else "README.md",
+        "beside": {} if learns else firmware(),
+        **learns,
     }
     if as_ == "zip":
         return {f"{api.name}.zip": _zipped(api.name, _arduino(files, values))}
     return dict(sorted(_FORMS[as_](files, values).items()))
+
+
+def _learns(module: Module, board: Board) -> dict[str, Any]:
+    """What the templates of a trainer need besides, and the files that save its state."""
+    learning, graph = learning_of(module), module.predict
+    kept = saving(sum(v.type.nbytes for v in graph.of(Storage.STATE)), board)
+    stored = module.state == "stored"
+    return {
+        "learning": learning,
+        "scales": any(node.op.name == "standardise" for node in graph.nodes),
+        "saving": str(kept) if stored else "",
+        "keeps": kept.kept if stored and kept.slots and board.storage and board.storage.kind != "file" else None,
+        "safe": kept.safe,
+        "store": {f"src/{name}": text for name, text in store_files(board).items()} if stored else {},
+    }
 
 
 def _arduino(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
@@ -198,9 +221,9 @@ def _arduino(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, s
         **files,
         "library.properties": _render("library.properties", values),
         "keywords.txt": _render("keywords.txt", values),
-        f"examples/{example}/{example}.ino": _render("sketch.cpp", values),
-        **{f"examples/{example}/{name}": text for name, text in firmware().items()},
-        "README.md": _render("README.md", values),
+        f"examples/{example}/{example}.ino": _render(values["sketch"], values),
+        **{f"examples/{example}/{name}": text for name, text in values["beside"].items()},
+        "README.md": _render(values["readme"], values),
         **_tests(files, values, "../src"),
     }
 
@@ -217,10 +240,10 @@ def _platformio(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str
     return {
         **{f"{library}/{path}": text for path, text in files.items()},
         f"{library}/library.json": _render("library.json", values),
-        "src/main.cpp": _render("sketch.cpp", values),
-        **{f"src/{name}": text for name, text in firmware().items()},
+        "src/main.cpp": _render(values["sketch"], values),
+        **{f"src/{name}": text for name, text in values["beside"].items()},
         "platformio.ini": _render("platformio.ini", values),
-        "README.md": _render("README.md", values),
+        "README.md": _render(values["readme"], values),
         **_tests(files, values, f"../{library}/src"),
     }
 
@@ -228,7 +251,7 @@ def _platformio(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str
 def _plain(files: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
     return {
         **{path.rpartition("/")[2]: text for path, text in files.items()},
-        "README.md": _render("README.md", values),
+        "README.md": _render(values["readme"], values),
         **_tests(files, values, ".."),
     }
 
@@ -272,6 +295,7 @@ def _api(module: Module, missing: bool) -> Api:
     whole = graph.of(Storage.INPUT)[0].type
     limits = whole.dtype.limits if whole.dtype.nbytes <= 2 else None
     labelled, function = label_function(module), signature(module, graph)
+    named = learning_of(module).functions if module.learns else ()
     index = next((v for v in graph.of(Storage.OUTPUT) if v.labels), None)
     labels = index.labels or () if index else ()
     feed = feed_of(module, graph)
@@ -290,7 +314,7 @@ def _api(module: Module, missing: bool) -> Api:
         limits=limits,
         missing=missing and whole.dtype is DType.F32,
         label_lines=tuple(_label_lines(labels)),
-        functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))),
+        functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))) if not named else tuple(f"{module.name}_{one}" for one in named),
         macros=tuple(macro for macro, *_ in interface_macros(module)),
         memory_in=_variables(graph.of(Storage.INPUT), function, row.value),
         memory_out=_variables(graph.of(Storage.OUTPUT), function, row.value),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcugen.boards import Board, Nonvolatile
+from mcugen.data import firmware_dir
 
 OVERHEAD = 20  # MCUGEN_STORE_OVERHEAD: bytes of a record beside its payload
 MOST_SLOTS = (1 << 16) - 1
@@ -66,6 +67,13 @@ def saving(payload: int, board: Board) -> Saving:
     in_group = min(in_group, MOST_SLOTS // 2)
     slots = min(groups, MOST_SLOTS // in_group) * in_group
     return Saving(payload, record, slots, slots * kept.endurance if kept.endurance else None, groups >= 2, kept)
+
+
+def store_files(board: Board) -> dict[str, str]:
+    """The C that saves a state on the board, {name: text}: the store, and what knows the board's memory."""
+    kinds = ("", f"_{board.storage.kind}") if board.storage else ("",)
+    names = [f"mcugen_store{kind}.{ending}" for kind in kinds for ending in ("c", "h")]
+    return {name: (firmware_dir() / "store" / name).read_text(encoding="utf-8") for name in names}
 
 
 def memory_of(board: Board) -> str:

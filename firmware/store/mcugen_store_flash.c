@@ -1,18 +1,6 @@
 #include "mcugen_store_flash.h"
 
-#if defined(NRF52) || defined(NRF52_SERIES) || defined(NRF52832_XXAA) || defined(NRF52840_XXAA) || \
-    defined(ARDUINO_ARCH_NRF52840) || defined(NRF51)
-#define MCUGEN_STORE_NRF
-#elif defined(STM32F1xx)
-#define MCUGEN_STORE_STM32F1
-#elif defined(STM32F4xx)
-#define MCUGEN_STORE_STM32F4
-#elif defined(__SAMD21G18A__) || defined(__SAMD21E18A__) || defined(__SAMD21J18A__)
-#define MCUGEN_STORE_SAMD21
-#endif
-
-#if defined(MCUGEN_STORE_NRF) || defined(MCUGEN_STORE_STM32F1) || defined(MCUGEN_STORE_STM32F4) || \
-    defined(MCUGEN_STORE_SAMD21)
+#ifdef MCUGEN_STORE_HAS_FLASH
 
 #include <string.h>
 

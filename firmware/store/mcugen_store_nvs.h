@@ -8,6 +8,10 @@
 
 #include "mcugen_store.h"
 
+#if defined(ESP_PLATFORM)
+#define MCUGEN_STORE_HAS_NVS /* elsewhere there is no mcugen_store_nvs */
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

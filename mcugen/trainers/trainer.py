@@ -111,7 +111,7 @@ def build(wanted: Wanted, target: Target) -> Trainer:
     return Trainer(wanted, target, module, memory, report(module, memory, target))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Trainer:
     """A trainer with its C, its report, and a state of its own on this computer."""
 
