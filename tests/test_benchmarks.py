@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import networks  # noqa: E402
+from benchmarks import networks, trainers  # noqa: E402
 from benchmarks.classical.results import Result, keep, read  # noqa: E402
 from benchmarks.classical.tables import METRICS, compared, ratios, table  # noqa: E402
 
@@ -112,3 +112,17 @@ def test_a_network_is_counted_and_kept(tmp_path: Path, require: Callable[..., No
     networks.keep(tmp_path / "kept.csv", [found])
     assert networks.kept(tmp_path / "kept.csv") == [found]
     assert f"{found.modelled_cycles / 1e6:.3f}" in networks.table([found])
+
+
+def test_trainers_are_held_against_their_targets(tmp_path: Path) -> None:
+    first = next(trainers.parity(1))
+    assert 0 < first.found < 1e-5 == first.target
+    assert not first.missed
+    for found, at_most, missed in ((1.1, True, True), (0.9, True, False), (0.9, False, True), (1.1, False, False)):
+        assert trainers.Figure("drift", "iris", "train++", "what", found, 1.0, at_most).missed == missed
+    trainers.keep([first], tmp_path / "kept.csv")
+    assert "iris,train++" in (tmp_path / "kept.csv").read_text()
+    rows = trainers.imbalanced("class by class", 0)
+    sizes = np.bincount(rows.y)
+    assert round(sizes.max() / 27) == sizes.min()
+    assert (np.diff(rows.y) != 0).sum() == 9
