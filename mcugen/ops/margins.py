@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.learning import AT_ONCE, BLOCK, FEATURE_BITS, MARGIN_BITS, features_and_rows, fraction
 from mcugen.op import Op
@@ -19,16 +20,25 @@ class Margins(Op):
     Inputs: z (d,), weights (r, d) and bias (r,), all `f32`; or z `i8` with 5 fraction bits, weights and bias `i16` or `i8` with those
     of `learning.fraction`. Output (r,), `f32`, or `i32` with 12 fraction bits, rounded to the nearest: the sum, or, where it would
     not fit 32 bits, those of 256 features each.
+
+    With a class y `i32` and pairs of classes `u8` (r, 2) only rows whose pair y is in are worked out; the others have 0.
     """
 
     name: ClassVar[str] = "margins"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        _, rows = features_and_rows(self.name, *inputs)
+        _, rows = features_and_rows(self.name, *inputs[:3])
+        if inputs[3:] not in ((), (TensorType((), DType.I32), TensorType((rows, 2), DType.U8))):
+            found = ", ".join(map(str, inputs[3:]))
+            raise error("E0201", f"margins takes a class and a pair a row, not {found}", help="see its docs")
         return (TensorType((rows,), DType.F32 if inputs[0].dtype is DType.F32 else DType.I32),)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
-        z, weights, bias = inputs
+        z, weights, bias, *others = inputs
+        if others:
+            y, pairs = others
+            (every,) = self.evaluate(z, weights, bias)
+            return (np.where((pairs == y).any(axis=1), every, every.dtype.type(0)),)
         if z.dtype == np.float32:
             sums = bias.astype(np.float32).copy()
             for i in range(z.size):
@@ -52,15 +62,20 @@ class Margins(Op):
         return inputs[1].size
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        features, rows = features_and_rows(self.name, *inputs)
-        kind = inputs[1].dtype
-        return {
-            "features": features,
-            "rows": rows,
-            "weight_t": kind.c,
-            "up": _up(features) if kind is DType.I8 else 0,
-            "block": BLOCK if kind is DType.I16 and features > AT_ONCE else 0,
-        }
+        return sum_facts(*inputs[:3]) | {"pairs": len(inputs) > 3}
+
+
+def sum_facts(*inputs: TensorType) -> dict[str, Any]:
+    """What templates/margin.c.j2 needs, of the types of z, weights and bias."""
+    features, rows = features_and_rows("margins", *inputs)
+    kind = inputs[1].dtype
+    return {
+        "features": features,
+        "rows": rows,
+        "weight_t": kind.c,
+        "up": _up(features) if kind is DType.I8 else 0,
+        "block": BLOCK if kind is DType.I16 and features > AT_ONCE else 0,
+    }
 
 
 def _up(features: int) -> int:

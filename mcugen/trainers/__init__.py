@@ -214,7 +214,7 @@ def _judged(wanted: Wanted, builder: GraphBuilder, x: str, prefix: str) -> tuple
     row = _row(wanted, builder, x, f"{prefix}given")
     z = _standardised(wanted, builder, row, f"{prefix}z")
     margins, label = wanted.learner.predict(builder, z, prefix)
-    return row, label, lambda y: wanted.learner.learn(builder, z, margins, y)
+    return row, label, lambda y: wanted.learner.learn(builder, z, margins, y, prefix)
 
 
 def _update(builder: GraphBuilder, op: Op, given: tuple[str, ...], kept: tuple[str, ...]) -> None:

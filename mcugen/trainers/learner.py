@@ -48,6 +48,6 @@ class Learner:
         """The margins of a row and its class, as values whose names begin with `prefix`."""
         raise NotImplementedError
 
-    def learn(self, builder: GraphBuilder, z: str, margins: str, y: str) -> None:
-        """The update by a row of class y."""
+    def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
+        """The update by a row of class y, whose margins are empty where `predict` did without them."""
         raise NotImplementedError

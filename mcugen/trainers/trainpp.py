@@ -54,7 +54,7 @@ class TrainPP(Learner):
         """What the update takes besides, as values."""
         return ()
 
-    def learn(self, builder: GraphBuilder, z: str, margins: str, y: str) -> None:
+    def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
         kept = self.kept(builder)
         new = builder.add(self.step, z, margins, y, *kept, *self.others(), names=tuple(f"{name}1" for name in kept))
         for old, one in zip(kept, new, strict=True):

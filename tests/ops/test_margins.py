@@ -31,7 +31,16 @@ def test_the_largest_of_all_sums_fits() -> None:
     assert found[0] / 4096 == pytest.approx(510 * 127 / 32 * 8 - 8)
 
 
+def test_of_a_class_only_its_own_pairs_are_worked_out() -> None:
+    pairs, bias = np.array([(0, 1), (0, 2), (1, 2)], np.uint8), np.array([1, 2, 3], np.float32)
+    given = np.zeros(2, np.float32), np.zeros((3, 2), np.float32), bias, np.asarray(2, np.int32), pairs
+    assert Margins().evaluate(*given)[0].tolist() == [0, 2, 3]
+
+
 def test_types_that_do_not_go_together_are_refused() -> None:
     assert_refuses(Margins(), tensor(DType.F32, 4), tensor(DType.I16, 2, 4), tensor(DType.I16, 2))
     assert_refuses(Margins(), tensor(DType.I8, 4), tensor(DType.I16, 2, 5), tensor(DType.I16, 2))
     assert_refuses(Margins(), tensor(DType.I8, 4), tensor(DType.I32, 2, 4), tensor(DType.I32, 2))
+    row = tensor(DType.F32, 4), tensor(DType.F32, 3, 4), tensor(DType.F32, 3)
+    assert_refuses(Margins(), *row, tensor(DType.I32), tensor(DType.U8, 2, 2))
+    assert_refuses(Margins(), *row, tensor(DType.I32))

@@ -50,6 +50,8 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS, "numeric": "int8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "pairs": PAIRS, "numeric": "int16"},
     {"classes": 5, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "numeric": "int16", "input": "uint8"},
+    {"classes": 6, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "numeric": "int16", "input": "int8"},
+    {"classes": 3, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "samples": 12},
     {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
     {"classes": 7, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 30, "weighted": True, "seed": 9},
     {"classes": 3, "n_features": 6, "samples": 9, "policy": "reservoir", "replays": 3},
