@@ -314,7 +314,9 @@ def _api(module: Module, missing: bool) -> Api:
         limits=limits,
         missing=missing and whole.dtype is DType.F32,
         label_lines=tuple(_label_lines(labels)),
-        functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes))) if not named else tuple(f"{module.name}_{one}" for one in named),
+        functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes)))
+        if not named
+        else tuple(f"{module.name}_{one}" for one in named),
         macros=tuple(macro for macro, *_ in interface_macros(module)),
         memory_in=_variables(graph.of(Storage.INPUT), function, row.value),
         memory_out=_variables(graph.of(Storage.OUTPUT), function, row.value),

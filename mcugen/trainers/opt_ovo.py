@@ -10,12 +10,14 @@ import numpy as np
 
 from mcugen.diagnostics import did_you_mean, error
 from mcugen.ir import GraphBuilder
+from mcugen.ops.bayes import Bayes
 from mcugen.ops.ddag import Ddag
 from mcugen.ops.decide import Decide
 from mcugen.ops.margins import Margins
+from mcugen.trainers.pairs import LARGEST, Tables
 from mcugen.trainers.trainpp import TrainPP
 
-Decoder = Literal["vote", "soft", "ddag"]
+Decoder = Literal["vote", "soft", "ddag", "bayes"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class OptOVO(TrainPP):
     """One learner for each pair of classes; their votes decide. The best answers of all, for the most RAM.
 
     pairs    those that are kept, by default all
-    decoder  vote; soft: how clear each learner's answer is, too; ddag: one learner less than there are classes is asked, in turn
+    decoder  vote; soft: how clear each learner's answer is, too; ddag: one learner less than there are classes is asked, in turn; bayes: by `tables` of
+             probabilities, which `Trainer.with_bayes` makes
     classes  how many there are
     """
 
@@ -33,6 +36,7 @@ class OptOVO(TrainPP):
     classes: int = 0
     pairs: tuple[tuple[int, int], ...] = ()
     decoder: Decoder = "vote"
+    tables: Tables | None = None
 
     def check(self, classes: int) -> None:
         super().check(classes)
@@ -47,11 +51,33 @@ class OptOVO(TrainPP):
         if wrong or left or len({*self.pairs}) != len(self.pairs):
             help = "name each pair (a, b), a < b, once, and each class in one pair at least"
             raise error("E0112", f"pairs do not go with {classes} classes", help=help)
+        if (self.tables is not None) != (self.decoder == "bayes") or not self._fits(classes):
+            help = "let `with_bayes` of a trainer that has learnt make them, and the trainer that has them"
+            raise error("E0112", f"tables do not go with the decoder {self.decoder}, or its pairs", help=help)
 
     @property
     def kept_pairs(self) -> tuple[tuple[int, int], ...]:
         """The pairs that have a learner."""
         return self.pairs or tuple(combinations(range(self.classes), 2))
+
+    @property
+    def columns(self) -> list[int]:
+        """Their numbers among all pairs."""
+        kept = {*self.kept_pairs}
+        return [at for at, pair in enumerate(combinations(range(self.classes), 2)) if pair in kept]
+
+    def _fits(self, classes: int) -> bool:
+        """Whether the tables, if there are any, are of these classes, and of pairs that have a learner."""
+        if not isinstance(self.tables, Tables):
+            return self.tables is None
+        members = [pair for group in self.tables.groups for pair in group]
+        shapes = [(1 << len(group), classes) for group in self.tables.groups if 1 <= len(group) <= LARGEST]
+        return (
+            bool(members)
+            and self.tables.prior.shape == (classes,)
+            and [one.shape for one in self.tables.patterns] == shapes
+            and {*members} <= {*self.columns}
+        )
 
     def rows(self, classes: int) -> int:
         return len(self.kept_pairs)
@@ -61,16 +87,32 @@ class OptOVO(TrainPP):
             (label,) = builder.add(Ddag(), z, "weights", "bias", names=(f"{prefix}label",))
             return "", label
         (margins,) = builder.add(Margins(), z, "weights", "bias", names=(f"{prefix}margins",))
+        if self.tables is not None:
+            (label,) = builder.add(Bayes(), margins, *self._tables(builder, self.tables), names=(f"{prefix}label",))
+            return margins, label
+        assert self.decoder in ("vote", "soft")
         op = Decide(self.classes, self.decoder, not self.pairs)
         (label,) = builder.add(op, margins, self._pairs(builder), names=(f"{prefix}label",))
         return margins, label
 
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
         """Of all margins only those of y's pairs are needed."""
+        if self.decoder in ("ddag", "bayes"):
+            self._pairs(builder)
         if not margins:
-            pairs = self._pairs(builder)
-            (margins,) = builder.add(Margins(), z, "weights", "bias", y, pairs, names=(f"{prefix}margins",))
+            (margins,) = builder.add(Margins(), z, "weights", "bias", y, *self.others(), names=(f"{prefix}margins",))
         super().learn(builder, z, margins, y, prefix)
+
+    def _tables(self, builder: GraphBuilder, tables: Tables) -> tuple[str, ...]:
+        """What is known of groups, whose pairs are numbered as the rows of weights are."""
+        row = {column: at for at, column in enumerate(self.columns)}
+        members = [row[pair] for group in tables.groups for pair in group]
+        return (
+            builder.const("prior", tables.prior),
+            builder.const("group_sizes", np.array([len(group) for group in tables.groups], np.uint8)),
+            builder.const("group_pairs", np.array(members, np.uint8 if len(row) < 256 else np.uint16)),
+            builder.const("patterns", np.concatenate(tables.patterns)),
+        )
 
     def _pairs(self, builder: GraphBuilder) -> str:
         return builder.const("pairs", np.array(self.kept_pairs, np.uint8))

@@ -164,7 +164,7 @@ def _least_missed(margins: Floats, labels: Ints, kept: Mask, classes: int) -> in
 # ---- the Bayes decoder ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
     """log2 of probabilities as int16 in Q8.8: of each class, and of the answers of each group of pairs in each class."""
 

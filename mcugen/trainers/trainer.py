@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.arguments import folder_of, form_of, rows_of, sample_of
 from mcugen.boards import Target, load_board
@@ -95,7 +96,10 @@ def trainer(
         _count(seed, "seed", 1, 2**32 - 1),
         bool(store),
     )
-    found = build(made, Target(load_board(board)))
+    return _checked(build(made, Target(load_board(board))), check_fit)
+
+
+def _checked(found: Trainer, check_fit: bool) -> Trainer:
     if check_fit:
         from mcugen.trainers.room import require_room
 
@@ -165,6 +169,27 @@ class Trainer:
         """Whether errors have become more frequent since the last call: 0, 1 for those of all rows, 2 + c for those of class c."""
         return self.host.drift()
 
+    def pruned(self, x: object, y: object, keep: int, how: str = "greedy", *, check_fit: bool = True) -> Trainer:
+        """A trainer with `keep` of this one's pairs of classes that begins with what this one has learnt of them. Opt-OVO only.
+
+        Rows (n, features) and labels (n,) are those that this one has learnt. `greedy` leaves out pairs without which as many rows
+        are right, as learners of two thirds of the rows say of the other third; `nearest` keeps the classes that lie next to
+        each other, which is quick for many classes. E0112 for what cannot be, E0501 and E0502 where the board is too small.
+        """
+        from mcugen.trainers import fitted
+
+        return _checked(fitted.pruned(self, self._rows(x), self._classes(y), keep, how), check_fit)
+
+    def with_bayes(self, x: object, y: object, *, check_fit: bool = True) -> Trainer:
+        """A trainer with the decoder `bayes` that begins with what this one has learnt. Opt-OVO only.
+
+        Its tables of probabilities are of the rows (n, features) with labels (n,), which are those that this one has learnt.
+        E0112 for another learner, E0501 and E0502 where the board is too small.
+        """
+        from mcugen.trainers import fitted
+
+        return _checked(fitted.with_bayes(self, self._rows(x), self._classes(y)), check_fit)
+
     def reset(self) -> None:
         """Forget what was learnt."""
         self.host.reset()
@@ -218,7 +243,7 @@ class Trainer:
             )
         return self.host.rows(rows)
 
-    def _classes(self, y: object) -> Array:
+    def _classes(self, y: object) -> npt.NDArray[np.int64]:
         known = {label: at for at, label in enumerate(self.wanted.labels)}
         given = np.asarray(y).ravel().tolist()
         unknown = next((one for one in given if one not in known), None)

@@ -15,7 +15,13 @@ from boards import learnt_on
 from mcugen import Trainer
 from mcugen.ir import Array
 from mcugen.targets.driver import Unit
+from mcugen.trainers.pairs import Tables
 
+TABLES = Tables(
+    np.array([-300, -200, -700, -500], np.int16),
+    ((4, 0, 2), (5,)),  # of all pairs; PAIRS leave out (1, 2), which is number 3
+    tuple(np.random.default_rng(5).integers(-900, 0, (size, 4)).astype(np.int16) for size in (8, 2)),
+)
 PAIRS = ((0, 1), (0, 2), (2, 3), (1, 3), (0, 3))
 ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 2, "n_features": 5},
@@ -50,6 +56,8 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS, "numeric": "int8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "pairs": PAIRS, "numeric": "int16"},
     {"classes": 5, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "numeric": "int16", "input": "uint8"},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "bayes", "tables": TABLES, "numeric": "int16"},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "bayes", "tables": TABLES, "pairs": PAIRS},
     {"classes": 6, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "numeric": "int16", "input": "int8"},
     {"classes": 3, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "samples": 12},
     {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
@@ -58,7 +66,7 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 3, "n_features": 6, "samples": 9, "direct": False, "replays": 2, "numeric": "int16"},
     {"classes": 5, "n_features": 2, "samples": 12, "policy": "ring", "numeric": "int16"},
 )
-IDS = [" ".join(f"{value}" for name, value in one.items() if name != "pairs") for one in ASKED]
+IDS = [" ".join(f"{value}" for name, value in one.items() if name not in ("pairs", "tables")) for one in ASKED]
 
 
 def trainers(board: str) -> list[Trainer]:

@@ -1,18 +1,118 @@
-"""Opt-OVO: its decoders, and what cannot be."""
+"""Opt-OVO: its decoders, the pairs that are left out, and what cannot be."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import numpy as np
 import pytest
 
 import mcugen
-from mcugen import McugenError
+from mcugen import McugenError, Trainer
+from mcugen.ir import Array
+from mcugen.trainers.opt_ovo import OptOVO
+from mcugen.trainers.pairs import Tables, bayes
 
 PAIRS = ((0, 1), (0, 2), (2, 3), (1, 3))
+EVERY = [*combinations(range(4), 2)]
 
 
-def test_a_ddag_needs_all_pairs() -> None:
+@cache
+def data() -> tuple[Array, Array]:
+    """Four classes on a line: pairs of neighbours tell everything."""
+    rng = np.random.default_rng(1)
+    classes = rng.integers(0, 4, 200)
+    return rng.normal(size=(200, 3)) + np.array([5.0, 2, 0]) * classes[:, None], np.array(["a", "b", "c", "d"])[classes]
+
+
+@cache
+def fitted(**options: Any) -> Trainer:
+    trainer = mcugen.trainer("opt-ovo", n_features=3, classes=["a", "b", "c", "d"], **options)
+    return trainer.partial_fit(*data())
+
+
+def opt_ovo(trainer: Trainer) -> OptOVO:
+    assert isinstance(trainer.wanted.learner, OptOVO)
+    return trainer.wanted.learner
+
+
+@pytest.mark.parametrize(("how", "numeric"), [("greedy", "int8"), ("nearest", "float32")])
+def test_a_pruned_trainer_has_what_its_pairs_have_learnt(how: str, numeric: str) -> None:
+    trainer = fitted(numeric=numeric)
+    before = trainer.state
+    pruned = trainer.pruned(*data(), 4, how)
+    pairs = opt_ovo(pruned).pairs
+    assert len(pairs) == 4
+    assert {one for pair in pairs for one in pair} == {0, 1, 2, 3}
+    if how == "nearest":
+        assert {(0, 1), (1, 2), (2, 3)} < {*pairs}
+    rows = [EVERY.index(pair) for pair in pairs]
+    for name in ("weights", "bias"):
+        np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name][rows])
+    for name in ("mean", "variance", "count"):
+        np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name])
+    assert pruned.score(*data()) > trainer.score(*data()) - 0.05
+    assert trainer.state == before
+    pruned.partial_fit(*data()).reset()
+    assert pruned.score(*data()) > 0.8  # it begins with what was learnt
+
+
+@pytest.mark.parametrize("numeric", ["float32", "int16"])
+def test_bayes_is_the_papers_decoder_of_the_same_learners(numeric: str) -> None:
+    pruned = fitted(numeric=numeric).pruned(*data(), 5, "nearest")
+    for trainer in (fitted(numeric=numeric), pruned):
+        found = trainer.with_bayes(*data())
+        learner, values = opt_ovo(found), found.host.values
+        np.testing.assert_array_equal(values["weights"], trainer.host.values["weights"])
+        assert found.score(*data()) > 0.8
+        z = (data()[0] - values["mean"]) / np.sqrt(values["variance"])
+        margins = np.zeros((200, 6))
+        unit = 1 if numeric == "float32" else 4096
+        margins[:, learner.columns] = (z.clip(-127 / 32, 127 / 32) @ values["weights"].T + values["bias"]) / unit
+        assert learner.tables
+        wanted = np.array(["a", "b", "c", "d"])[bayes(margins, learner.tables)]
+        assert np.mean(found.predict(data()[0]) == wanted) > 0.98  # z of the C is rounded
+
+
+def refused(call: Callable[[], object], code: str = "E0112") -> str:
     with pytest.raises(McugenError) as caught:
-        mcugen.trainer("opt-ovo", n_features=3, classes=4, pairs=PAIRS, decoder="ddag")
+        call()
     (found,) = caught.value.diagnostics
-    assert found.code == "E0112"
-    assert "vote" in found.help
+    assert found.code == code
+    return found.help
+
+
+def asked(**options: Any) -> str:
+    return refused(lambda: mcugen.trainer(**{"learner": "opt-ovo", "n_features": 3, "classes": 4} | options))
+
+
+def test_decoders_without_what_they_need_are_refused() -> None:
+    assert "vote" in asked(pairs=PAIRS, decoder="ddag")
+    assert "with_bayes" in asked(decoder="bayes")
+    tables = Tables(np.zeros(4, np.int16), ((0,), (3,)), (np.zeros((2, 4), np.int16),) * 2)
+    assert mcugen.trainer("opt-ovo", n_features=3, classes=4, decoder="bayes", tables=tables)
+    assert "with_bayes" in asked(tables=tables)
+    assert "with_bayes" in asked(tables=tables, decoder="bayes", classes=3)
+    assert "with_bayes" in asked(tables=tables, decoder="bayes", pairs=PAIRS)  # without (1, 2), number 3
+    assert "with_bayes" in asked(tables=7, decoder="bayes")
+
+
+def test_what_cannot_be_pruned_is_refused() -> None:
+    trainer = fitted()
+    for keep in (2, 7, True, 3.5, "4"):
+        assert "from 3 to 6" in refused(lambda k=keep: trainer.pruned(*data(), k))
+    assert "greedy" in refused(lambda: trainer.pruned(*data(), 4, "gredy"))
+    assert "all pairs" in refused(lambda: trainer.pruned(*data(), 4, "nearest").pruned(*data(), 4))
+    assert "vote" in refused(lambda: fitted(decoder="ddag").pruned(*data(), 4))
+    other = mcugen.trainer(n_features=3, classes=["a", "b", "c", "d"])
+    assert "opt-ovo" in refused(lambda: other.pruned(*data(), 4))
+    assert "opt-ovo" in refused(lambda: other.with_bayes(*data()))
+
+
+def test_a_class_without_rows_is_refused() -> None:
+    x, y = (one[data()[1] != "b"] for one in data())
+    assert "all classes" in refused(lambda: fitted().pruned(x, y, 4), "E0110")
+    assert "all classes" in refused(lambda: fitted().with_bayes(x, y), "E0110")
