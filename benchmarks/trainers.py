@@ -18,16 +18,13 @@ import argparse
 import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import sklearn
-from sklearn import datasets
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.multiclass import OneVsOneClassifier
 from sklearn.preprocessing import StandardScaler
 
@@ -35,103 +32,36 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that a checkout needs no installation
 
 import mcugen  # noqa: E402
+from benchmarks.gss import GssGreedy  # noqa: E402
+from benchmarks.learning import (  # noqa: E402
+    STREAMS,
+    C,
+    Figure,
+    Labels,
+    Rows,
+    Split,
+    blobs,
+    data,
+    folds,
+    fresh,
+    imbalanced,
+    learnt,
+    right,
+    shuffled,
+    split,
+    standardised,
+    stream,
+    trainer,
+)
 from mcugen.trainers import pairs  # noqa: E402
 from mcugen.trainers.trainer import Trainer  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "trainers.csv"
 CHOICE = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # of C
-C = 0.01  # where none is chosen
 FORMATS = ("float32", "int16", "int8")
-Rows = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Split:
-    """Rows to learn, in their order, and rows to judge by."""
-
-    x: Rows
-    y: Labels
-    x_test: Rows
-    y_test: Labels
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure and what it is held against."""
-
-    part: str
-    data: str
-    learner: str
-    what: str
-    found: float
-    target: float | None = None
-    at_most: bool = False  # the target is the most, not the least
-    sklearn: float | None = None
-    before: str = ""  # what the work that trainers began with reported
-
-    @property
-    def missed(self) -> bool:
-        """Whether the target is."""
-        if self.target is None:
-            return False
-        return self.found > self.target if self.at_most else self.found < self.target
-
-
-# ---- rows and learners ----------------------------------------------------------------------------------------------
-
-
-@cache
-def data(name: str) -> tuple[Rows, Labels]:
-    """All rows and labels of a data set that scikit-learn has."""
-    found = getattr(datasets, f"load_{name}")()
-    return found.data.astype(np.float64), found.target.astype(np.int64)
-
-
-@cache
-def split(name: str, seed: int) -> Split:
-    """Stratified, 70 % to learn, shuffled."""
-    x, y = data(name)
-    x, x_test, y, y_test = train_test_split(x, y, test_size=0.3, stratify=y, random_state=seed)
-    return Split(x, y, x_test, y_test)
-
-
-def folds(whole: Split, seed: int) -> list[Split]:
-    """Threefold cross-validation of the training part, each in random order."""
-    cut = StratifiedKFold(3, shuffle=True, random_state=seed).split(whole.x, whole.y)
-    ordered = [(np.random.RandomState(seed).permutation(seen), held) for seen, held in cut]
-    return [Split(whole.x[seen], whole.y[seen], whole.x[held], whole.y[held]) for seen, held in ordered]
-
-
-@cache
-def trainer(learner: str, features: int, classes: int, **options: object) -> Trainer:
-    """A trainer that has learnt nothing; one for each set of options, as each is C that has to be compiled."""
-    return mcugen.trainer(
-        learner, n_features=features, classes=classes, **{"watch": "nothing", "store": False, **options}
-    )  # type: ignore[arg-type]
-
-
-def fresh(learner: str, name: str, **options: object) -> Trainer:
-    """A trainer for a data set, with nothing learnt."""
-    x, y = data(name)
-    found = trainer(learner, x.shape[1], int(y.max()) + 1, **{"C": C, **options})
-    found.reset()
-    return found
-
-
-def learnt(one: Trainer, rows: Split, passes: int) -> Trainer:
-    """The first pass in the order of the rows, every other one in another."""
-    random = np.random.RandomState(0)
-    for i in range(passes):
-        order = np.arange(len(rows.y)) if i == 0 else random.permutation(len(rows.y))
-        one.partial_fit(rows.x[order], rows.y[order])
-    return one
-
-
-def right(one: Trainer, rows: Split, passes: int) -> float:
-    """Percent of the rows to judge by."""
-    one.reset()
-    return 100 * learnt(one, rows, passes).score(rows.x_test, rows.y_test)
+# ---- learners -------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -139,12 +69,6 @@ def chosen(learner: str, name: str, seed: int, passes: int) -> float:
     """The C of CHOICE that does best on unseen thirds of the training part; the smallest of equal ones."""
     parts = folds(split(name, seed), seed)
     return max(CHOICE, key=lambda c: (sum(right(fresh(learner, name, C=c), one, passes) for one in parts), -c))
-
-
-def standardised(rows: Split) -> Split:
-    """By the means and deviations of the rows to learn."""
-    scaler = StandardScaler().fit(rows.x)
-    return Split(scaler.transform(rows.x), rows.y, scaler.transform(rows.x_test), rows.y_test)
 
 
 def peer(learner: str, rule: str, c: float, passes: int = 1) -> SGDClassifier | OneVsOneClassifier:
@@ -235,13 +159,6 @@ def accuracy(seeds: int) -> Iterator[Figure]:
 # ---- prequential ----------------------------------------------------------------------------------------------------
 
 
-def shuffled(name: str, seed: int) -> tuple[Rows, Labels]:
-    """All rows of a data set in random order."""
-    x, y = data(name)
-    order = np.random.RandomState(seed).permutation(len(y))
-    return x[order], y[order]
-
-
 def prequential(seeds: int) -> Iterator[Figure]:
     """The scaler begins with nothing, too; a row is standardised by what was known before it. Digits also as bytes."""
     cases = (("digits", "opt-ovo", 93.5), ("digits", "multiclass-pa", None), ("breast_cancer", "train++", 95.0))
@@ -273,15 +190,6 @@ def unseen(rows: Split, seed: int, learner: Callable[[], Trainer]) -> tuple[Rows
     parts = folds(rows, seed)
     found = [margins(learnt(learner(), one, 1), one.x_test) for one in parts]
     return np.concatenate(found), np.concatenate([one.y_test for one in parts])
-
-
-def blobs(seed: int, classes: int = 50, features: int = 22, each: int = 100) -> Split:
-    """Gaussian clouds (deviation 0.9) around normally distributed centres."""
-    random = np.random.RandomState(seed)
-    centres, y = random.randn(classes, features), np.repeat(np.arange(classes), each)
-    x = centres[y] + 0.9 * random.randn(len(y), features)
-    x, x_test, y, y_test = train_test_split(x, y, test_size=0.3, stratify=y, random_state=seed)
-    return Split(x, y, x_test, y_test)
 
 
 def names_of(kept: pairs.Mask, classes: int) -> tuple[tuple[int, int], ...]:
@@ -329,82 +237,75 @@ def of_pairs(seeds: int) -> Iterator[Figure]:
     yield Figure("pairs", "50 blobs, d = 22", "opt-ovo", "nearest 613: lost", whole_mean - half, 1.0, True)
 
 
-DECODERS = ("soft",)
+DECODERS = ("soft", "ddag")
 LOST = {"soft": None, "ddag": 0.3, "greedy 35": 0.3, "greedy 30": 0.5, "nearest 35": None, "nearest 30": None}
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
 
 
-STREAMS = ("independent", "bursts", "class by class")
-
-
-def imbalanced(kind: str, seed: int, ratio: float = 27.0) -> Split:
-    """Digits of which the commonest class has 27 times the rows of the rarest, and the balanced rows to judge by."""
-    rows, random = split("digits", seed), np.random.RandomState(seed + 50)
-    most, order = int(np.bincount(rows.y).min()), random.permutation(10)
-    sizes = [max(1, round(most * ratio ** (-place / 9))) for place in range(10)]
-    of = [random.permutation(np.flatnonzero(rows.y == one))[:size] for one, size in zip(order, sizes, strict=True)]
-    if kind == "independent":
-        stream = random.permutation(np.concatenate(of))
-    elif kind == "class by class":
-        stream = np.concatenate([of[i] for i in random.permutation(10)])
-    else:
-        bursts = [one[i : i + 10] for one in of for i in range(0, len(one), 10)]
-        stream = np.concatenate([bursts[i] for i in random.permutation(len(bursts))])
-    return Split(rows.x[stream], rows.y[stream], rows.x_test, rows.y_test)
-
-
-def balanced(one: Trainer, rows: Split) -> float:
-    """The mean over classes of the percent that is right."""
-    one.reset()
-    found = one.partial_fit(rows.x, rows.y).predict(rows.x_test)
+def recall(one: Trainer, rows: Split) -> float:
+    """Balanced accuracy: the mean over classes of the percent that is right."""
+    found = one.predict(rows.x_test)
     return 100 * float(np.mean([np.mean(found[rows.y_test == i] == i) for i in range(10)]))
 
 
+REPLAYS = 4
+GSS = "GSS-greedy"
+REPLAYED = {"cbrs": "1.3-2.4 (CIFAR-10)", GSS: "1.6-4.6 (CIFAR-10)"}
+
+
+def by_gradients(kind: str, samples: int, weighted: bool, seed: int) -> float:
+    """GSS-greedy; as its memory is not the device's, the scaler is fitted beforehand."""
+    rows = imbalanced(kind, seed)
+    scaled = standardised(rows)
+    one = fresh("multiclass-pa", "digits", scaler="none")
+    gss = GssGreedy(
+        samples, lambda z: one.host.values["weights"] @ z + one.host.values["bias"], np.random.RandomState(seed)
+    )
+    for z, raw, y in zip(scaled.x, rows.x, rows.y.tolist(), strict=True):
+        gss.take(z, raw, y)
+        drawn = [gss.draw(weighted) for _ in range(REPLAYS)]
+        one.partial_fit(np.array([x for x, _ in drawn]), [y for _, y in drawn])
+    return recall(one, scaled)
+
+
+def by_device(kind: str, samples: int, policy: str, weighted: bool, seed: int) -> float:
+    """One of the device's memories."""
+    one = fresh(
+        "multiclass-pa", "digits", samples=samples, policy=policy, replays=REPLAYS, weighted=weighted, direct=False
+    )
+    rows = imbalanced(kind, seed)
+    return recall(one.partial_fit(rows.x, rows.y), rows)
+
+
 def memory(seeds: int) -> Iterator[Figure]:
-    """What is learnt from the memory alone, four samples of it after each row, so that the memory is what is measured."""
+    """What is learnt from the memory alone, some of its samples after each row, so that the memory is what is measured."""
 
     def mean(kind: str, samples: int, policy: str, weighted: bool = False) -> float:
-        one = fresh(
-            "multiclass-pa", "digits", samples=samples, policy=policy, replays=4, weighted=weighted, direct=False
-        )
-        return float(np.mean([balanced(one, imbalanced(kind, seed)) for seed in range(seeds)]))
+        if policy == GSS:
+            return float(np.mean([by_gradients(kind, samples, weighted, seed) for seed in range(seeds)]))
+        return float(np.mean([by_device(kind, samples, policy, weighted, seed) for seed in range(seeds)]))
+
+    def figure(what: str, found: float, target: float | None = None, before: str = "") -> Figure:
+        return Figure("memory", "digits 27:1", "multiclass-pa", what, found, target, before=before)
 
     for kind in STREAMS:
-        found = {policy: mean(kind, 50, policy) for policy in ("cbrs", "reservoir", "ring")}
-        what = f"27:1, {kind}, 50 samples"
-        yield Figure("memory", "digits", "multiclass-pa", f"{what}: cbrs", found["cbrs"], 78.0)
-        yield Figure(
-            "memory", "digits", "multiclass-pa", f"{what}: over reservoir", found["cbrs"] - found["reservoir"], 10.0
-        )
-        yield Figure("memory", "digits", "multiclass-pa", f"{what}: ring", found["ring"])
-    uniform, weighted = (mean("class by class", 200, "cbrs", weighted) for weighted in (False, True))
-    what = "27:1, class by class, 200 samples"
-    yield Figure("memory", "digits", "multiclass-pa", f"{what}: uniform replay", uniform)
-    yield Figure(
-        "memory",
-        "digits",
-        "multiclass-pa",
-        f"{what}: weighted over uniform",
-        weighted - uniform,
-        5.0,
-        before="1-3 (CIFAR-10)",
-    )
+        found = {policy: mean(kind, 50, policy) for policy in ("cbrs", "reservoir", "ring", GSS)}
+        for policy, one in found.items():
+            yield figure(f"{kind}, 50 samples: {policy}", one, 78.0 if policy == "cbrs" else None)
+        yield figure(f"{kind}, 50 samples: over reservoir", found["cbrs"] - found["reservoir"], 10.0)
+    for policy in ("cbrs", GSS):
+        uniform, weighted = (mean("class by class", 200, policy, weighted) for weighted in (False, True))
+        what, by = f"class by class, 200 samples: {policy}", REPLAYED[policy]
+        yield figure(f"{what}, uniform", uniform)
+        yield figure(f"{what}, weighted more", weighted - uniform, 5.0 if policy == "cbrs" else None, by)
 
 
 # ---- drift ----------------------------------------------------------------------------------------------------------
 
 
 CHANGE = 2_000  # the row at which labels change
-
-
-def stream(name: str, rows: int, seed: int) -> tuple[Rows, Labels]:
-    """Rows of a data set in random order, again and again."""
-    x, y = data(name)
-    random = np.random.RandomState(100 + seed)
-    order = np.concatenate([random.permutation(len(y)) for _ in range(rows // len(y) + 1)])[:rows]
-    return x[order], y[order].copy()
 
 
 def alarms(one: Trainer, x: Rows, y: Labels) -> list[int]:

@@ -15,9 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import networks, trainers  # noqa: E402
+from benchmarks import learning, networks, trainers  # noqa: E402
 from benchmarks.classical.results import Result, keep, read  # noqa: E402
 from benchmarks.classical.tables import METRICS, compared, ratios, table  # noqa: E402
+from benchmarks.gss import GssGreedy  # noqa: E402
 
 
 def of(tool: str, cycles: float, **other: object) -> Result:
@@ -119,10 +120,27 @@ def test_trainers_are_held_against_their_targets(tmp_path: Path) -> None:
     assert 0 < first.found < 1e-5 == first.target
     assert not first.missed
     for found, at_most, missed in ((1.1, True, True), (0.9, True, False), (0.9, False, True), (1.1, False, False)):
-        assert trainers.Figure("drift", "iris", "train++", "what", found, 1.0, at_most).missed == missed
+        assert learning.Figure("drift", "iris", "train++", "what", found, 1.0, at_most).missed == missed
     trainers.keep([first], tmp_path / "kept.csv")
     assert "iris,train++" in (tmp_path / "kept.csv").read_text()
-    rows = trainers.imbalanced("class by class", 0)
+    rows = learning.imbalanced("class by class", 0)
     sizes = np.bincount(rows.y)
     assert round(sizes.max() / 27) == sizes.min()
     assert (np.diff(rows.y) != 0).sum() == 9
+
+
+def test_gss_greedy_makes_room_for_what_is_unlike_all_others() -> None:
+    random = np.random.RandomState(0)
+    memory = GssGreedy(6, lambda x: np.zeros(3), random)
+    for _ in range(6):
+        memory.take(np.ones(2), np.array([1.0, 0.1 * random.rand()]), 0)
+    for _ in range(20):
+        memory.take(np.ones(2), np.array([1.0, 0]), 0)  # like all others
+    assert memory.labels == [0] * 6
+    for _ in range(5):
+        memory.take(-np.ones(2), np.array([1.0, 0]), 2)
+    assert 0 < memory.labels.count(2) < 6
+    assert len(memory.rows) == 6
+    drawn = [memory.draw(weighted=True) for _ in range(300)]
+    assert 0.4 < np.mean([y == 2 for _, y in drawn]) < 0.6
+    assert all(x[0] == (1 if y == 0 else -1) for x, y in drawn)
