@@ -13,10 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from mcugen.boards import Target
+from mcugen.fixed import Floats
 from mcugen.ir import Graph, Module, Node, Storage, replaced
 from mcugen.ops.linear import PROMISED, SAFE, Linear, Link
 from mcugen.ops.mlp import Mlp
 from mcugen.ops.relu import Relu
+from mcugen.passes.fold_linear import source_of
 from mcugen.rows import single
 from mcugen.tables import AVR_OBJECT
 
@@ -32,7 +34,7 @@ def _widened(graph: Graph, target: Target) -> Graph:
     for node in graph.nodes:
         if isinstance(node.op, Mlp) and not node.op.form and node.op.output != "label" and _fits(node.op, target):
             unknown = node.op.sizes is None and graph.values[node.inputs[0]].storage is Storage.INPUT
-            graph = replaced(graph, node, *_layers(node, node.op)) if unknown or _loses(node.op) else graph
+            graph = replaced(graph, node, *_layers(graph, node, node.op)) if unknown or _loses(node.op) else graph
     return graph
 
 
@@ -52,10 +54,14 @@ def _loses(op: Mlp) -> bool:
     return bool((safe * np.abs(found - exact) > PROMISED * np.maximum(np.abs(exact), size)).any())
 
 
-def _layers(node: Node, op: Mlp) -> list[Node]:
-    """The nodes that do a network's work, a layer and a ReLU at a time; what is between them are pairs."""
-    *hidden, (weights, bias) = zip(op.layers.weights, op.layers.biases, strict=True)
-    found, x = list[Node](), node.inputs
+def _layers(graph: Graph, node: Node, op: Mlp) -> list[Node]:
+    """The nodes that do a network's work, a layer and a ReLU at a time; what is between them are pairs. A scaler in front, whose
+    numbers are rounded, becomes part of the first layer.
+    """
+    (first, begin), *others = zip(op.layers.weights, op.layers.biases, strict=True)
+    value, first, begin = _unscaled(graph, node.inputs[0], first, begin)
+    *hidden, (weights, bias) = (first, begin), *others
+    found, x = list[Node](), (value,)
     for i, (some, biases) in enumerate(hidden):
         sums, passed = f"{node.name}.layer{i}", f"{node.name}.relu{i}"
         taken = np.tile(some, 2) if i else some
@@ -66,3 +72,15 @@ def _layers(node: Node, op: Mlp) -> list[Node]:
     link: Link = "identity" if op.output != "proba" else "sigmoid" if op.rows == 1 else "softmax"
     last = Linear(np.tile(weights, 2), bias, op.output, link, delicate=True)
     return [*found, replace(node, op=last, inputs=x)]
+
+
+def _unscaled(graph: Graph, value: str, weights: Floats, bias: Floats) -> tuple[str, Floats, Floats]:
+    """What scalers and picks in front of a first layer take, and its weights and biases for that."""
+    source = source_of(graph, value)
+    if source is None or source.plain:
+        return value, weights, bias
+    unscaled = np.zeros((len(weights), graph.values[source.value].type.size))
+    np.add.at(unscaled.T, source.at, (weights * source.slope).T)
+    moved = bias - weights @ (source.slope * source.origin)
+    finite = bool(np.isfinite(unscaled).all() and np.isfinite(moved).all())
+    return (source.value, unscaled, moved) if finite else (value, weights, bias)

@@ -51,3 +51,13 @@ def test_labels_and_scaled_features_stay_networks() -> None:
     assert ops(model, CANCER, output="proba") == ["linear", "relu", "linear"]
     assert ops(scaled, CANCER, output="proba") == ["affine", "mlp"]
     assert ops(scaled, CANCER, output="proba", data=CANCER) == ["affine", "mlp"]
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_scaler_in_front_is_part_of_the_first_layer() -> None:
+    x, y = load_wine(return_X_y=True)
+    x = (100 * x).astype(np.float32)
+    model = make_pipeline(StandardScaler(with_std=False), MLPClassifier((6,), **OPTIONS)).fit(x.astype(np.float64), y)
+    compiled = compile(model, "mega2560", output="proba", numeric="float32", data=x, check_fit=False)
+    assert [node.op.name for node in compiled.module.nodes] == ["linear", "relu", "linear"]
+    np.testing.assert_allclose(compiled.predict_proba(x), model.predict_proba(x.astype(np.float64)), atol=1e-5)
