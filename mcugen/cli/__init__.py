@@ -10,6 +10,7 @@ from mcugen.cli.compiling import COMMANDS as COMPILING
 from mcugen.cli.devices import COMMANDS as DEVICES
 from mcugen.cli.frame import Commands
 from mcugen.cli.options import debug
+from mcugen.cli.training import COMMANDS as TRAINING
 
 EPILOG = """
 \b
@@ -33,7 +34,7 @@ def cli() -> None:
     """Compile a fitted scikit-learn model to C for a microcontroller, and prove that the C gives the same answers."""
 
 
-for command in (*COMPILING, *DEVICES, *ABOUT):
+for command in (*COMPILING, *TRAINING, *DEVICES, *ABOUT):
     cli.add_command(command)
 
 

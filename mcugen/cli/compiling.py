@@ -10,7 +10,7 @@ import click
 
 from mcugen.cli import options
 from mcugen.cli.frame import Session
-from mcugen.cli.steps import compiled_model, options_of, prove, show_proofs
+from mcugen.cli.steps import compiled_model, options_of, prove, show_proofs, show_written
 from mcugen.diagnostics import EXIT_FIT, McugenError
 
 if TYPE_CHECKING:
@@ -342,15 +342,4 @@ def _on_board(
 def _write(session: Session, compiled: Compiled, folder: Path, as_: As, rows: Array | None) -> None:
     sample = None if rows is None else cast("list[float]", rows[0].tolist())
     written = compiled.write(folder, as_, sample, rows)
-    for path in written.changed:
-        session.say(f"wrote {folder / path}")
-    for path in written.removed:
-        session.say(f"removed {folder / path}")
-    if written.unchanged:
-        session.say(f"unchanged: {len(written.unchanged)} of {len(written.changed) + len(written.unchanged)} files")
-    files = {
-        "changed": [*written.changed],
-        "unchanged": [*written.unchanged],
-        "removed": [*written.removed],
-    }
-    session.put(folder=str(folder), files=files)
+    show_written(session, written, folder)

@@ -12,7 +12,10 @@ import click
 from mcugen.cli.frame import Session
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mcugen.compile import Compiled
+    from mcugen.folder import Written
     from mcugen.ir import Array
     from mcugen.verify import Proof
 
@@ -60,6 +63,22 @@ _DECISIVE = {
     "data": None,
     "allow_pickle": False,
 }
+
+
+def show_written(session: Session, written: Written, folder: Path) -> None:
+    """Say which files of a folder were written, removed, or stayed as they were."""
+    for path in written.changed:
+        session.say(f"wrote {folder / path}")
+    for path in written.removed:
+        session.say(f"removed {folder / path}")
+    if written.unchanged:
+        session.say(f"unchanged: {len(written.unchanged)} of {len(written.changed) + len(written.unchanged)} files")
+    files = {
+        "changed": [*written.changed],
+        "unchanged": [*written.unchanged],
+        "removed": [*written.removed],
+    }
+    session.put(folder=str(folder), files=files)
 
 
 def prove(session: Session, compiled: Compiled, rows: Array | None, data: str, no_check: bool) -> None:

@@ -13,6 +13,7 @@ from mcugen.learning import FEATURE_BITS, MARGIN_BITS, STEP_BITS, WEYL, features
 from mcugen.op import Op
 
 Rule = Literal["pa", "pa1", "pa2"]
+LONGEST = 1e15  # a step in floats: weights stay finite whatever comes
 MOST_STEP = 2**STEP_BITS - 1
 NOWHERE = 2**32 - 1  # the squared length of what has no direction
 LARGEST_LOSS = 64  # of integers
@@ -92,7 +93,8 @@ class PaStep(Op):
         size = size + np.float32(0.5 / self.c) if self.rule == "pa2" else size
         if not loss > 0 or not size > 0 or (self.skips and not z.any()):
             return
-        step = np.float32(side) * (min(loss / size, np.float32(self.c)) if self.rule == "pa1" else loss / size)
+        most = np.float32(min(self.c, LONGEST) if self.rule == "pa1" else LONGEST)
+        step = np.float32(side) * min(loss / size, most)
         weights += step * z
         bias += step
 
@@ -144,6 +146,7 @@ class PaStep(Op):
             "weight_t": kind.c,
             "rule": self.rule,
             "c": self.c,
+            "longest": LONGEST,
             "more": 0.5 / self.c,
             "joint": self.joint,
             "skips": self.skips,

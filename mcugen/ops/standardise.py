@@ -14,13 +14,14 @@ from mcugen.op import Op
 from mcugen.ops.welford import deviation
 
 LIMIT = 127 / 32  # standard deviations: what int8 holds
+FAR = 128.0  # and what a float may have: a feature that hardly varied must not drown the others
 # 128 / sqrt(v) for a variance v between 1/4 and 1, in steps of 1/256
 ROOTS = np.minimum(255, np.round(128 / np.sqrt((np.arange(64, 256) + 0.5) / 256))).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
 class Standardise(Op):
-    """z = (x - mean) / sqrt(variance), at most 127/32 either way; 0 where the variance is.
+    """z = (x - mean) / sqrt(variance), at most 128 either way, in integers 127/32; 0 where the variance is.
 
     Inputs: x, mean and variance (d,), all `f32`; output of `f32`, or of `i8` with 5 fraction bits, rounded to the nearest. Or x
     `i8`, `u8` or `i16`, mean and variance as `learning.KEPT` has them, output `i8`, off by less than 2 % of itself.
@@ -47,7 +48,7 @@ class Standardise(Op):
             return (self._integers(x, mean.astype(np.int64), variance.astype(np.int64)),)
         with np.errstate(all="ignore"):
             z = np.where(variance > np.float32(0), (x - mean) / np.sqrt(variance), np.float32(0))
-        z = np.clip(z, np.float32(-LIMIT), np.float32(LIMIT)).astype(np.float32)
+        z = np.clip(z, np.float32(-self._limit), np.float32(self._limit)).astype(np.float32)
         if self.to is DType.F32:
             return (z,)
         return (np.floor(z * np.float32(2**FEATURE_BITS) + np.float32(0.5)).astype(np.int8),)
@@ -63,6 +64,10 @@ class Standardise(Op):
                 found[i] = min(127, max(-127, (d * root + (1 << 17 - shift)) >> (18 - shift)))
         return found
 
+    @property
+    def _limit(self) -> float:
+        return FAR if self.to is DType.F32 else LIMIT
+
     def describe(self) -> str:
         return self.to.short
 
@@ -70,7 +75,7 @@ class Standardise(Op):
         return {
             "features": inputs[0].size,
             "short": self.to.short,
-            "limit": LIMIT,
+            "limit": self._limit,
             "one": 2**FEATURE_BITS,
             "kept": KEPT.get(inputs[0].dtype),
             "roots": ROOTS,

@@ -20,6 +20,7 @@ from mcugen.report.memories import live_at, memories, missing
 JOINT = (
     24  # bytes of stack: what a function that calls several kernels keeps meanwhile, as measured on pipelines and votes
 )
+CHECKED = 56  # and what a trainer's functions have around that, as measured
 INLINED = 48  # and where layers of a network are a part of it, on all but AVR, as measured on networks
 
 __all__ = ["Figure", "Firmware", "Layer", "Report", "report", "require_fit"]
@@ -107,12 +108,14 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
     its largest node, as it was exported.
     """
     graph, board = module.predict, target.board
-    costs = _costs(graph, target)
+    costs = _costs(module.functions[module.learns], target)
     on_stack = memory.arena if module.arena == "stack" else 0
     apart = sum(one.nbytes for one in memory.arenas if one.limit is not None and one.name != target.own)
     static = memory.arena - apart + memory.state + memory.counts(graph) - on_stack
     buffers = _buffers(module)
-    stack = max((c.stack for c in costs), default=0) + on_stack + _joint(graph, board)
+    stack = (
+        max((c.stack for c in costs), default=0) + on_stack + _joint(graph, board) + (CHECKED if module.learns else 0)
+    )
     unit = _unit(board)
     labels = label_function(module)
     buffers += labels.size if labels else 0
@@ -130,7 +133,7 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
         flash=Figure(flash, "B"),
         ram=Figure(static + buffers + stack + copied, "B"),
         stack=Figure(stack, "B"),
-        cycles=_cycles(graph, costs, unit),
+        cycles=_cycles(module.functions[module.learns], costs, unit),
         static=static,
         buffers=buffers,
         copied=copied,

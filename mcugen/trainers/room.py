@@ -68,5 +68,5 @@ def _pruned(full: Trainer) -> Iterator[tuple[str, int]]:
     over = full.report.ram.value - full.report.ram_free
     left = pairs - -(-over // each)
     if left >= classes:
-        text = f"`opt-ovo --numeric {full.wanted.numeric}` with {left} of its {pairs} pairs (`--pairs {left}`)"
+        text = f"`opt-ovo --numeric {full.wanted.numeric}` with {left} of its {pairs} pairs"
         yield text, full.report.ram.value - (pairs - left) * each

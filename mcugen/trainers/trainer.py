@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -24,6 +24,7 @@ from mcugen.report import Report, report
 from mcugen.trainers import ROWS, Format, Scaler, Wanted, Watched, all_learners, module_of
 from mcugen.trainers.host import REFUSED, OnHost
 from mcugen.trainers.learner import WEIGHTS, Learner
+from mcugen.trainers.warm import as_estimator, fitted, learnt, start_of
 
 if TYPE_CHECKING:
     from mcugen.folder import Written
@@ -35,14 +36,15 @@ MOST_PENDING, MOST_SAMPLES, MOST_REPLAYS = 1_000, 65_000, 255
 
 
 def trainer(
-    learner: str = "train++",
+    learner: str | None = None,
     *,
-    n_features: int,
-    classes: int | Sequence[Label] = 2,
+    n_features: int | None = None,
+    classes: int | Sequence[Label] | None = None,
+    start: object = None,
     board: str | os.PathLike[str] = "host",
     name: str = "trainer",
     numeric: Format = "float32",
-    scaler: Scaler = "running",
+    scaler: Scaler | None = None,
     input: Input = "float32",
     watch: Watched = "all",
     pending: int = 0,
@@ -54,17 +56,22 @@ def trainer(
     seed: int = 1,
     store: bool = True,
     check_fit: bool = True,
+    allow_pickle: bool = False,
     **options: object,
 ) -> Trainer:
     """A model that learns on the device, as C for a board and as an object that runs this C here.
 
-    learner     "train++", "multiclass-pa" or "opt-ovo": `mcugen trainer --help` says what they are
+    learner     "train++" (of several classes each against the rest), "multiclass-pa" (the least RAM for several classes), "opt-ovo" (a
+                learner a pair of classes: the best answers) ...; by default train++, for several classes multiclass-pa
     n_features  numbers of a row
-    classes     how many there are, or their labels
+    classes     how many there are, or their labels; by default 2
+    start       a fitted linear scikit-learn classifier, or a file of one, to go on from: a StandardScaler may be in front of it; then
+                features, classes and learner follow from it
     board       the name of one that comes with mcugen, or the path of your own .toml; "host" has no limits
     name        prefix of every C symbol
     numeric     what weights are kept in: "float32", "int16" (12 fraction bits) or "int8" (5 to 7)
-    scaler      "running": means and variances are learnt, too; "frozen": they stay what they begin with; "none": rows come standardised
+    scaler      "running": means and variances are learnt, too; "frozen": they stay what they begin with; "none": rows come standardised.
+                By default it runs, but where `start` has none
     input       what a row is made of: "float32", "int8", "uint8" or "int16"
     watch       what is counted: "nothing", "all" rows, or those of "classes", too
     pending     how many rows are kept whose labels come later
@@ -77,25 +84,38 @@ def trainer(
     options     of the learner: C, rule, decoder ...
     Raises McugenError only: E0112 for what is no value of an option.
     """
-    labels = _labels(classes)
+    begun = None if start is None else fitted(start, allow_pickle)
+    if begun is None and n_features is None:
+        raise error("E0112", "n_features is missing", help="say how many numbers a row has, or give a fitted `start`")
+    labels = _labels((begun.labels if begun else 2) if classes is None else classes)
+    if begun and (len(labels) != len(begun.labels) or n_features not in (None, begun.features)):
+        message = f"`start` has {begun.features} features and {len(begun.labels)} classes"
+        raise error("E0112", message, help="leave `n_features` and `classes` out: they follow from it")
+    usual = "opt-ovo" if begun and begun.pairs else "train++" if begun or len(labels) == 2 else "multiclass-pa"
+    scales = "running" if begun is None or begun.mean is not None else "none"
     made = Wanted(
         name,
-        _learner(learner, len(labels), options),
-        _count(n_features, "n_features", 1, MOST_FEATURES),
+        _learner(usual if learner is None else learner, len(labels), options),
+        _count(begun.features if begun else n_features, "n_features", 1, MOST_FEATURES),
         labels,
         cast("Format", _one_of("numeric", numeric, WEIGHTS)),
-        cast("Scaler", _one_of("scaler", scaler, get_args(Scaler))),
+        cast("Scaler", _one_of("scaler", scales if scaler is None else scaler, get_args(Scaler))),
         cast("Input", _one_of("input", input, ROWS)),
         cast("Watched", _one_of("watch", watch, get_args(Watched))),
-        _count(pending, "pending", 0, MOST_PENDING),
-        _count(samples, "samples", 0, MOST_SAMPLES),
-        cast("Policy", _one_of("policy", policy, get_args(Policy))),
-        _count(replays, "replays", 1, MOST_REPLAYS),
-        bool(weighted),
-        bool(direct),
-        _count(seed, "seed", 1, 2**32 - 1),
-        bool(store),
+        pending=_count(pending, "pending", 0, MOST_PENDING),
+        samples=_count(samples, "samples", 0, MOST_SAMPLES),
+        policy=cast("Policy", _one_of("policy", policy, get_args(Policy))),
+        replays=_count(replays, "replays", 1, MOST_REPLAYS),
+        weighted=bool(weighted),
+        direct=bool(direct),
+        seed=_count(seed, "seed", 1, 2**32 - 1),
+        stored=bool(store),
     )
+    if begun and begun.mean is None and scaler is None and made.weights is not WEIGHTS["float32"]:
+        help = "put a StandardScaler in front of the estimator, or say scaler='none' where rows come standardised"
+        raise error("E0112", f"{numeric} weights take standardised rows, and `start` has no scaler", help=help)
+    if begun:
+        made = replace(made, start=start_of(begun, made))
     return _checked(build(made, Target(load_board(board))), check_fit)
 
 
@@ -194,6 +214,26 @@ class Trainer:
         """Forget what was learnt."""
         self.host.reset()
 
+    @property
+    def coef_(self) -> Array:
+        """What it has learnt, in terms of rows as they come: weights (rows of weights, n_features)."""
+        found = learnt(self)
+        return found.weights if found.variance is None else found.weights * _per_deviation(found.variance)
+
+    @property
+    def intercept_(self) -> Array:
+        """The biases to `coef_` (rows of weights,)."""
+        found = learnt(self)
+        if found.mean is None or found.variance is None:
+            return found.bias
+        return np.asarray(found.bias - found.weights @ (found.mean * _per_deviation(found.variance)))
+
+    def to_sklearn(self) -> Any:
+        """What it has learnt as a scikit-learn estimator: an SGDClassifier or a OneVsOneClassifier of them, behind a StandardScaler. It
+        decides as the trainer does, where no feature is so far from its mean that the trainer limits it.
+        """
+        return as_estimator(learnt(self))
+
     @cached_property
     def host(self) -> OnHost:
         """The C on this computer. E0601 where it has no compiler."""
@@ -213,6 +253,14 @@ class Trainer:
                 "E0110", message, help="read it from a board that runs the C of a trainer with the same options"
             )
         self.host.state = found
+
+    def prove(self) -> int:
+        """Compare the C on this computer with the meaning of its ops, on rows that are made: the state has to be the same bit for bit;
+        returns the number of rows. E0801 where it is not.
+        """
+        from mcugen.trainers.replayed import prove
+
+        return prove(self)
 
     def write(self, folder: str | os.PathLike[str], as_: str = "arduino", sample: object = None) -> Written:
         """Write the library (or "platformio", "header", "c", "zip") to a folder."""
@@ -260,6 +308,12 @@ class Trainer:
             help = "give finite numbers below 1e15"
             raise error("E0110", f"row {int(refused[0])} has a feature that is NaN or too large", help=help)
         return np.asarray(self.classes_[found])
+
+
+def _per_deviation(variance: Any) -> Any:
+    """1 / sqrt(variance), 0 where nothing varies."""
+    with np.errstate(divide="ignore"):
+        return np.where(variance > 0, 1 / np.sqrt(variance), 0.0)
 
 
 def _labels(given: object) -> tuple[Label, ...]:

@@ -8,13 +8,15 @@ from learned import assert_refuses, tensor
 
 from mcugen.ir import DType
 from mcugen.learning import KEPT
-from mcugen.ops.standardise import LIMIT, Standardise
+from mcugen.ops.standardise import FAR, Standardise
 
 
 def test_floats() -> None:
     x, mean, variance = np.float32([3, 5, -50, 9]), np.float32([1, 5, 0, 9]), np.float32([4, 1, 1, 0])
     (z,) = Standardise().evaluate(x, mean, variance)
-    np.testing.assert_array_equal(z, np.float32([1, 0, -LIMIT, 0]))
+    np.testing.assert_array_equal(z, np.float32([1, 0, -50, 0]))
+    (far,) = Standardise().evaluate(np.float32([1e9]), np.float32([0]), np.float32([1]))
+    assert far[0] == FAR
     (whole,) = Standardise(DType.I8).evaluate(x, mean, variance)
     np.testing.assert_array_equal(whole, [32, 0, -127, 0])
 
