@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mcugen.trainers.trainer import Trainer
 
 
+OWN = ("C", "rule", "decoder", "averaged", "r", "eta", "l2", "momentum", "batch")  # options that not every learner has
+
+
 def _labels(context: click.Context, parameter: click.Parameter, text: str | None) -> int | list[str] | None:
     """A number of classes, or their labels."""
     if text is None:
@@ -39,7 +42,13 @@ def _labels(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--watch", type=click.Choice(["nothing", "all", "classes"]), default="all", show_default=True, help="What is counted: how well rows are predicted before they are learnt, and whether errors become more frequent; of each class, too, with a confusion matrix.")  # fmt: skip
 @click.option("--C", "C", type=float, metavar="NUMBER", help="How far a row may move weights: large follows every row, small is steady. Default: 0.01.")  # fmt: skip
 @click.option("--rule", type=click.Choice(["pa", "pa1", "pa2"]), help="How steps are limited: not at all, cut at C, or smoothly. Default: pa2.")  # fmt: skip
-@click.option("--decoder", type=click.Choice(["vote", "soft"]), help="Of opt-ovo: how its learners decide. Default: vote.")  # fmt: skip
+@click.option("--decoder", type=click.Choice(["vote", "soft", "ddag"]), help="Of opt-ovo: how its learners decide. ddag asks one less than there are classes. Default: vote.")  # fmt: skip
+@click.option("--averaged", is_flag=True, default=None, help="Predict by the mean of the weights over the rows that were learnt, for twice the RAM.")  # fmt: skip
+@click.option("--r", type=float, metavar="NUMBER", help="Of arow: how little a row may move weights. Default: 1.")
+@click.option("--eta", type=float, metavar="NUMBER", help="Of opt-sgd: the rate of learning. Default: 0.1.")
+@click.option("--l2", type=float, metavar="NUMBER", help="Of opt-sgd: how much weights are drawn to 0. Default: 0.")
+@click.option("--momentum", type=float, metavar="NUMBER", help="Of opt-sgd: how much of a step goes on. Default: 0.")
+@click.option("--batch", type=int, metavar="N", help="Of opt-sgd: rows that make a step together. Default: 1.")
 @click.option("--pending", type=int, default=0, metavar="N", help="Rows that are kept until their class is known.")
 @click.option("--samples", type=int, default=0, metavar="N", help="Rows that are remembered and learnt again.")
 @click.option("--policy", type=click.Choice(["cbrs", "reservoir", "ring"]), default="cbrs", show_default=True, help="Which of them are remembered: as many of each class as can be, a fair sample, or the last.")  # fmt: skip
@@ -75,8 +84,10 @@ def trainer(
       train++        passive-aggressive (PA-II), one class against the rest; the usual one for two classes
       multiclass-pa  the same with all classes together: the least RAM; the usual one for more classes
       opt-ovo        one learner for each pair of classes: the best answers, the most RAM
+      arow           weights that know how sure they are: the steadiest in one pass, float32 only
+      opt-sgd        logistic regression by gradient descent, float32 only
     The C has init, predict, learn (which returns the prediction made before), and as asked statistics, drift, late labels, replay
-    and saving. Before anything is written it is compared with what it should be, bit for bit, on this computer.
+    and saving. Before anything is written it is compared with what it should be, on this computer.
     """
     from mcugen.boards import load_board
     from mcugen.trainers.trainer import trainer as make
@@ -84,7 +95,7 @@ def trainer(
     if features is None and asked["start"] is None:
         raise click.UsageError("say how many numbers a row has (--features N), or what to go on from (--from MODEL)")
     known = load_board(board)
-    chosen = {name: value for name, value in asked.items() if name not in ("C", "rule", "decoder") or value is not None}
+    chosen = {name: value for name, value in asked.items() if name not in OWN or value is not None}
     with session.working("compiling the trainer"):
         made = make(
             learner, n_features=features, classes=classes, board=board, store=not no_store,
@@ -131,7 +142,8 @@ def _prove(session: Session, made: Trainer) -> None:
         return
     with session.working("comparing with what it should be"):
         rows = made.prove()
-    session.say(f"proven: {rows} rows learnt on this computer, the state is the same bit for bit")
+    bits = " bit for bit" if made.wanted.learner.exact else " but for the rounding of exp"
+    session.say(f"proven: {rows} rows learnt on this computer, the state is the same{bits}")
     session.put(proven=True, rows=rows)
 
 

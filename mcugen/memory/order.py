@@ -86,8 +86,15 @@ def problem(graph: Graph) -> tuple[list[Task], list[int]]:
                 if root in named and roots[i].count(root) == 1:
                     found = shift(graph, node, at).saves(sizes[named[root]], sizes[named[made[0]]])
                     shares += [(named[root], found)] if found else []
-        tasks.append(Task(tuple(takes), tuple(makes), tuple(shares), tuple(sorted(graph.flow.predecessors(i)))))
+        after = {*graph.flow.predecessors(i), *_readers(graph, i)}
+        tasks.append(Task(tuple(takes), tuple(makes), tuple(shares), tuple(sorted(after))))
     return tasks, sizes
+
+
+def _readers(graph: Graph, at: int) -> set[int]:
+    """The nodes that take STATE which node `at` replaces."""
+    gone = {old for old, new in graph.state if graph.producer.get(new) == at}
+    return {i for i, node in enumerate(graph.nodes) if i != at and gone.intersection(node.inputs)} if gone else set()
 
 
 def search(tasks: Sequence[Task], sizes: Sequence[int], states: int = STATES) -> Order:

@@ -66,7 +66,11 @@ class OnHost:
     @property
     def values(self) -> Mapping[str, Array]:
         """What is kept, by name."""
-        content, found = self.state, {}
+        return self.decoded(self.state)
+
+    def decoded(self, content: bytes) -> dict[str, Array]:
+        """The values of a state by name."""
+        found = {}
         for name, type in self._types.items():
             at = self.plan.places[name].offset
             found[name] = np.frombuffer(content, type.dtype.numpy, type.size, at).reshape(type.shape)

@@ -2,52 +2,118 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, GraphBuilder
+from mcugen.op import Op
+from mcugen.ops.decide import Decide
+from mcugen.ops.margins import Margins
+from mcugen.ops.polyak import Polyak
 
+WEIGHT, BIAS = "weights", "bias"
 WEIGHTS = {"float32": DType.F32, "int16": DType.I16, "int8": DType.I8}
 
 
 @dataclass(frozen=True)
 class Learner:
     """A learner with its options, which are its fields. Features come to it standardised, `f32`, or `i8` with 5 fraction bits where
-    weights are integers.
+    weights are integers. It has a row of weights for each class, which tells it from the rest; of two classes for one.
+
+    averaged  predict by the mean of the weights over the rows that were learnt: steadier, for twice the RAM
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     formats: ClassVar[tuple[str, ...]] = ("float32", "int16", "int8")
+    exact: ClassVar[bool] = True  # whether all boards learn the same bits
+
+    averaged: bool = field(default=False, kw_only=True)
 
     def check(self, classes: int) -> None:
         """E0112 for options that cannot be."""
 
+    def check_format(self, numeric: str) -> None:
+        """E0112 for a format that the weights cannot have."""
+        if numeric not in self.formats:
+            help = f"use {' or '.join(self.formats)}, or another learner: train++, multiclass-pa, opt-ovo"
+            raise error("E0112", f"{self.name} has no weights of {numeric}", help=help)
+        if not isinstance(self.averaged, bool):
+            raise error("E0112", f"averaged is {self.averaged!r}", help="give True or False")
+        if self.averaged and numeric == "int8":
+            help = (
+                "use int16, or int8 without `averaged`: steps of int8 are chance, which the mean would have to even out"
+            )
+            raise error("E0112", "means of weights are asked for, of int8", help=help)
+
     def rows(self, classes: int) -> int:
         """How many rows of weights there are."""
-        raise NotImplementedError
+        return 1 if classes == 2 else classes
 
     def state(self, features: int, classes: int, weights: DType) -> dict[str, Array]:
         """What is kept, by name, with its first content."""
-        rows = self.rows(classes)
-        kept: dict[str, Array] = {
-            "weights": np.zeros((rows, features), weights.numpy),
-            "bias": np.zeros(rows, weights.numpy),
-        }
-        return kept | ({"dither": np.zeros((), np.uint16)} if weights is DType.I8 else {})
+        kept = self.weights("", features, classes, weights)
+        kept |= {"dither": np.zeros((), np.uint16)} if weights is DType.I8 else {}
+        if self.averaged:
+            kept |= self.weights("mean_", features, classes, weights) | {"averaged": np.zeros((), np.uint16)}
+            kept |= {"mean_dither": np.zeros((), np.uint16)} if weights is DType.I16 else {}
+        return kept
 
-    @staticmethod
-    def kept(builder: GraphBuilder) -> tuple[str, ...]:
+    def weights(self, prefix: str, features: int, classes: int, type: DType) -> dict[str, Array]:
+        """Rows of weights and their biases, all 0, under names with a prefix."""
+        rows = self.rows(classes)
+        return {
+            f"{prefix}{WEIGHT}": np.zeros((rows, features), type.numpy),
+            f"{prefix}{BIAS}": np.zeros(rows, type.numpy),
+        }
+
+    def kept(self, builder: GraphBuilder) -> tuple[str, ...]:
         """The values of what updates change."""
-        dither = builder.type_of("weights").dtype is DType.I8
-        return ("weights", "bias", "dither") if dither else ("weights", "bias")
+        dither = builder.type_of(WEIGHT).dtype is DType.I8
+        return (WEIGHT, BIAS, "dither") if dither else (WEIGHT, BIAS)
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The weights and biases that predict."""
+        return ("mean_weights", "mean_bias") if self.averaged else (WEIGHT, BIAS)
 
     def predict(self, builder: GraphBuilder, z: str, prefix: str) -> tuple[str, str]:
-        """The margins of a row and its class, as values whose names begin with `prefix`."""
+        """The margins of a row and its class, as values whose names begin with `prefix`; margins are empty where a class needs none."""
+        (margins,) = builder.add(Margins(), z, *self.asked, names=(f"{prefix}margins",))
+        (label,) = builder.add(Decide(), margins, names=(f"{prefix}label",))
+        return margins, label
+
+    @property
+    def step(self) -> Op:
+        """The update: of z, margins, class, what is kept, and others."""
         raise NotImplementedError
 
+    def others(self) -> tuple[str, ...]:
+        """What the update takes besides, as values."""
+        return ()
+
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
-        """The update by a row of class y, whose margins are empty where `predict` did without them."""
-        raise NotImplementedError
+        """The update by a row of class y, with the margins that `predict` gave."""
+        if self.averaged or not margins:
+            margins = self.own_margins(builder, z, y, f"{prefix}own_margins")
+        new = _updated(builder, self.step, (z, margins, y), self.kept(builder), self.others())
+        if self.averaged:
+            dither = builder.type_of(WEIGHT).dtype is DType.I16
+            _updated(builder, Polyak(), new[:2], (*self.asked, "averaged", *(["mean_dither"] if dither else [])))
+
+    def own_margins(self, builder: GraphBuilder, z: str, y: str, name: str) -> str:
+        """The margins of the weights that learn."""
+        return builder.add(Margins(), z, WEIGHT, BIAS, names=(name,))[0]
+
+
+def _updated(
+    builder: GraphBuilder, op: Op, given: tuple[str, ...], kept: tuple[str, ...], others: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """What an op makes of what is kept, which it replaces."""
+    new = builder.add(op, *given, *kept, *others, names=tuple(f"{name}1" for name in kept))
+    for old, one in zip(kept, new, strict=True):
+        builder.update(old, one)
+    return new

@@ -14,6 +14,7 @@ from mcugen.ops.bayes import Bayes
 from mcugen.ops.ddag import Ddag
 from mcugen.ops.decide import Decide
 from mcugen.ops.margins import Margins
+from mcugen.trainers.learner import BIAS, WEIGHT
 from mcugen.trainers.pairs import LARGEST, Tables
 from mcugen.trainers.trainpp import TrainPP
 
@@ -84,9 +85,9 @@ class OptOVO(TrainPP):
 
     def predict(self, builder: GraphBuilder, z: str, prefix: str) -> tuple[str, str]:
         if self.decoder == "ddag":
-            (label,) = builder.add(Ddag(), z, "weights", "bias", names=(f"{prefix}label",))
+            (label,) = builder.add(Ddag(), z, *self.asked, names=(f"{prefix}label",))
             return "", label
-        (margins,) = builder.add(Margins(), z, "weights", "bias", names=(f"{prefix}margins",))
+        (margins,) = builder.add(Margins(), z, *self.asked, names=(f"{prefix}margins",))
         if self.tables is not None:
             (label,) = builder.add(Bayes(), margins, *self._tables(builder, self.tables), names=(f"{prefix}label",))
             return margins, label
@@ -96,12 +97,13 @@ class OptOVO(TrainPP):
         return margins, label
 
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
-        """Of all margins only those of y's pairs are needed."""
         if self.decoder in ("ddag", "bayes"):
             self._pairs(builder)
-        if not margins:
-            (margins,) = builder.add(Margins(), z, "weights", "bias", y, *self.others(), names=(f"{prefix}margins",))
         super().learn(builder, z, margins, y, prefix)
+
+    def own_margins(self, builder: GraphBuilder, z: str, y: str, name: str) -> str:
+        """Only those of y's pairs: the others learn nothing of it."""
+        return builder.add(Margins(), z, WEIGHT, BIAS, y, *self.others(), names=(name,))[0]
 
     def _tables(self, builder: GraphBuilder, tables: Tables) -> tuple[str, ...]:
         """What is known of groups, whose pairs are numbered as the rows of weights are."""

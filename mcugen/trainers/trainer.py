@@ -62,7 +62,8 @@ def trainer(
     """A model that learns on the device, as C for a board and as an object that runs this C here.
 
     learner     "train++" (of several classes each against the rest), "multiclass-pa" (the least RAM for several classes), "opt-ovo" (a
-                learner a pair of classes: the best answers) ...; by default train++, for several classes multiclass-pa
+                learner a pair of classes: the best answers), "arow" (the steadiest in one pass) or "opt-sgd" (logistic); by default
+                train++, for several classes multiclass-pa
     n_features  numbers of a row
     classes     how many there are, or their labels; by default 2
     start       a fitted linear scikit-learn classifier, or a file of one, to go on from: a StandardScaler may be in front of it; then
@@ -129,6 +130,7 @@ def _checked(found: Trainer, check_fit: bool) -> Trainer:
 
 def build(wanted: Wanted, target: Target) -> Trainer:
     """Passes, plan, C and report of a trainer."""
+    wanted.learner.check_format(wanted.numeric)
     _check_rows(wanted)
     module = run_passes(module_of(wanted), target)
     memory = plan(module, target)
@@ -196,9 +198,9 @@ class Trainer:
         are right, as learners of two thirds of the rows say of the other third; `nearest` keeps the classes that lie next to
         each other, which is quick for many classes. E0112 for what cannot be, E0501 and E0502 where the board is too small.
         """
-        from mcugen.trainers import fitted
+        from mcugen.trainers import chosen
 
-        return _checked(fitted.pruned(self, self._rows(x), self._classes(y), keep, how), check_fit)
+        return _checked(chosen.pruned(self, self._rows(x), self._classes(y), keep, how), check_fit)
 
     def with_bayes(self, x: object, y: object, *, check_fit: bool = True) -> Trainer:
         """A trainer with the decoder `bayes` that begins with what this one has learnt. Opt-OVO only.
@@ -206,9 +208,9 @@ class Trainer:
         Its tables of probabilities are of the rows (n, features) with labels (n,), which are those that this one has learnt.
         E0112 for another learner, E0501 and E0502 where the board is too small.
         """
-        from mcugen.trainers import fitted
+        from mcugen.trainers import chosen
 
-        return _checked(fitted.with_bayes(self, self._rows(x), self._classes(y)), check_fit)
+        return _checked(chosen.with_bayes(self, self._rows(x), self._classes(y)), check_fit)
 
     def reset(self) -> None:
         """Forget what was learnt."""
@@ -255,8 +257,8 @@ class Trainer:
         self.host.state = found
 
     def prove(self) -> int:
-        """Compare the C on this computer with the meaning of its ops, on rows that are made: the state has to be the same bit for bit;
-        returns the number of rows. E0801 where it is not.
+        """Compare the C on this computer with the meaning of its ops, on rows that are made: the state has to be the same bit for bit
+        (but for the rounding of exp in opt-sgd); returns the number of rows. E0801 where it is not.
         """
         from mcugen.trainers.replayed import prove
 
@@ -342,7 +344,7 @@ def _learner(name: object, classes: int, options: Mapping[str, object]) -> Learn
         if option not in names:
             help = f"{did_you_mean(option, names)}{name} has {', '.join(names)}"
             raise error("E0112", f"{name} has no option '{option}'", help=help)
-    own = {"classes": classes} if "classes" in {one.name for one in fields(kind)} else {}
+    own: Any = {"classes": classes} if "classes" in {one.name for one in fields(kind)} else {}
     made = kind(**own, **cast("Any", options))
     made.check(classes)
     return made

@@ -7,9 +7,6 @@ from math import inf
 from typing import ClassVar, get_args
 
 from mcugen.diagnostics import did_you_mean, error
-from mcugen.ir import GraphBuilder
-from mcugen.ops.decide import Decide
-from mcugen.ops.margins import Margins
 from mcugen.ops.pa_step import PaStep, Rule
 from mcugen.trainers.learner import Learner
 
@@ -37,25 +34,6 @@ class TrainPP(Learner):
             help = f"{did_you_mean(str(self.rule), get_args(Rule))}it is one of {', '.join(get_args(Rule))}"
             raise error("E0112", f"rule is {self.rule!r}", help=help)
 
-    def rows(self, classes: int) -> int:
-        return 1 if classes == 2 else classes
-
-    def predict(self, builder: GraphBuilder, z: str, prefix: str) -> tuple[str, str]:
-        (margins,) = builder.add(Margins(), z, "weights", "bias", names=(f"{prefix}margins",))
-        (label,) = builder.add(Decide(), margins, names=(f"{prefix}label",))
-        return margins, label
-
     @property
     def step(self) -> PaStep:
-        """The update."""
         return PaStep(self.rule, self.C)
-
-    def others(self) -> tuple[str, ...]:
-        """What the update takes besides, as values."""
-        return ()
-
-    def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
-        kept = self.kept(builder)
-        new = builder.add(self.step, z, margins, y, *kept, *self.others(), names=tuple(f"{name}1" for name in kept))
-        for old, one in zip(kept, new, strict=True):
-            builder.update(old, one)

@@ -125,17 +125,14 @@ def start_of(found: Fitted, wanted: Wanted) -> Mapping[str, Array]:
         # decisions stay what they are where all weights shrink alike
         shrink = 2.0 ** max(0, ceil(log2(largest / high))) if largest > 0 else 1.0
         weights, bias = weights / shrink, bias / shrink
-    start: dict[str, Any] = {"weights": weights, "bias": bias}
+    own = {"weights": weights / unit, "bias": bias / unit}
+    start: dict[str, Any] = own | {f"mean_{name}": value for name, value in own.items()}
     if found.mean is not None and found.variance is not None and wanted.scaler != "none":
         kept = wanted.scaled
         up, deviation = (kept.mean_bits, kept.deviation_bits) if kept else (0, 0)
         start |= {"mean": found.mean * 2.0**up, "variance": found.variance * 4.0**deviation}
         start["count"] = min(found.count, MOST)
-    return {
-        name: _as(value / unit if name in ("weights", "bias") else value, wanted.state[name].dtype)
-        for name, value in start.items()
-        if name in wanted.state
-    }
+    return {name: _as(value, wanted.state[name].dtype) for name, value in start.items() if name in wanted.state}
 
 
 def _as(values: Any, dtype: np.dtype[np.generic]) -> Array:
@@ -149,7 +146,7 @@ def learnt(trainer: Trainer) -> Fitted:
     """What a trainer's state says, in floats."""
     wanted, values = trainer.wanted, trainer.host.values
     unit = 1.0 if wanted.weights is DType.F32 else 2.0 ** -fraction(wanted.weights, wanted.features)
-    weights, bias = (np.asarray(values[name], np.float64) * unit for name in ("weights", "bias"))
+    weights, bias = (np.asarray(values[name], np.float64) * unit for name in wanted.learner.asked)
     if wanted.weights is not DType.F32 and wanted.scaler == "none" and wanted.input == "int8":
         weights = weights / 2**FEATURE_BITS  # of the whole numbers that rows are made of
     found = Fitted(wanted.labels, weights, bias, wanted.learner.name == "opt-ovo")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from random_graphs import modules
 
-from mcugen.ir import Module
+from mcugen.ir import DType, GraphBuilder, Module, TensorType
 from mcugen.memory import order
 from mcugen.memory.live import live_bytes
-from mcugen.memory.order import LOOKS, Task, cheapest, search
+from mcugen.memory.order import LOOKS, Task, cheapest, problem, search
+from mcugen.ops.decide import Decide
+from mcugen.ops.margins import Margins
+from mcugen.ops.pa_step import PaStep
 
 
 def _step(tasks: list[Task], sizes: list[int], done: tuple[int, ...], i: int) -> int | None:
@@ -160,3 +164,23 @@ def test_the_beam_looks_at_no_more_tasks_than_it_may(monkeypatch: pytest.MonkeyP
     found = search(tasks, [64, *[50 + i % 7 if i % 2 else 90 + i % 5 for i in range(120)], 8], states=10)
     assert sorted(found.nodes) == list(range(len(tasks)))
     assert looked < LOOKS // 5
+
+
+def test_who_reads_a_state_comes_before_who_replaces_it() -> None:
+    """A big and a small row are read with weights that change: cheapest would be to be done with one, its update included."""
+    builder = GraphBuilder("learn")
+    x = builder.input("x", TensorType((50,), DType.F32))
+    w = builder.state("w", np.zeros((50, 50), np.float32))
+    b = builder.state("b", np.zeros(50, np.float32))
+    (judged,) = builder.add(Margins(), x, w, b, names=("judged",))
+    (label,) = builder.add(Decide(), judged, names=("label",))
+    (own,) = builder.add(Margins(), x, w, b, names=("own",))
+    y = builder.input("y", TensorType((), DType.I32))
+    for old, new in zip((w, b), builder.add(PaStep("pa"), x, own, y, w, b, names=("w1", "b1")), strict=True):
+        builder.update(old, new)
+    builder.output(label, labels=(*range(50),), name="label")
+    graph = builder.build()
+    tasks, _ = problem(graph)
+    assert [task.after for task in tasks] == [(), (0,), (), (0, 2)]
+    found = cheapest(replace(graph, nodes=tuple(graph.nodes[i] for i in (0, 2, 1, 3)))).nodes
+    assert found[-1] == 3

@@ -15,7 +15,7 @@ from mcugen.ir import Array
 from mcugen.targets.driver import Unit
 from mcugen.trainers.device import learnt_on
 from mcugen.trainers.pairs import Tables
-from mcugen.trainers.replayed import replayed
+from mcugen.trainers.replayed import differing, replayed
 
 TABLES = Tables(
     np.array([-300, -200, -700, -500], np.int16),
@@ -56,10 +56,15 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS, "numeric": "int8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "pairs": PAIRS, "numeric": "int16"},
     {"classes": 5, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "numeric": "int16", "input": "uint8"},
-    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "bayes", "tables": TABLES, "numeric": "int16"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "bayes", "tables": TABLES, "pairs": PAIRS},
     {"classes": 6, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "numeric": "int16", "input": "int8"},
-    {"classes": 3, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "samples": 12},
+    {"classes": 3, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "samples": 12, "averaged": True},
+    {"classes": 2, "n_features": 5, "learner": "arow"},
+    {"classes": 4, "n_features": 9, "learner": "arow", "r": 0.2, "input": "int8", "samples": 10, "averaged": True},
+    {"classes": 3, "n_features": 9, "learner": "multiclass-pa", "averaged": True, "numeric": "int16", "input": "int8"},
+    {"classes": 2, "n_features": 5, "learner": "opt-sgd", "scaler": "none"},
+    {"classes": 3, "n_features": 5, "learner": "opt-sgd", "averaged": False, "momentum": 0.8, "l2": 0.01},
+    {"classes": 4, "n_features": 5, "learner": "opt-sgd", "batch": 7, "l2": 0.1, "eta": 0.5, "samples": 12},
     {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
     {"classes": 7, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 30, "weighted": True, "seed": 9},
     {"classes": 3, "n_features": 6, "samples": 9, "policy": "reservoir", "replays": 3},
@@ -106,8 +111,7 @@ def test_the_c_is_numpy(number: int) -> None:
     trainer, found = here(number)
     wanted, state = replayed(trainer, *stream(trainer))
     assert found == wanted
-    for name, value in state.items():
-        np.testing.assert_array_equal(trainer.host.values[name], value, err_msg=name)
+    assert not differing(trainer, trainer.state, state)
 
 
 def test_sanitizers_find_nothing() -> None:
@@ -120,14 +124,15 @@ def test_sanitizers_find_nothing() -> None:
 
 @pytest.mark.parametrize("board", ["mega2560", "feather_nrf52840", "esp32c3"])
 def test_boards_learn_bit_by_bit_what_this_computer_learns(board: str) -> None:
-    """Floats, too: no learner takes more than the operations that IEEE 754 rounds."""
+    """Floats, too: no learner but opt-sgd takes more than the operations that IEEE 754 rounds."""
     every = {i: trainer for i, trainer in enumerate(trainers(board)) if trainer.memory.state < 4_000}
     assert len(every) > len(ASKED) - 3
     streams = [stream(trainer) for trainer in every.values()]
     learnt = learnt_on([*every.values()], [s[0] for s in streams], [s[1] for s in streams])
     for number, found in zip(every, learnt, strict=True):
         trainer, classes = here(number)
-        assert (found.classes, found.state) == (classes, trainer.state), IDS[number]
+        assert found.classes == classes, IDS[number]
+        assert not differing(trainer, found.state, trainer.host.values), IDS[number]
 
 
 def test_10_000_updates_of_integers_are_the_same_everywhere() -> None:
