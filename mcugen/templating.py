@@ -49,10 +49,9 @@ def c_lit(value: SupportsFloat) -> str:
     import numpy as np
 
     number = float(value)
-    with np.errstate(over="ignore"):
-        single = np.float32(number)
-    if not math.isfinite(number) or float(single) != number:
+    if not math.isfinite(number) or _float32(number) != number:
         raise ValueError(f"{number!r} is not a finite float32")
+    single = np.float32(number)
     plain = np.format_float_positional(single, unique=True, trim="0")
     power = np.format_float_scientific(single, unique=True, trim="-", exp_digits=1).replace("e+", "e")
     return (plain if len(plain) <= len(power) else power) + "f"
@@ -100,8 +99,10 @@ def c_array(values: Iterable[object], spec: str = "d", indent: int = 4, columns:
 def _element(value: object, spec: str) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, int):  # what nearly all are; the next question takes long
+    if isinstance(value, int):  # what nearly all are, or floats; the question after them takes long
         return _integer(value, spec)
+    if isinstance(value, float):
+        return c_lit(value)
     if isinstance(value, SupportsIndex):  # NumPy's integers too
         return _integer(int(value), spec)
     return c_lit(value)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from random_trees import random_trees
 from sanitized import check_as_cpp, check_on_avr, run_sanitized
-from test_tree_ensemble import FORMS, MEGA, avr_forms, rows_for
+from test_tree_ensemble import FORMS, MEGA, avr_forms, in_form, rows_for
 
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
@@ -100,7 +100,7 @@ def unit(op: TreeEnsemble, form: str, name: str) -> Unit:
     """The op as a model of its own, in this form."""
     builder = GraphBuilder("predict")
     x = builder.input("x", TensorType((op.trees.n_features,), DType.F32))
-    builder.add(replace(op, form=form), x, names=NAMES[op.output])
+    builder.add(in_form(op, form), x, names=NAMES[op.output])
     for name_ in NAMES[op.output]:
         builder.output(name_, tuple(range(op.trees.n_classes)) if name_ == "label" else None)
     module = Module(name, (builder.build(),))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 
 import numpy as np
@@ -76,11 +77,17 @@ def _counts(values: npt.NDArray[np.float64]) -> tuple[Shares, Shares]:
 def _row_counts(row: list[float]) -> tuple[list[int], int] | None:
     samples = 1
     for value in row:
-        samples = lcm(samples, Fraction(value).limit_denominator(LARGEST_COUNT).denominator)
+        samples = lcm(samples, _denominator(value))
         if samples > LARGEST_COUNT:
             return None
     counts = [round(value * samples) for value in row]
     return (counts, samples) if all(c / samples == v for c, v in zip(counts, row, strict=True)) else None
+
+
+@lru_cache(maxsize=100_000)
+def _denominator(value: float) -> int:
+    """Of the fraction next to the value. A forest has the same few probabilities in most of its leaves."""
+    return Fraction(value).limit_denominator(LARGEST_COUNT).denominator
 
 
 def _common_denominator(samples: Shares, limit: int) -> int:
