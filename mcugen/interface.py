@@ -314,7 +314,9 @@ def learning_of(module: Module) -> Learning:
     has = {"stats": "seen", "confusion": "confusion", "drift": "alarm", "ask": "tickets", "label": "tickets"}
     also = tuple(name for name, field in has.items() if field in kept)
     stored = ("save", "load") if module.state == "stored" else ()
-    layout = f"{[(name, str(kept[name])) for name in sorted(kept)]} {labels} {row.ctype}"
+    constants = [v for graph in module.functions for v in graph.of(Storage.CONST)]
+    pairs = {str(v.data.tolist()) for v in constants if v.name == "pairs" and v.data is not None}  # all the same
+    layout = f"{[(name, str(kept[name])) for name in sorted(kept)]} {labels} {row.ctype}{''.join(pairs)}"
     return Learning(
         row,
         len(labels),

@@ -204,8 +204,8 @@ def _replay(wanted: Wanted) -> Graph:
     names = ("random1", "sample", "sample_class")
     random, sample, y = builder.add(Draw(wanted.weighted, wanted.replays), *memory, names=names)
     builder.update("random", random)
-    _, _, learn = _judged(wanted, builder, sample, "sample_")
-    learn(y)
+    z = _standardised(wanted, builder, _row(wanted, builder, sample, "sample_given"), "sample_z")
+    wanted.learner.learn(builder, z, "", y, "sample_")
     return builder.build()
 
 

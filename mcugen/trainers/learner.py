@@ -96,7 +96,7 @@ class Learner:
         return ()
 
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
-        """The update by a row of class y, with the margins that `predict` gave."""
+        """The update by a row of class y, with the margins that `predict` gave; empty where nobody predicted."""
         if self.averaged or not margins:
             margins = self.own_margins(builder, z, y, f"{prefix}own_margins")
         new = _updated(builder, self.step, (z, margins, y), self.kept(builder), self.others())

@@ -88,16 +88,17 @@ class OptOVO(TrainPP):
             (label,) = builder.add(Ddag(), z, *self.asked, names=(f"{prefix}label",))
             return "", label
         (margins,) = builder.add(Margins(), z, *self.asked, names=(f"{prefix}margins",))
+        pairs = self._pairs(builder)
         if self.tables is not None:
             (label,) = builder.add(Bayes(), margins, *self._tables(builder, self.tables), names=(f"{prefix}label",))
             return margins, label
         assert self.decoder in ("vote", "soft")
         op = Decide(self.classes, self.decoder, not self.pairs)
-        (label,) = builder.add(op, margins, self._pairs(builder), names=(f"{prefix}label",))
+        (label,) = builder.add(op, margins, pairs, names=(f"{prefix}label",))
         return margins, label
 
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
-        if self.decoder in ("ddag", "bayes"):
+        if not margins:
             self._pairs(builder)
         super().learn(builder, z, margins, y, prefix)
 

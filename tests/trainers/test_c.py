@@ -54,7 +54,7 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "numeric": "int16", "input": "int8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS, "numeric": "int8"},
-    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "pairs": PAIRS, "numeric": "int16"},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "pairs": PAIRS, "numeric": "int16", "samples": 8},
     {"classes": 5, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "numeric": "int16", "input": "uint8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "bayes", "tables": TABLES, "pairs": PAIRS},
     {"classes": 6, "n_features": 9, "learner": "opt-ovo", "decoder": "ddag", "numeric": "int16", "input": "int8"},

@@ -12,6 +12,7 @@ import pytest
 
 import mcugen
 from mcugen import McugenError, Trainer
+from mcugen.interface import learning_of
 from mcugen.ir import Array
 from mcugen.trainers.opt_ovo import OptOVO
 from mcugen.trainers.pairs import Tables, bayes
@@ -75,6 +76,21 @@ def test_bayes_is_the_papers_decoder_of_the_same_learners(numeric: str) -> None:
         assert learner.tables
         wanted = np.array(["a", "b", "c", "d"])[bayes(margins, learner.tables)]
         assert np.mean(found.predict(data()[0]) == wanted) > 0.98  # z of the C is rounded
+
+
+def test_a_state_of_other_pairs_is_another_state() -> None:
+    """A board does not load weights that are of other pairs, however many there are; the decoder may be another."""
+    asked = [
+        {"pairs": PAIRS},
+        {"pairs": ((0, 1), (0, 2), (2, 3), (1, 2))},
+        {},
+        {"decoder": "ddag"},
+        {"decoder": "soft"},
+    ]
+    made = [mcugen.trainer("opt-ovo", n_features=3, classes=4, **one) for one in asked]  # type: ignore[arg-type]
+    schemas = [learning_of(one.module).schema for one in made]
+    assert len({*schemas[:3]}) == 3
+    assert len({*schemas[2:]}) == 1
 
 
 def refused(call: Callable[[], object], code: str = "E0112") -> str:
