@@ -36,7 +36,7 @@ def _labels(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--features", type=int, metavar="N", help="Numbers of a row.")
 @click.option("--classes", callback=_labels, metavar="K|A,B,...", help="How many classes there are, or their labels. Default: 2.")  # fmt: skip
 @click.option("--from", "start", metavar="MODEL", help="A fitted linear classifier to go on from, with a StandardScaler in front or none: features, classes and learner follow from it.")  # fmt: skip
-@click.option("--numeric", type=click.Choice(["float32", "int16", "int8"]), help="What weights are kept in. Default: float32 where the board has an FPU, else int16.")  # fmt: skip
+@click.option("--numeric", type=click.Choice(["float32", "int16", "int8"]), help="What weights are kept in. Default: int16, or float32 where the board has an FPU or the learner knows nothing else.")  # fmt: skip
 @click.option("--scaler", type=click.Choice(["running", "frozen", "none"]), help="running: means and variances are learnt, too. frozen: they stay as --from has them. none: rows come standardised. Default: running, unless --from has none.")  # fmt: skip
 @click.option("--input", type=click.Choice(["float32", "int8", "uint8", "int16"]), default="float32", show_default=True, help="What the caller's rows are made of.")  # fmt: skip
 @click.option("--watch", type=click.Choice(["nothing", "all", "classes"]), default="all", show_default=True, help="What is counted: how well rows are predicted before they are learnt, and whether errors become more frequent; of each class, too, with a confusion matrix.")  # fmt: skip
@@ -90,16 +90,18 @@ def trainer(
     and saving. Before anything is written it is compared with what it should be, on this computer.
     """
     from mcugen.boards import load_board
+    from mcugen.trainers import all_learners
     from mcugen.trainers.trainer import trainer as make
 
     if features is None and asked["start"] is None:
         raise click.UsageError("say how many numbers a row has (--features N), or what to go on from (--from MODEL)")
-    known = load_board(board)
+    known, kind = load_board(board), all_learners().get(learner or "")
+    floats = known.fpu or (kind is not None and "int16" not in kind.formats)
     chosen = {name: value for name, value in asked.items() if name not in OWN or value is not None}
     with session.working("compiling the trainer"):
         made = make(
             learner, n_features=features, classes=classes, board=board, store=not no_store,
-            numeric=numeric or ("float32" if known.fpu else "int16"), **chosen,
+            numeric=numeric or ("float32" if floats else "int16"), **chosen,
         )  # fmt: skip
     _show(session, made)
     _prove(session, made)

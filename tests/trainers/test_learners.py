@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import train_test_split
@@ -14,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import mcugen
 from mcugen import McugenError
+from mcugen.cli import cli
 
 ASKED: list[dict[str, Any]] = [
     {"learner": "arow"},
@@ -54,6 +58,32 @@ def test_the_mean_begins_where_scikit_learn_ended(asked: dict[str, Any]) -> None
     model = make_pipeline(StandardScaler(), SGDClassifier(random_state=0)).fit(x, y)
     trainer = mcugen.trainer(start=model, **asked)
     assert np.mean(trainer.predict(x) == model.predict(x)) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("asked", "numeric"),
+    [
+        ("arow --r 2", "float32"),
+        ("opt-sgd --eta 0.2 --l2 0.01 --momentum 0.5 --batch 4", "float32"),
+        ("opt-ovo --decoder ddag --classes 3 --averaged", "int16"),
+    ],
+)
+def test_the_command_line(asked: str, numeric: str, tmp_path: Path) -> None:
+    words = [
+        "trainer",
+        *asked.split(),
+        "--features",
+        "3",
+        "--board",
+        "mega2560",
+        "--json",
+        "-o",
+        str(tmp_path / "made"),
+    ]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["learner"], found["numeric"], found["proven"]) == (asked.split()[0], numeric, True)
 
 
 @pytest.mark.parametrize(
