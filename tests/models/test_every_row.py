@@ -20,6 +20,7 @@ from mcugen.boards import Target, load_board
 from mcugen.emit import emit
 from mcugen.frontends import read
 from mcugen.memory.plan import plan
+from mcugen.op import Cost, Form
 from mcugen.targets.driver import Unit
 from mcugen.targets.host import compile_for_host
 from mcugen.verify import probe, prove
@@ -69,19 +70,26 @@ def _cases(data: str) -> Iterator[Case]:
 
 
 def unit_in_form(source: Any, form: str) -> Unit:
-    """The source's module with its trees in this form, and its C."""
+    """The source's module with its trees in this form, and its C. The trees are encoded once for all forms."""
     target = Target(load_board("mega2560"))
     graph = source.module.predict
     node = graph.nodes[0]
-    decided = replace(graph, nodes=(replace(node, op=replace(node.op, form=form)),))
+    decided = replace(graph, nodes=(replace(node, op=node.op.with_form(Form(form, Cost()), target)),))
     module = replace(source.module, functions=(decided,))
     return Unit(module, emit(module, plan(module, target), target))
+
+
+def renamed(source: Any, name: str) -> Any:
+    return replace(source, module=replace(source.module, name=name))
 
 
 def _prove_all(cases: list[Case], x: np.ndarray, y: np.ndarray, probes: int) -> None:
     fitted = {replace(c, form="", output=""): c for c in cases}
     models = {key: case.fit(x, y) for key, case in fitted.items()}
-    sources = [read(models[replace(c, form="", output="")], name=f"m{i}", output=c.output) for i, c in enumerate(cases)]
+    asked = dict.fromkeys(replace(c, form="") for c in cases)
+    read_once = {one: read(models[replace(one, output="")], name="m", output=one.output) for one in asked}
+    made = {one: probe(source.module, probes) for one, source in read_once.items()}
+    sources = [renamed(read_once[replace(c, form="")], f"m{i}") for i, c in enumerate(cases)]
     units = [unit_in_form(source, case.form) for source, case in zip(sources, cases, strict=True)]
     library = compile_for_host(units, ("-std=c99", "-O0"))
     for i, (source, case) in enumerate(zip(sources, cases, strict=True)):
@@ -89,7 +97,7 @@ def _prove_all(cases: list[Case], x: np.ndarray, y: np.ndarray, probes: int) -> 
         def run(inputs: Any, model: int = i) -> Any:
             return library.run(inputs, model)
 
-        for rows, name in ((x, "rows"), (probe(source.module, probes), "threshold rows")):
+        for rows, name in ((x, "rows"), (made[replace(case, form="")], "threshold rows")):
             proof = prove(units[i].module, source.reference, rows, run, on="host", source=name)
             assert proof.proven, f"{case}: {proof} {proof.worst}"
             assert proof.rows + proof.near_ties == len(rows)

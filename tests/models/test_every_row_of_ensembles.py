@@ -6,7 +6,6 @@ Labels must be equal but for near ties, which are counted; numbers within 1e-5, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from sklearn.ensemble import (
     IsolationForest,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from test_every_row import unit_in_form
+from test_every_row import renamed, unit_in_form
 
 import mcugen
 from mcugen.frontends import Source, read
@@ -65,7 +64,8 @@ def models(data: str) -> Iterator[Any]:
 
 
 def prove_all(sources: list[Source], x: Array, probes: int, forms: tuple[str, ...] = FORMS) -> None:
-    cases = [(renamed(source, form), form) for source in sources for form in forms]
+    made = {source.module.name: probe(source.module, probes) for source in sources}
+    cases = [(renamed(source, source.module.name + form), form) for source in sources for form in forms]
     units = [unit_in_form(source, form) for source, form in cases]
     library = compile_for_host(units, ("-std=c99", "-O0"))
     for i, (source, form) in enumerate(cases):
@@ -73,7 +73,7 @@ def prove_all(sources: list[Source], x: Array, probes: int, forms: tuple[str, ..
         def run(inputs: Any, model: int = i) -> Any:
             return library.run(inputs, model)
 
-        for rows, name in ((x, "rows"), (probe(source.module, probes), "threshold rows")):
+        for rows, name in ((x, "rows"), (made[source.module.name.removesuffix(form)], "threshold rows")):
             proof = prove(units[i].module, source.reference, rows, run, on="host", source=name)
             assert proof.wrong == 0, f"{source.loc} {form}: {proof} {proof.worst}"
             assert proof.rows + proof.near_ties + proof.refused == len(rows)
@@ -89,10 +89,6 @@ def test_every_row(data: str) -> None:
         for output in outputs_of(fitted):
             sources.append(read(fitted, name=f"m{len(sources)}", output=output))
     prove_all(sources, x, 1_000)
-
-
-def renamed(source: Source, form: str) -> Source:
-    return replace(source, module=replace(source.module, name=source.module.name + form))
 
 
 def outputs_of(model: Any) -> tuple[str, ...]:
