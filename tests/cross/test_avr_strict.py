@@ -32,7 +32,8 @@ from mcugen.targets.driver import Unit, driver_sources, pack_rows, write_driver
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror")
 C99 = ("-std=c99", "-pedantic", "-Wunsuffixed-float-constants", *WARNINGS)
 CPP11 = ("-x", "c++", "-std=c++11", "-pedantic", *WARNINGS)
-SANITIZE = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off")
+# Not optimised, as in tests/sanitized.py: the sanitizers find no less.
+SANITIZE = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off")
 NO_LIMIT = "-Wl,--defsym=__TEXT_REGION_LENGTH__=8M"  # all models in one program, whatever the MCU's flash
 TARGET = Target(load_board("mega2560"))
 ROWS = 120
