@@ -37,6 +37,13 @@ LONGEST = (
     "test_fit.py",
     "test_points_on_cores.py",
     "test_every_board.py",
+    "test_skl2onnx.py",
+    "test_streams_on_boards.py",
+    "test_op_estimates.py",
+    "test_avr_strict.py",
+    "test_every_pass.py",
+    "test_cli.py",
+    "test_c.py",
 )
 
 
