@@ -207,6 +207,7 @@ class _Page:
             "name": memory.name,
             "nbytes": memory.nbytes,
             "align": memory.align,
+            "natural": self.module.state != "static",
             "macro": symbol.upper() if memory.name != ARENA else "",
             "own": memory.name == self.target.own,
             "board": next((one for one in self.target.board.memories if one.name == memory.name), None),

@@ -15,8 +15,8 @@ from mcugen.ops.welford import deviation
 
 LIMIT = 127 / 32  # standard deviations: what int8 holds
 FAR = 128.0  # and what a float may have: a feature that hardly varied must not drown the others
-# 128 / sqrt(v) for a variance v between 1/4 and 1, in steps of 1/256
-ROOTS = np.minimum(255, np.round(128 / np.sqrt((np.arange(64, 256) + 0.5) / 256))).astype(np.uint8)
+# 128 / sqrt(v) for a variance v between 1/4 and 1, in steps of 1/64
+ROOTS = np.minimum(255, np.round(128 / np.sqrt((np.arange(16, 64) + 0.5) / 64))).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Standardise(Op):
         found = np.zeros(x.shape, np.int8)
         for i, (d, v, shift) in enumerate(zip(off.tolist(), variance.tolist(), shifts, strict=True)):
             if v:
-                root = int(ROOTS[((v << 2 * shift) >> 24) - 64])
+                root = int(ROOTS[((v << 2 * shift) >> 26) - 16])
                 found[i] = min(127, max(-127, (d * root + (1 << 17 - shift)) >> (18 - shift)))
         return found
 
