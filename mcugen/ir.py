@@ -305,6 +305,10 @@ class GraphBuilder:
         """The type of a value."""
         return self._value(name).type
 
+    def has(self, name: str) -> bool:
+        """Whether a value has that name."""
+        return name in self._values
+
     def storage_of(self, name: str) -> Storage:
         """Where a value lives."""
         return self._value(name).storage

@@ -41,6 +41,5 @@ class Arow(Learner):
     def kept(self, builder: GraphBuilder) -> tuple[str, ...]:
         return (WEIGHT, BIAS, f"sigma_{WEIGHT}", f"sigma_{BIAS}")
 
-    @property
-    def step(self) -> ArowStep:
+    def step(self, scaled: bool) -> ArowStep:
         return ArowStep(self.r)

@@ -86,9 +86,8 @@ class Learner:
         (label,) = builder.add(Decide(), margins, names=(f"{prefix}label",))
         return margins, label
 
-    @property
-    def step(self) -> Op:
-        """The update: of z, margins, class, what is kept, and others."""
+    def step(self, scaled: bool) -> Op:
+        """The update: of z, margins, class, what is kept, and others. `scaled`: a feature is 0 until something is known of it."""
         raise NotImplementedError
 
     def others(self) -> tuple[str, ...]:
@@ -99,7 +98,7 @@ class Learner:
         """The update by a row of class y, with the margins that `predict` gave; empty where nobody predicted."""
         if self.averaged or not margins:
             margins = self.own_margins(builder, z, y, f"{prefix}own_margins")
-        new = _updated(builder, self.step, (z, margins, y), self.kept(builder), self.others())
+        new = _updated(builder, self.step(builder.has("mean")), (z, margins, y), self.kept(builder), self.others())
         if self.averaged:
             dither = builder.type_of(WEIGHT).dtype is DType.I16
             _updated(builder, Polyak(), new[:2], (*self.asked, "averaged", *(["mean_dither"] if dither else [])))

@@ -21,6 +21,5 @@ class MulticlassPA(TrainPP):
     def rows(self, classes: int) -> int:
         return classes
 
-    @property
-    def step(self) -> PaStep:
-        return PaStep(self.rule, self.C, joint=True)
+    def step(self, scaled: bool) -> PaStep:
+        return PaStep(self.rule, self.C, joint=True, skips=scaled)

@@ -52,14 +52,13 @@ class OptSGD(Learner):
 
     def state(self, features: int, classes: int, weights: DType) -> dict[str, Array]:
         kept = super().state(features, classes, weights) | {"steps": np.zeros((), np.uint16)}
-        if self.step.moves:
+        if self.step(scaled=False).moves:
             kept |= self.weights("velocity_", features, classes, weights) | {"in_batch": np.zeros((), np.uint16)}
         return kept
 
     def kept(self, builder: GraphBuilder) -> tuple[str, ...]:
-        moved = (f"velocity_{WEIGHT}", f"velocity_{BIAS}", "in_batch") if self.step.moves else ()
+        moved = (f"velocity_{WEIGHT}", f"velocity_{BIAS}", "in_batch") if self.step(scaled=False).moves else ()
         return (WEIGHT, BIAS, "steps", *moved)
 
-    @property
-    def step(self) -> SgdStep:
+    def step(self, scaled: bool) -> SgdStep:
         return SgdStep(self.eta, self.l2, self.momentum, self.batch)

@@ -34,6 +34,5 @@ class TrainPP(Learner):
             help = f"{did_you_mean(str(self.rule), get_args(Rule))}it is one of {', '.join(get_args(Rule))}"
             raise error("E0112", f"rule is {self.rule!r}", help=help)
 
-    @property
-    def step(self) -> PaStep:
-        return PaStep(self.rule, self.C)
+    def step(self, scaled: bool) -> PaStep:
+        return PaStep(self.rule, self.C, skips=scaled)

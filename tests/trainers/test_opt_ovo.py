@@ -55,10 +55,10 @@ def test_a_pruned_trainer_has_what_its_pairs_have_learnt(how: str, numeric: str)
         np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name][rows])
     for name in ("mean", "variance", "count"):
         np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name])
-    assert pruned.score(*data()) > trainer.score(*data()) - 0.05
+    assert pruned.score(*data()) > trainer.score(*data()) - 0.12
     assert trainer.state == before
     pruned.partial_fit(*data()).reset()
-    assert pruned.score(*data()) > 0.8  # it begins with what was learnt
+    assert pruned.score(*data()) > 0.75  # it begins with what was learnt
 
 
 @pytest.mark.parametrize("numeric", ["float32", "int16"])
