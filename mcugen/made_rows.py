@@ -18,7 +18,7 @@ def rows_behind(graph: Graph, limit: int) -> Array:
     same at every call.
     """
     inputs = graph.of(Storage.INPUT)
-    nothing = np.zeros((0, inputs[0].type.size), np.float32)
+    nothing = np.zeros((0, sum(one.type.size for one in inputs)), np.float32)
     inner = [node for node in graph.nodes if node.inputs and node.inputs[0] in graph.producer]
     if len(inputs) > 1 or not inner:
         return nothing
