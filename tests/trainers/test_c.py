@@ -132,6 +132,7 @@ def test_boards_learn_bit_by_bit_what_this_computer_learns(board: str) -> None:
         trainer, classes = here(number)
         assert found.classes == classes, IDS[number]
         assert not differing(trainer, found.state, trainer.host.values), IDS[number]
+        assert found.stack <= every[number].report.stack.value, IDS[number]
 
 
 def test_10_000_updates_of_integers_are_the_same_everywhere() -> None:
