@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from mcugen.interface import (
     signature,
     summary,
 )
-from mcugen.ir import Array, Graph, Module, Node, Storage, TensorType, Value
+from mcugen.ir import Graph, Module, Node, Storage, TensorType, Value
 from mcugen.memory.dead import before_calls, parted
 from mcugen.memory.live import is_free, views
 from mcugen.memory.plan import ARENA, Memory, MemoryPlan
@@ -287,6 +286,8 @@ class _Page:
         return [*found.values()]
 
     def _static(self, value: Value) -> dict[str, Any]:
+        from mcugen.templating import elements
+
         symbol, data = self.symbols[value.name], value.data
         initial = data is not None and (value.storage is Storage.CONST or any(data.tobytes()))
         return {
@@ -297,19 +298,8 @@ class _Page:
             "size": value.type.size,
             "nbytes": value.type.nbytes,
             "scalar": value.type.shape == (),
-            "data": _elements(data) if initial and data is not None else None,  # static memory begins as 0
+            "data": elements(data) if initial and data is not None else None,  # static memory begins as 0
         }
-
-
-def _elements(data: Array) -> Array | list[object]:
-    """The data, with names in the places of what C has no literals for."""
-    if data.dtype.kind != "f" or (data.itemsize == 4 and bool(abs(data).max() < math.inf)):
-        return data
-    spell = repr if data.itemsize == 8 else float  # a float32 becomes a literal later
-    return [spell(v) if math.isfinite(v) else _NOT_FINITE.get(v, "NAN") for v in data.ravel().tolist()]
-
-
-_NOT_FINITE = {math.inf: "INFINITY", -math.inf: "-INFINITY"}  # of math.h
 
 
 @dataclass(frozen=True)

@@ -331,7 +331,7 @@ class GraphBuilder:
             raise _broken(f"value %{called} is declared twice")
         del self._values[value]
         self._values[called] = replace(made, name=called, storage=Storage.OUTPUT, labels=labels)
-        self._nodes = [_renamed(node, {value: called}) for node in self._nodes]
+        self._nodes = [with_names(node, {value: called}) for node in self._nodes]
 
     def build(self) -> Graph:
         """The finished graph, verified."""
@@ -370,25 +370,9 @@ class GraphBuilder:
         return tuple(itertools.islice(free, count))
 
 
-def replaced(graph: Graph, old: Node, *new: Node) -> Graph:
-    """The graph with a node replaced by others, the last of which makes what it made; what the others make are new TEMPs."""
-    values = dict(graph.values)
-    for node in new[:-1]:
-        types = node.op.infer(*(values[n].type for n in node.inputs))
-        values |= {n: Value(n, type, Storage.TEMP) for n, type in zip(node.outputs, types, strict=True)}
-    nodes = tuple(n for one in graph.nodes for n in (new if one is old else (one,)))
-    return replace(graph, values=values, nodes=nodes)
+def with_names(node: Node, names: Mapping[str, str]) -> Node:
+    """The node with values called otherwise."""
 
-
-def renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
-    """The graph with values called otherwise: old names to new ones."""
-    values = {names.get(n, n): replace(v, name=names.get(n, n)) for n, v in graph.values.items()}
-    nodes = tuple(_renamed(node, names) for node in graph.nodes)
-    state = tuple((names.get(old, old), names.get(new, new)) for old, new in graph.state)
-    return Graph(graph.name, values, nodes, state)
-
-
-def _renamed(node: Node, names: Mapping[str, str]) -> Node:
     def swap(given: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(names.get(n, n) for n in given)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mcugen.diagnostics import Loc
-from mcugen.ir import Array, DType, Graph, Node, Storage, TensorType, Value
+from mcugen.ir import Array, DType, Graph, Node, Storage, TensorType, Value, with_names
 from mcugen.op import Op
 
 
@@ -92,3 +93,21 @@ def uses(graph: Graph) -> dict[str, int]:
     for value in graph.values.values():
         found[value.name] += value.storage in (Storage.OUTPUT, Storage.STATE)
     return found
+
+
+def replaced(graph: Graph, old: Node, *new: Node) -> Graph:
+    """The graph with a node replaced by others, the last of which makes what it made; what the others make are new TEMPs."""
+    values = dict(graph.values)
+    for node in new[:-1]:
+        types = node.op.infer(*(values[n].type for n in node.inputs))
+        values |= {n: Value(n, type, Storage.TEMP) for n, type in zip(node.outputs, types, strict=True)}
+    nodes = tuple(n for one in graph.nodes for n in (new if one is old else (one,)))
+    return replace(graph, values=values, nodes=nodes)
+
+
+def renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """The graph with values called otherwise: old names to new ones."""
+    values = {names.get(n, n): replace(v, name=names.get(n, n)) for n, v in graph.values.items()}
+    nodes = tuple(with_names(node, names) for node in graph.nodes)
+    state = tuple((names.get(old, old), names.get(new, new)) for old, new in graph.state)
+    return Graph(graph.name, values, nodes, state)

@@ -15,6 +15,8 @@ from mcugen.names import is_identifier
 if TYPE_CHECKING:
     import jinja2
 
+    from mcugen.ir import Array
+
 COLUMNS = 100  # the width of generated code
 
 
@@ -137,3 +139,14 @@ def _character(byte: int, last: int) -> str:
     # Octal, because a hexadecimal escape swallows the digits behind it; the second of two ?, because ??/ is a backslash.
     plain = 0x20 <= byte < 0x7F and byte not in b'"\\' and not (byte == last == 0x3F)
     return chr(byte) if plain else f"\\{byte:03o}"
+
+
+def elements(data: Array) -> Array | list[object]:
+    """The data, with names in the places of what C has no literals for."""
+    if data.dtype.kind != "f" or (data.itemsize == 4 and bool(abs(data).max() < math.inf)):
+        return data
+    spell = repr if data.itemsize == 8 else float  # a float32 becomes a literal later
+    return [spell(v) if math.isfinite(v) else _NOT_FINITE.get(v, "NAN") for v in data.ravel().tolist()]
+
+
+_NOT_FINITE = {math.inf: "INFINITY", -math.inf: "-INFINITY"}  # of math.h

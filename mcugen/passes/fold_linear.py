@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Numeric, Target
-from mcugen.ir import Graph, Module, Node, Storage, replaced
+from mcugen.ir import Graph, Module, Node, Storage
 from mcugen.op import Op
 from mcugen.ops.affine import Affine
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.linear import Linear
 from mcugen.passes.trace import Column, trace
+from mcugen.rewrite import replaced
 
 Floats = npt.NDArray[np.float64]
 SPREAD = 3.0  # standard deviations that scaled features are expected to reach

@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from mcugen.boards import Target
-from mcugen.ir import Graph, Module, Node, replaced
+from mcugen.ir import Graph, Module, Node
 from mcugen.ops.gather import Gather
 from mcugen.ops.knn import Knn
 from mcugen.passes.fold_linear import source_of
+from mcugen.rewrite import replaced
 
 
 def fold_points(module: Module, target: Target) -> Module:

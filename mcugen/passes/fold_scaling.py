@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Target
-from mcugen.ir import DType, Graph, Module, Node, Storage, replaced
+from mcugen.ir import DType, Graph, Module, Node, Storage
 from mcugen.ops.affine import Affine
 from mcugen.ops.binarize import Binarize
 from mcugen.ops.concat import Concat
@@ -28,6 +28,7 @@ from mcugen.ops.impute import Impute
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 from mcugen.passes.trace import Column, trace
+from mcugen.rewrite import replaced
 
 Mask = npt.NDArray[np.bool_]
 

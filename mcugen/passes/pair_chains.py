@@ -19,7 +19,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import McugenError
 from mcugen.evaluate import evaluate
 from mcugen.gaussian import AROUND
-from mcugen.ir import Array, DType, Graph, Module, Node, Storage, replaced
+from mcugen.ir import Array, DType, Graph, Module, Node, Storage
 from mcugen.layers import Layers
 from mcugen.made_rows import rows_behind
 from mcugen.op import Op
@@ -40,6 +40,7 @@ from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.pairs import pair_of
 from mcugen.passes.fold_linear import source_of
+from mcugen.rewrite import replaced
 from mcugen.rows import single
 
 SEED = 0

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from mcugen.boards import Target
-from mcugen.ir import Graph, Module, Node, replaced
+from mcugen.ir import Graph, Module, Node
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
 from mcugen.ops.kernel_values import KernelValues
@@ -21,6 +21,7 @@ from mcugen.ops.svm.machine import scores
 from mcugen.ops.svm.sums import can_be_pairs, sums_of_values
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 from mcugen.passes.pair_terms import pick_and_scale, source_or_self
+from mcugen.rewrite import replaced
 from mcugen.rows import single
 
 ROWS = 500  # of the vectors, that say whether pairs are needed

@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.evaluate import evaluate
-from mcugen.ir import Array, DType, Graph, Module, Node, Storage, replaced
+from mcugen.ir import Array, DType, Graph, Module, Node, Storage
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
 from mcugen.ops.linear import Linear
 from mcugen.ops.polynomial import Polynomial
 from mcugen.pairs import summed
 from mcugen.passes.fold_linear import Source, source_of
+from mcugen.rewrite import replaced
 
 SEED = 0
 ROWS = 500  # that say whether pairs are needed

@@ -14,11 +14,12 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.fixed import Floats
-from mcugen.ir import Graph, Module, Node, Storage, replaced
+from mcugen.ir import Graph, Module, Node, Storage
 from mcugen.ops.linear import PROMISED, SAFE, Linear, Link
 from mcugen.ops.mlp import Mlp
 from mcugen.ops.relu import Relu
 from mcugen.passes.fold_linear import source_of
+from mcugen.rewrite import replaced
 from mcugen.rows import single
 from mcugen.tables import AVR_OBJECT
 

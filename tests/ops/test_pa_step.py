@@ -70,7 +70,9 @@ def test_weights_stop_at_their_limits_and_no_length_is_no_step() -> None:
 
 
 def test_weights_of_8_bits_move_by_less_than_their_last_bit_on_average() -> None:
-    """A step of 1/20 of the last bit, 2,000 times, is 100 of them: rounding to the nearest would be none."""
+    """A step of 1/20 of the last bit, 2,000 times, is 100 of them: rounding to the nearest would be none. Each weight has every 31st
+    number of the dither, which is not quite as even as all of it.
+    """
     z, weights, bias = np.full(30, 32, np.int8), np.zeros((1, 30), np.int8), np.zeros(1, np.int8)
     dither, op = np.array(7, np.uint16), PaStep("pa1", 1 / 20 / 128)
     for _ in range(2000):

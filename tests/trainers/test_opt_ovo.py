@@ -32,7 +32,9 @@ def data() -> tuple[Array, Array]:
 @cache
 def fitted(**options: Any) -> Trainer:
     trainer = mcugen.trainer("opt-ovo", n_features=3, classes=["a", "b", "c", "d"], **options)
-    return trainer.partial_fit(*data())
+    for _ in range(3):
+        trainer.partial_fit(*data())
+    return trainer
 
 
 def opt_ovo(trainer: Trainer) -> OptOVO:
@@ -55,10 +57,10 @@ def test_a_pruned_trainer_has_what_its_pairs_have_learnt(how: str, numeric: str)
         np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name][rows])
     for name in ("mean", "variance", "count"):
         np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name])
-    assert pruned.score(*data()) > trainer.score(*data()) - 0.12
+    assert pruned.score(*data()) > trainer.score(*data()) - 0.05
     assert trainer.state == before
     pruned.partial_fit(*data()).reset()
-    assert pruned.score(*data()) > 0.75  # it begins with what was learnt
+    assert pruned.score(*data()) > 0.8  # it begins with what was learnt
 
 
 @pytest.mark.parametrize("numeric", ["float32", "int16"])

@@ -18,7 +18,8 @@ from mcugen.diagnostics import Diagnostic, Loc, McugenError, did_you_mean, error
 from mcugen.frontends.onnx.call import Call, Tensors, require_small
 from mcugen.frontends.onnx.outputs import give_outputs
 from mcugen.frontends.pickle_file import one_line
-from mcugen.ir import DType, Graph, GraphBuilder, Module, Storage, TensorType, renamed
+from mcugen.ir import DType, Graph, GraphBuilder, Module, Storage, TensorType
+from mcugen.rewrite import renamed
 
 if TYPE_CHECKING:
     import onnx
