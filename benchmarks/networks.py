@@ -158,7 +158,10 @@ def files(folder: Path, graphs: Sequence[str], made: Path) -> list[Path]:
 
     if not graphs:
         return sorted(folder.rglob("*.onnx"))
-    return [quantised(next(folder.rglob(f"{name}.onnx")), made) for name in graphs]
+    found = {name: next(folder.rglob(f"{name.removesuffix('.onnx')}.onnx"), None) for name in graphs}
+    if missing := [name for name, path in found.items() if path is None]:
+        raise SystemExit(f"{folder} has no {' and no '.join(missing)}.onnx")
+    return [quantised(path, made) for path in found.values() if path]
 
 
 def main() -> None:
