@@ -10,6 +10,8 @@ prequential  every row predicted, then learnt, from nothing, raw rows in random 
 pairs        Opt-OVO's decoders and pruning
 memory       imbalanced streams through a memory of few samples
 drift        labels that change their meaning
+boards       cycles, flash and RAM in the simulators
+storage      power cuts and wear
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ from benchmarks.learning import (  # noqa: E402
     stream,
     trainer,
 )
+from benchmarks.learning_on_boards import on_boards  # noqa: E402
+from benchmarks.storing import storing  # noqa: E402
 from mcugen.trainers import pairs  # noqa: E402
 from mcugen.trainers.trainer import Trainer  # noqa: E402
 
@@ -351,6 +355,8 @@ PARTS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "pairs": of_pairs,
     "memory": memory,
     "drift": drift,
+    "boards": on_boards,
+    "storage": storing,
 }
 
 
@@ -375,7 +381,7 @@ def main() -> None:
 def line(one: Figure) -> str:
     """A figure in words."""
     number = f"{one.found:.1e}" if one.part == "parity" else f"{one.found:.2f}"
-    text = f"{one.part:<12}{one.data:<17}{one.learner:<14}{one.what:<50}{number:>8}"
+    text = f"{one.part:<12}{one.data:<31}{one.learner:<14}{one.what:<50}{number:>8}"
     text += f"  target {'at most' if one.at_most else 'at least'} {one.target:g}" if one.target is not None else ""
     text += f"  scikit-learn {one.sklearn:.2f}" if one.sklearn is not None else ""
     return text + (f"  reported {one.before}" if one.before else "")
