@@ -40,6 +40,52 @@ def read_rows(path: str | os.PathLike[str], features: int) -> Array:
         raise _unreadable(problem, file, loc) from problem
 
 
+def read_labelled(path: str | os.PathLike[str], label: str | None = None) -> tuple[Array, list[str]]:
+    """The rows of a text with a column of labels: numbers (rows, features) in float64, and each row's label as it is written.
+
+    label  that column's name in the first line, or its number from 1; by default the last one
+    Raises E0101 and E0109 as `read_rows`, also where a number is missing, and E0112 where there is no such column.
+    """
+    file = Path(path)
+    loc = Loc(os.fsencode(file).decode("utf-8", "replace"))
+    try:
+        with _opened(file, loc) as stream:
+            return _labelled([*_lines(stream, loc)], label, loc)
+    except OSError as problem:
+        raise _unreadable(problem, file, loc) from problem
+
+
+def _labelled(lines: Sequence[tuple[int, list[str]]], label: str | None, loc: Loc) -> tuple[Array, list[str]]:
+    first = [cell.strip() for cell in lines[0][1]] if lines else []
+    at = _label_column(first, label, loc)
+    names = [*first[:at], *first[at + 1 :]]
+    body = lines[1:] if _are_names(names) else lines
+    if not body or not names:
+        help = "give a text with a row a line, its numbers and its label"
+        raise error("E0109", "the file has no rows of numbers with a label", help=help, loc=loc)
+    rows, labels = [], []
+    for line, cells in body:
+        if len(cells) != len(first):
+            raise _ragged(line, cells, len(first), loc)
+        labels.append(cells[at].strip())
+        rows.append([*_numbers(line, [*cells[:at], *cells[at + 1 :]], loc)])
+        if not all(map(math.isfinite, rows[-1])):
+            where = loc.within(f"line {line}")
+            raise error("E0109", "a number is missing or not finite", help="leave such rows out", loc=where)
+    return np.array(rows), labels
+
+
+def _label_column(first: Sequence[str], label: str | None, loc: Loc) -> int:
+    if label is None:
+        return len(first) - 1
+    if label in first:
+        return first.index(label)
+    if label.isascii() and label.isdigit() and 1 <= int(label) <= len(first):
+        return int(label) - 1
+    help = f"give a name of the first line, or a number from 1 to {len(first)}"
+    raise error("E0112", f"there is no column '{label}'", help=help, loc=loc)
+
+
 def _opened(file: Path, loc: Loc) -> IO[bytes]:
     try:
         mode = file.stat().st_mode  # before opening: a named pipe would block there

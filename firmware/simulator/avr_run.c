@@ -8,11 +8,12 @@
  * SRAM address of a request block: struct { uint16_t address, length; }.
  *
  * With --lines each line of --uart-in is sent when the one before has been answered by a line, or
- * by nothing for --quiet cycles: a sketch that prints loses what comes in meanwhile.
+ * by nothing for --quiet cycles: a sketch that prints loses what comes in meanwhile. --uart-in - is
+ * stdin: no simulated time passes while its next line is waited for.
  *
  * Exit status: 0 ended by CMD_END, by sleeping with interrupts off, or because all of --uart-in was
- * sent and for --quiet cycles nothing came out; 1 crashed, 2 cycle limit,
- * 64 wrong usage or a file that cannot be read or written. */
+ * sent and for --quiet cycles nothing came out; 1 crashed, 2 cycle limit, 64 wrong usage or a file
+ * that cannot be read or written. */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE /* libsimavr's headers, cfmakeraw() */
 
@@ -79,6 +80,7 @@ struct run {
     struct program program;
     struct measured measured;
     struct bytes rows, uart_in;
+    bool more;                   /* stdin may have another line for uart_in */
     avr_cycle_count_t last_byte; /* when a byte last went in or came out */
     bool line_sent, answered; /* the last byte in, and since then the last one out, ended a line */
     FILE *results;
@@ -300,9 +302,21 @@ static bool must_wait(const struct run *run) {
     return !run->answered || silent < LINE_GAP;
 }
 
+/* The next line of stdin; who writes it may wait for what the program has said. */
+static void read_line(struct run *run) {
+    static size_t room;
+    fflush(stdout);
+    const ssize_t size = getline((char **)&run->uart_in.data, &room, stdin);
+    run->more = size > 0;
+    run->uart_in.size = run->more ? (size_t)size : 0;
+    run->uart_in.used = 0;
+}
+
 static int next_input(void *user) {
     struct run *run = user;
     struct bytes *input = &run->uart_in;
+    if (input->used == input->size && run->more && !must_wait(run))
+        read_line(run);
     if (input->used == input->size || must_wait(run))
         return -1;
     const uint8_t byte = input->data[input->used++];
@@ -354,7 +368,7 @@ static void step(struct run *run) {
 
 static bool is_quiet(const struct run *run) {
     const uint64_t cycles = run->options->quiet;
-    const bool sent = run->uart_in.used == run->uart_in.size;
+    const bool sent = run->uart_in.used == run->uart_in.size && !run->more;
     return cycles && sent && run->avr->cycle - run->last_byte >= cycles;
 }
 
@@ -464,7 +478,8 @@ int main(int count, char **arguments) {
     run.avr = make_mcu(options.mcu, options.freq);
     run.program = load_program(options.elf, run.avr);
     run.rows = read_file(options.rows);
-    run.uart_in = read_file(options.uart_in);
+    run.more = options.uart_in && !strcmp(options.uart_in, "-");
+    run.uart_in = read_file(run.more ? NULL : options.uart_in);
     run.results = options.results ? open_file(options.results, "wb") : NULL;
     struct uart_link uart = {run.avr, next_input, on_output, &run};
     uart_link_open(&uart); /* an MCU without a UART says nothing */

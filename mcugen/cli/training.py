@@ -1,7 +1,9 @@
-"""The command for models that learn on the device."""
+"""The commands for models that learn on the device: write one, and teach it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,9 @@ from mcugen.cli.frame import Session
 from mcugen.cli.steps import UNPROVEN, show_written
 
 if TYPE_CHECKING:
+    from mcugen.boards import Board
+    from mcugen.targets.link import Line
+    from mcugen.teach import Lesson, Rows
     from mcugen.trainers import Format
     from mcugen.trainers.trainer import Trainer
 
@@ -158,4 +163,113 @@ def _measure(session: Session, made: Trainer) -> None:
     session.put(measured={"predict": found.predict, "learn": found.learn, "most": found.most, "stack": found.stack, "unit": found.unit})  # fmt: skip
 
 
-COMMANDS = (trainer,)
+PARTS = 10  # of the rows: after each it is told how well they go
+
+
+@click.command(epilog="Example: mcugen teach rows.csv --board uno --project firmware/examples/live_sensor")
+@options.debug
+@options.json
+@options.board
+@options.port
+@click.option("--project", type=click.Path(path_type=Path), metavar="DIR", help="A PlatformIO project: it is built, and taught in the board's simulator in place of a board at a serial port.")  # fmt: skip
+@click.option("--label", metavar="COLUMN", help="The column of classes: its name in the first line, or its number from 1. Default: the last.")  # fmt: skip
+@click.option("--classes", metavar="A,B,...", help="The names of the classes, in the trainer's order. Default: they are 0, 1, ...")  # fmt: skip
+@click.option("--test", type=click.Path(path_type=Path), metavar="FILE", help="Rows that are only predicted, after all others were learnt.")  # fmt: skip
+@click.argument("rows", type=click.Path(path_type=Path), metavar="ROWS")
+@click.pass_obj
+def teach(
+    session: Session,
+    /,
+    rows: Path,
+    board: str,
+    port: str | None,
+    project: Path | None,
+    label: str | None,
+    classes: str | None,
+    test: Path | None,
+) -> None:
+    """Teach rows to a sketch that learns, over its serial port.
+
+    ROWS is a text with a row a line: its numbers and its class. The board predicts each row, answers, and learns it; an empty
+    class or ? is only predicted. How many it has taken for what they are is told while it learns.
+    """
+    from mcugen.boards import load_board
+    from mcugen.teach import Lesson
+
+    if project is not None and port is not None:
+        raise click.UsageError("--port is a board's, --project is simulated: give one of them")
+    found, names = load_board(board), classes.split(",") if classes else None
+    learnt = _rows(rows, label, names)
+    tested = _rows(test, label, names) if test else None
+    with _line(session, found, project, port) as line:
+        lesson = Lesson(line)
+        with session.working("waiting for the board"):
+            lesson.begin()
+        _teach(session, lesson, learnt)
+        stats = lesson.say("stats")
+        session.say(f"the board says: {stats}")
+        session.put(stats=stats)
+        if tested is not None:
+            _test(session, lesson, tested)
+
+
+@contextmanager
+def _line(session: Session, board: Board, project: Path | None, port: str | None) -> Iterator[Line]:
+    """The board at the port, or the one that is simulated with the project's sketch."""
+    from mcugen.targets import toolchain_for
+    from mcugen.targets.serial import choose_port, open_line
+
+    if project is None:
+        with open_line(choose_port(port)) as line:
+            yield line
+        return
+    with session.working(f"building for {board.title}"):
+        built = _built(project, board)
+    with toolchain_for(board).talk(built, board) as line:
+        yield line
+
+
+def _built(project: Path, board: Board) -> Path:
+    from mcugen.diagnostics import Loc, error
+    from mcugen.targets import toolchain_for
+
+    if not (project / "platformio.ini").is_file():
+        help = "give the folder of a PlatformIO project, such as `mcugen trainer --as platformio` writes"
+        raise error("E0101", "there is no platformio.ini", help=help, loc=Loc(str(project)))
+    return toolchain_for(board).build(project, board, project.name).elf
+
+
+def _rows(file: Path, label: str | None, names: list[str] | None) -> Rows:
+    from mcugen.datafile import read_labelled
+    from mcugen.teach import Rows, classes_of
+
+    numbers, labels = read_labelled(file, label)
+    return Rows(numbers, classes_of(labels, names and [name.strip() for name in names]))
+
+
+def _teach(session: Session, lesson: Lesson, rows: Rows) -> None:
+    from mcugen.teach import Judged
+
+    said: list[int] = []
+    count = len(rows.classes)
+    part = -(-count // PARTS)
+    for text in rows.texts(learnt=True):
+        said.append(lesson.learn(len(said) + 1, text))
+        if len(said) % part == 0 or len(said) == count:
+            so_far = Judged(said, rows.classes[: len(said)])
+            session.say(f"{len(said):>7,} of {count:,} rows: {so_far.accuracy:6.1%} right so far, {so_far.last(part).accuracy:6.1%} of the last {part:,}")  # fmt: skip
+    judged = Judged(said, rows.classes)
+    session.put(said=said, rows=judged.known, right=judged.right, accuracy=judged.accuracy)
+
+
+def _test(session: Session, lesson: Lesson, rows: Rows) -> None:
+    from mcugen.teach import Judged
+
+    with session.working("predicting"):
+        said = [lesson.learn(number, text) for number, text in enumerate(rows.texts(learnt=False), 1)]
+    judged = Judged(said, rows.classes)
+    session.say(f"tested: {judged.right:,} of {judged.known:,} rows right ({judged.accuracy:.1%}), the mean of the classes {judged.balanced:.1%}")  # fmt: skip
+    session.put(tested={"said": said, "rows": judged.known, "right": judged.right, "accuracy": judged.accuracy, "recall": judged.recall, "balanced": judged.balanced})  # fmt: skip
+
+
+COMMANDS = (trainer, teach)

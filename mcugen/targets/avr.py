@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mcugen.boards import Board
-from mcugen.diagnostics import error
+from mcugen.diagnostics import McugenError, error
 from mcugen.targets import elf, sketch
 from mcugen.targets.alone import Alone, Counted, Size
 from mcugen.targets.driver import driver_sources
+from mcugen.targets.link import Line
 from mcugen.targets.serial import monitor
-from mcugen.targets.simavr import PACKAGES, SimResult, simulate
+from mcugen.targets.simavr import ENDLESS, PACKAGES, SimResult, crashed, simulate, talk
 from mcugen.targets.toolchain import Build, Run
 
 # As the Arduino core compiles, but for -flto: the model's part is read from its own object here.
@@ -23,7 +25,6 @@ FAR_TABLE = re.compile(r"_far_\d+(\.|$)")
 NEAR = 1 << 16  # what a 16-bit address reaches: every table must end below
 QUIET_SECONDS = 2.0  # of simulated time without a byte: the sketch has answered everything
 NATIVE_USB = ("atmega32u4",)
-_ENDLESS = 1 << 62  # cycles: the simulator's limit in seconds decides
 
 
 class Avr(Alone):
@@ -43,15 +44,17 @@ class Avr(Alone):
     def run(self, program: Path, board: Board, rows: bytes = b"") -> Run:
         """The firmware under simavr, from reset until it has answered all of `rows` and is silent. E0702 for a crash."""
         quiet, sent = int(QUIET_SECONDS * board.clock), b"" if board.mcu in NATIVE_USB else rows
-        done = simulate(program, mcu=board.mcu, freq=board.clock, uart_in=sent, quiet=quiet, lines=True, limit=_ENDLESS)
+        done = simulate(program, mcu=board.mcu, freq=board.clock, uart_in=sent, quiet=quiet, lines=True, limit=ENDLESS)
         _check_end(done, ("quiet", "sleep", "exit"))
         if not done.serial and board.mcu in NATIVE_USB:
-            raise error(
-                "E0901",
-                f"nothing came: Serial of the {board.title} is its USB, which the simulator does not have",
-                help="`mcugen verify --on simulator` runs the model without a sketch; Serial1 is simulated",
-            )
+            raise _no_usb(board, "`mcugen verify --on simulator` runs the model without a sketch; Serial1 is simulated")
         return Run(done.serial, done.total_cycles, done.sram_peak)
+
+    def talk(self, program: Path, board: Board) -> AbstractContextManager[Line]:
+        """The sketch's UART0 under simavr; E0901 where its Serial is another. No simulated time passes while it waits for a line."""
+        if board.mcu in NATIVE_USB:
+            raise _no_usb(board, "take a board whose Serial is a UART, as the Uno's is; Serial1 is simulated")
+        return talk(program, mcu=board.mcu, freq=board.clock, quiet=int(QUIET_SECONDS * board.clock))
 
     def flash(self, project: Path, board: Board, port: str) -> str:
         """`pio run -t upload`. E0703 without the port, E0704 with avrdude's words, E0602 where it does not even build."""
@@ -87,13 +90,18 @@ class Avr(Alone):
     def simulate(self, program: Path, served: bytes, board: Board) -> Counted:
         """Under simavr: exact cycles."""
         done = simulate(
-            program, mcu=board.mcu, freq=board.clock, rows=served, limit=_ENDLESS, timeout=sketch.BUILD_SECONDS
+            program, mcu=board.mcu, freq=board.clock, rows=served, limit=ENDLESS, timeout=sketch.BUILD_SECONDS
         )
         _check_end(done, ("exit",))
         return Counted(done.results, done.cycles, done.stacks)
 
 
 toolchain = Avr()
+
+
+def _no_usb(board: Board, help: str) -> McugenError:
+    message = f"nothing came: Serial of the {board.title} is its USB, which the simulator does not have"
+    return error("E0901", message, help=help)
 
 
 def _check_near(program: Path, board: Board) -> None:
@@ -110,9 +118,4 @@ def _check_near(program: Path, board: Board) -> None:
 
 def _check_end(done: SimResult, wanted: Sequence[str]) -> None:
     if done.end not in wanted:
-        reason = done.reason or f"it ended with '{done.end}'"
-        raise error(
-            "E0702",
-            f"the program crashed in the simulator: {reason}",
-            help="with mcugen's own output this is a bug: please report it",
-        )
+        raise crashed(done.reason or f"it ended with '{done.end}'")

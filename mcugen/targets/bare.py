@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mcugen.boards import Board
@@ -11,6 +12,7 @@ from mcugen.targets import qemu, sketch
 from mcugen.targets.alone import Alone, Counted, Size
 from mcugen.targets.cores import CORES, Core, limits
 from mcugen.targets.driver import driver_sources
+from mcugen.targets.link import Line
 from mcugen.targets.serial import monitor
 from mcugen.targets.toolchain import Build, Run
 
@@ -39,6 +41,10 @@ class Bare(Alone):
         Only what mcugen's own platform built runs there: a board's own firmware has other addresses.
         """
         return qemu.run_sketch(self.core(board), program, rows)
+
+    def talk(self, program: Path, board: Board) -> AbstractContextManager[Line]:
+        """The sketch's UART in QEMU; like `run`, of what mcugen's own platform built."""
+        return qemu.talk(self.core(board), program)
 
     def flash(self, project: Path, board: Board, port: str) -> str:
         """`pio run -t upload`. E0703 without the port, E0704 with the uploader's words, E0602 where it does not even build."""

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from mcugen.targets.alone import Counted
 from mcugen.targets.cache import cache_dir
 from mcugen.targets.cores import Core
 from mcugen.targets.host import compiler
+from mcugen.targets.piped import PipedLine, piped
 from mcugen.targets.toolchain import Run
 
 QUIET_SECONDS = 1.0  # without a byte: the sketch has answered everything
@@ -81,6 +82,11 @@ def run_sketch(core: Core, program: Path, rows: bytes) -> Run:
         (instructions, lowest, modelled), _ = _counted(counted)
         top = elves.address(program, "_stack_top")
         return Run(serial, instructions, elves.usage(program).ram + max(0, top - lowest), modelled)
+
+
+def talk(core: Core, program: Path) -> AbstractContextManager[PipedLine]:
+    """A sketch's UART from reset on, until the block is left. E0702 where it crashes."""
+    return piped([*_machine(core, program), "-serial", "stdio"], _crashed)
 
 
 @dataclass(frozen=True)

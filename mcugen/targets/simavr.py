@@ -1,7 +1,7 @@
 """AVR programs without a board: our two runners over libsimavr, built once into the cache and called as programs.
 
-`simulate` runs an ELF and returns what it printed, its counted cycles and its stack; `simulated_board` is a board with
-a bootloader and a serial port, for flashing with the real avrdude.
+`simulate` runs an ELF and returns what it printed, its counted cycles and its stack; `talk` is its serial line while it runs;
+`simulated_board` is a board with a bootloader and a serial port, for flashing with the real avrdude.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,8 +24,10 @@ from mcugen.data import firmware_dir
 from mcugen.diagnostics import McugenError, error
 from mcugen.targets.cache import cache_dir
 from mcugen.targets.host import compiler
+from mcugen.targets.piped import PipedLine, piped
 
 EXIT_BAD_USAGE = 64  # of both runners
+ENDLESS = 1 << 62  # cycles, where something else ends a run
 PACKAGES = "sudo apt install simavr libsimavr-dev libelf-dev gcc-avr avr-libc arduino-core-avr"
 
 
@@ -93,6 +95,27 @@ def simulate(
         if done.returncode < 0 or done.returncode >= EXIT_BAD_USAGE:
             raise error("E0702", f"the simulator did not run {elf.name}", help=_last_line(done.stderr))
         return _result(done.stdout, (here / "results").read_bytes(), json.loads((here / "report").read_bytes()))
+
+
+def talk(elf: Path, *, mcu: str, freq: int, quiet: int) -> AbstractContextManager[PipedLine]:
+    """UART0 of the ELF on a simulated `mcu` at `freq` Hz, from reset on until the block is left.
+
+    It takes a line when it has answered the one before, or has said nothing for `quiet` cycles. E0701 when the simulator
+    cannot be built, E0702 when it refuses the program, or the program crashes.
+    """
+    numbers = [f"--mcu={mcu}", f"--freq={freq}", f"--limit={ENDLESS}", f"--quiet={quiet}", "--lines", "--uart-in=-"]
+    return piped([str(runner("avr_run")), *numbers, str(elf)], lambda status, said: crashed(_reason(status, said)))
+
+
+def crashed(reason: str) -> McugenError:
+    """E0702 for a program that did not end as it should."""
+    help = "with mcugen's own output this is a bug: please report it"
+    return error("E0702", f"the program crashed in the simulator: {reason}", help=help)
+
+
+def _reason(status: int, said: str) -> str:
+    last = said.splitlines()[-1:] or [f"it ended with {status}"]
+    return last[0].removeprefix("avr_run: ")
 
 
 _FILES = {"rows": "rows", "uart-in": "uart", "results": "results", "report": "report"}

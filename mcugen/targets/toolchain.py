@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +13,7 @@ from mcugen.ir import Array
 
 if TYPE_CHECKING:
     from mcugen.targets.driver import Unit
+    from mcugen.targets.link import Line
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class Toolchain(Protocol):
 
     def run(self, program: Path, board: Board, rows: bytes = b"") -> Run:
         """Run a sketch's ELF in the board's simulator and send it `rows` over serial, until it has fallen silent."""
+        ...
+
+    def talk(self, program: Path, board: Board) -> AbstractContextManager[Line]:
+        """The serial line of a sketch's ELF in the board's simulator, from reset on until the block is left. E0702 where it crashes."""
         ...
 
     def run_rows(self, units: Sequence[Unit], rows: Sequence[Sequence[Array]], board: Board) -> list[RowsRun]:

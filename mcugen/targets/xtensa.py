@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mcugen.ir import Array
 from mcugen.targets import sketch
 from mcugen.targets.driver import Unit
 from mcugen.targets.host import STRICT, compile_c
+from mcugen.targets.link import Line
 from mcugen.targets.platformio import choose_platform
 from mcugen.targets.serial import monitor
 from mcugen.targets.toolchain import Build, RowsRun, Run
@@ -55,6 +57,10 @@ class Xtensa:
     def monitor(self, port: str, board: Board) -> Iterator[str]:
         """The lines that come over the serial port, for as long as it is there."""
         return monitor(port)
+
+    def talk(self, program: Path, board: Board) -> AbstractContextManager[Line]:
+        """E0901: there is no simulator."""
+        raise _no_simulator(board)
 
     def run(self, program: Path, board: Board, rows: bytes = b"") -> Run:
         """E0901: there is no simulator."""

@@ -117,6 +117,27 @@ def test_a_fault_is_told(tmp_path: Path) -> None:
             counted("*(volatile int *)0xF0000000 = 1;", load_board(name), tmp_path)
 
 
+def test_a_fault_in_the_middle_of_a_talk_is_told(tmp_path: Path) -> None:
+    text = """#include "mcu.h"
+    int main(void) {
+        mcu_serial_begin();
+        for (;;) {
+            while (!mcu_serial_available()) {}
+            const uint8_t c = mcu_serial_read();
+            if (c == 'x') *(volatile int *)0xF0000000 = 1;
+            mcu_serial_write(c);
+        }
+    }"""
+    for name in ("bluepill_f103c8", "esp32c3"):
+        board = load_board(name)
+        with toolchain(board).talk(program(text, board, tmp_path), board) as line:
+            line.write(b"7")
+            assert line.read(20) == b"7"
+            line.write(b"x")
+            with pytest.raises(McugenError, match=r"E0702.*\n?.*fault"):
+                line.read(20)
+
+
 def test_a_program_that_does_not_end(tmp_path: Path) -> None:
     elf = program("int main(void) { for (;;) {} }", load_board("metro_m0"), tmp_path)
     with pytest.raises(McugenError, match=r"E0702.*more than 2 s"):

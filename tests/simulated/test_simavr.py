@@ -163,6 +163,38 @@ def test_serial_echo_loses_no_byte(compile_avr):
     assert (done.end, done.serial) == ("sleep", bytes(b + 1 for b in sent))
 
 
+def test_a_line_is_waited_for_while_no_time_passes(compile_avr):
+    # It echoes lines, and crashes at the byte 1; before each answer it takes a while.
+    text = PREAMBLE + """
+    int main(void) {
+        UBRR0L = 8;
+        UCSR0B = _BV(TXEN0) | _BV(RXEN0);
+        for (;;) {
+            while (!(UCSR0A & _BV(RXC0))) {
+            }
+            const char c = (char)UDR0;
+            if (c == 1) ((void (*)(void))0x3000)();
+            if (c == '\\n')
+                for (volatile uint16_t n = 0; n < 50000; n++) {
+                }
+            put(c);
+        }
+    }"""  # fmt: skip
+    with simavr.talk(compile_avr(text), mcu="atmega328p", freq=16_000_000, quiet=1_000_000) as line:
+        for sent in (b"one\n", b"two and more\n"):
+            assert line.read(0.05) == b""  # it stands still
+            line.write(sent)
+            came = b""
+            while len(came) < len(sent):
+                came += line.read(20)
+            assert came == sent
+        line.write(b"\1\n")
+        with pytest.raises(McugenError, match=r"E0702.*a jump outside of the program at 0x6000"):
+            line.read(20)
+        with pytest.raises(McugenError, match="E0702"):
+            line.write(b"more\n")
+
+
 def test_tables_in_a_section_of_their_own_are_loaded(compile_avr):
     text = PREAMBLE + """
     __attribute__((section(".far_tables"), used)) const uint8_t table[] = {3, 1, 4};

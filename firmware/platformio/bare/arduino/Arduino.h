@@ -36,6 +36,8 @@ class SerialPort {
     void begin(unsigned long baud);
     int available();
     int read();
+    /* Until `end`, which is taken and left out, or until nothing has come for a second. */
+    size_t readBytesUntil(char end, char *bytes, size_t most);
     void flush() {}
     explicit operator bool() const { return true; }
 

@@ -24,6 +24,21 @@ int SerialPort::available() { return mcu_serial_available(); }
 
 int SerialPort::read() { return mcu_serial_available() ? mcu_serial_read() : -1; }
 
+size_t SerialPort::readBytesUntil(char end, char *bytes, size_t most) {
+    size_t count = 0;
+    uint32_t last = millis();
+    while (count < most && millis() - last < 1000) {
+        if (!mcu_serial_available())
+            continue;
+        const char byte = (char)mcu_serial_read();
+        if (byte == end)
+            break;
+        bytes[count++] = byte;
+        last = millis();
+    }
+    return count;
+}
+
 size_t SerialPort::write(uint8_t byte) {
     mcu_serial_write(byte);
     return 1;
