@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
 import numpy as np
 
-from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, GraphBuilder
 from mcugen.ops.arow_step import ArowStep
-from mcugen.trainers.learner import BIAS, WEIGHT, Learner
+from mcugen.trainers.learner import BIAS, MOST, WEIGHT, Learner, check_number
 
 LEAST_R = 1e-3
 
@@ -31,8 +29,8 @@ class Arow(Learner):
     r: float = 1.0
 
     def check(self, classes: int) -> None:
-        if not isinstance(self.r, int | float) or not LEAST_R <= self.r < inf:
-            raise error("E0112", f"r is {self.r!r}", help=f"give a number from {LEAST_R:g} on; 1 does for most rows")
+        help = f"give a number from {LEAST_R:g} to {MOST:g}; 1 does for most rows"
+        check_number("r", self.r, LEAST_R, MOST, help)
 
     def state(self, features: int, classes: int, weights: DType) -> dict[str, Array]:
         sigmas = self.weights("sigma_", features, classes, weights)

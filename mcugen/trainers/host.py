@@ -18,8 +18,6 @@ from mcugen.ir import Array, DType, Module, Storage
 from mcugen.memory.plan import MemoryPlan
 from mcugen.targets.host import compile_c, compiler, writing
 
-REFUSED = -2  # and below: codes of the C
-
 
 class OnHost:
     """The functions of a trainer, compiled for this computer, with a state of its own. E0601, E0602 without a compiler."""
@@ -102,3 +100,14 @@ def _built(module: Module, files: Files) -> tuple[ctypes.CDLL, tempfile.Temporar
     flags = ("-std=c99", "-O2", "-ffp-contract=off", "-fPIC", "-shared", f"-I{store}")
     compile_c([*command, *flags, *map(str, sources), "-o", str(library), "-lm"])
     return ctypes.CDLL(str(library)), folder
+
+
+def is_sound(values: Mapping[str, Array]) -> bool:
+    """Whether the C can go on from a state: numbers are finite, and the memory's places exist, each once."""
+    if any(value.dtype.kind == "f" and not np.isfinite(value).all() for value in values.values()):
+        return False
+    if "slots" not in values:
+        return True
+    filled = int(values["held"].sum(dtype=np.int64))
+    taken = np.sort(values["slots"][:filled])
+    return bool(values["random"]) and np.array_equal(taken, np.arange(filled))

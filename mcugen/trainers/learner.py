@@ -15,6 +15,7 @@ from mcugen.ops.margins import Margins
 from mcugen.ops.polyak import Polyak
 
 WEIGHT, BIAS = "weights", "bias"
+MOST = 1e30  # of a number that an option takes: what is worked out with it stays finite in float32
 WEIGHTS = {"float32": DType.F32, "int16": DType.I16, "int8": DType.I8}
 
 
@@ -116,3 +117,9 @@ def _updated(
     for old, one in zip(kept, new, strict=True):
         builder.update(old, one)
     return new
+
+
+def check_number(option: str, given: object, least: float, most: float, help: str) -> None:
+    """E0112 for an option that is no number from `least` to `most`."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
+        raise error("E0112", f"{option} is {given!r}", help=help)

@@ -44,12 +44,15 @@ class OptOVO(TrainPP):
         if self.decoder not in get_args(Decoder):
             help = f"{did_you_mean(str(self.decoder), get_args(Decoder))}it is one of {', '.join(get_args(Decoder))}"
             raise error("E0112", f"decoder is {self.decoder!r}", help=help)
-        wrong = [pair for pair in self.pairs if not (len(pair) == 2 and 0 <= pair[0] < pair[1] < classes)]
+        whole = isinstance(self.pairs, tuple) and all(_is_pair(pair, classes) for pair in self.pairs)
+        if not whole:
+            help = "give a tuple of pairs (a, b) of whole numbers, a < b"
+            raise error("E0112", f"pairs do not go with {classes} classes: {self.pairs!r}", help=help)
         left = {*range(classes)} - {one for pair in self.kept_pairs for one in pair}
         if self.pairs and self.decoder == "ddag":
             help = "keep all pairs, or let the rest vote: decoder='vote'"
             raise error("E0112", "decoder is 'ddag', and some pairs have no learner", help=help)
-        if wrong or left or len({*self.pairs}) != len(self.pairs):
+        if left or len({*self.pairs}) != len(self.pairs):
             help = "name each pair (a, b), a < b, once, and each class in one pair at least"
             raise error("E0112", f"pairs do not go with {classes} classes", help=help)
         if (self.tables is not None) != (self.decoder == "bayes") or not self._fits(classes):
@@ -122,3 +125,8 @@ class OptOVO(TrainPP):
 
     def others(self) -> tuple[str, ...]:
         return ("pairs",)
+
+
+def _is_pair(pair: object, classes: int) -> bool:
+    whole = isinstance(pair, tuple) and len(pair) == 2 and all(type(one) is int for one in pair)
+    return whole and 0 <= pair[0] < pair[1] < classes  # type: ignore[index]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +10,11 @@ import numpy as np
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, GraphBuilder
 from mcugen.ops.sgd_step import SgdStep
-from mcugen.trainers.learner import BIAS, WEIGHT, Learner
+from mcugen.trainers.learner import BIAS, WEIGHT, Learner, check_number
 
 MOST_BATCH = 1_000
+LEAST_ETA, MOST_ETA = 1e-6, 1_000
+MOST_MOMENTUM = 0.9999
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,9 @@ class OptSGD(Learner):
     averaged: bool = field(default=True, kw_only=True)
 
     def check(self, classes: int) -> None:
-        limits = (("eta", 1e-6, inf, "above 0"), ("l2", 0, inf, "from 0"), ("momentum", 0, 1, "from 0, below 1"))
-        for option, least, end, range in limits:
-            given = getattr(self, option)
-            if not isinstance(given, int | float) or not least <= given < end:
-                raise error("E0112", f"{option} is {given!r}", help=f"give a number {range}")
+        check_number("eta", self.eta, LEAST_ETA, MOST_ETA, f"give a number from {LEAST_ETA:g} to {MOST_ETA:,}")
+        check_number("l2", self.l2, 0, 1 / LEAST_ETA, "give a number from 0 on; 0.0001 is usual")
+        check_number("momentum", self.momentum, 0, MOST_MOMENTUM, f"give a number from 0 to {MOST_MOMENTUM}")
         if self.l2 * self.eta >= 1:
             help = "give a smaller one: 0.0001 is usual"
             raise error("E0112", f"l2 is {self.l2!r} and turns weights around with eta {self.eta!r}", help=help)

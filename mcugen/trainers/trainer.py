@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
@@ -14,15 +14,18 @@ import numpy.typing as npt
 
 from mcugen.arguments import folder_of, form_of, rows_of, sample_of
 from mcugen.boards import Target, load_board
-from mcugen.diagnostics import did_you_mean, error
+from mcugen.diagnostics import Loc, did_you_mean, error
 from mcugen.emit import Files, emit
+from mcugen.frontends.sklearn.attributes import check_labels
+from mcugen.interface import learning_of
 from mcugen.ir import Array, Label, Module
 from mcugen.memory.plan import MemoryPlan, plan
+from mcugen.names import check_name
 from mcugen.ops.remember import Policy
 from mcugen.passes import run as run_passes
 from mcugen.report import Report, report
 from mcugen.trainers import ROWS, Format, Scaler, Wanted, Watched, all_learners, module_of
-from mcugen.trainers.host import REFUSED, OnHost
+from mcugen.trainers.host import OnHost, is_sound
 from mcugen.trainers.learner import WEIGHTS, Learner
 from mcugen.trainers.warm import as_estimator, fitted, learnt, start_of
 
@@ -95,7 +98,7 @@ def trainer(
     usual = "opt-ovo" if begun and begun.pairs else "train++" if begun or len(labels) == 2 else "multiclass-pa"
     scales = "running" if begun is None or begun.mean is not None else "none"
     made = Wanted(
-        name,
+        check_name(name),
         _learner(usual if learner is None else learner, len(labels), options),
         _count(begun.features if begun else n_features, "n_features", 1, MOST_FEATURES),
         labels,
@@ -112,6 +115,12 @@ def trainer(
         seed=_count(seed, "seed", 1, 2**32 - 1),
         stored=bool(store),
     )
+    if scaler in ("frozen", "running") and begun and begun.mean is None:
+        help = "leave `scaler` out, or put a StandardScaler in front of the estimator"
+        raise error("E0112", f"scaler is {scaler!r}, and `start` has learnt rows as they come", help=help)
+    if scaler == "frozen" and not begun:
+        help = "let it run, or `start` with a fitted classifier behind a StandardScaler"
+        raise error("E0112", "scaler is 'frozen', and nothing is known of the rows", help=help)
     if begun and begun.mean is None and scaler is None and made.weights is not WEIGHTS["float32"]:
         help = "put a StandardScaler in front of the estimator, or say scaler='none' where rows come standardised"
         raise error("E0112", f"{numeric} weights take standardised rows, and `start` has no scaler", help=help)
@@ -177,15 +186,18 @@ class Trainer:
         rows, classes = self._rows(x), self._classes(y)
         if len(rows) != len(classes):
             raise error("E0110", f"{len(rows)} rows have {len(classes)} labels", help="give a label for every row")
-        return self._named(self.host.learn(rows, classes))
+        return np.asarray(self.classes_[self.host.learn(rows, classes)])
 
     def predict(self, x: object) -> Array:
         """The label of each row (n, features): (n,)."""
-        return self._named(self.host.predict(self._rows(x)))
+        return np.asarray(self.classes_[self.host.predict(self._rows(x))])
 
     def score(self, x: object, y: object) -> float:
-        """The part of rows whose label is found."""
-        return float(np.mean(self.predict(x) == np.asarray(y)))
+        """The part of rows whose label is found. E0110 without rows, and for another count of labels."""
+        found, labels = self.predict(x), _given_labels(y)
+        if not len(found) or len(found) != len(labels):
+            raise error("E0110", f"{len(found)} rows have {len(labels)} labels", help="give a label for every row")
+        return float(np.mean([one == label for one, label in zip(found.tolist(), labels, strict=True)]))
 
     def drift(self) -> int:
         """Whether errors have become more frequent since the last call: 0, 1 for those of all rows, 2 + c for those of class c."""
@@ -254,6 +266,9 @@ class Trainer:
             raise error(
                 "E0110", message, help="read it from a board that runs the C of a trainer with the same options"
             )
+        if not is_sound(self.host.decoded(found)):
+            help = "read it again, from a board that runs the C of a trainer with the same options"
+            raise error("E0110", "the state is damaged, or another trainer's", help=help)
         self.host.state = found
 
     def prove(self) -> int:
@@ -279,37 +294,32 @@ class Trainer:
         return write(folder_of(folder), content)
 
     def _rows(self, given: object) -> Array:
-        rows: Any = rows_of(given, self.module) if self.wanted.input == "float32" else np.asarray(given)
-        wanted = ROWS[self.wanted.input]
-        limits = wanted.limits
-        if rows.ndim != 2 or rows.shape[1] != self.wanted.features:
-            help = f"give an array of shape (rows, {self.wanted.features})"
-            raise error("E0110", f"the data have the shape {rows.shape}", help=help)
-        if limits and not (
-            np.equal(np.mod(rows, 1), 0).all() and limits[0] <= rows.min(initial=0) and rows.max(initial=0) <= limits[1]
-        ):
-            raise error(
-                "E0110", f"the data are not all {self.wanted.input}", help="scale them, or choose another `input`"
-            )
+        """Rows as the C takes them. All are looked at before one is learnt: nothing is learnt of a batch that has a bad row."""
+        rows = rows_of(given, self.module)
+        limit = learning_of(self.module).limit
+        refused = np.flatnonzero(~(np.abs(rows) <= limit).all(axis=1))
+        if len(refused):
+            help = f"give finite numbers up to {limit:g}"
+            raise error("E0110", f"row {int(refused[0])} has a feature that is NaN or too large", help=help)
         return self.host.rows(rows)
 
     def _classes(self, y: object) -> npt.NDArray[np.int64]:
-        known = {label: at for at, label in enumerate(self.wanted.labels)}
-        given = np.asarray(y).ravel().tolist()
-        unknown = next((one for one in given if one not in known), None)
-        if unknown is not None:
+        known: dict[Any, int] = {label: at for at, label in enumerate(self.wanted.labels)}
+        given = _given_labels(y)
+        unknown = [one for one in given if not isinstance(one, Hashable) or one not in known][:1]
+        if unknown:
             shown = ", ".join(map(repr, islice(known, 6)))
             raise error(
-                "E0110", f"{unknown!r} is none of the labels", help=f"they are {shown}: name all with `classes`"
+                "E0110", f"{unknown[0]!r} is none of the labels", help=f"they are {shown}: name all with `classes`"
             )
         return np.array([known[one] for one in given], np.int64)
 
-    def _named(self, found: Any) -> Array:
-        refused = np.flatnonzero(found <= REFUSED)
-        if len(refused):
-            help = "give finite numbers below 1e15"
-            raise error("E0110", f"row {int(refused[0])} has a feature that is NaN or too large", help=help)
-        return np.asarray(self.classes_[found])
+
+def _given_labels(y: object) -> list[object]:
+    try:
+        return list(np.asarray(y).ravel().tolist())
+    except ValueError as problem:
+        raise error("E0110", f"the labels are no array: {problem}", help="give a label for every row") from problem
 
 
 def _per_deviation(variance: Any) -> Any:
@@ -320,16 +330,18 @@ def _per_deviation(variance: Any) -> Any:
 
 def _labels(given: object) -> tuple[Label, ...]:
     if isinstance(given, int | np.integer) and not isinstance(given, bool):
-        labels: tuple[Label, ...] = tuple(range(int(given)))
-    elif isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        labels: tuple[Any, ...] = tuple(range(min(int(given), MOST_CLASSES + 1)))
+    elif isinstance(given, str | bytes) or not isinstance(given, Sequence | np.ndarray) or np.ndim(given) != 1:
         raise error("E0112", f"classes is {given!r}", help="give how many there are, or a list of labels")
     else:
-        labels = tuple(np.asarray(given).tolist())
+        labels = tuple(one.item() if isinstance(one, np.generic) else one for one in given)
+    check_labels(labels, Loc("classes"))
     if len(set(labels)) != len(labels):
         raise error("E0112", "two classes have the same label", help="give every label once")
     if not 2 <= len(labels) <= MOST_CLASSES:
         help = f"give 2 to {MOST_CLASSES} classes: a trainer tells one from another"
-        raise error("E0112", f"{len(labels)} of a trainer's classes", help=help)
+        count = given if isinstance(given, int | np.integer) else len(labels)
+        raise error("E0112", f"{count} of a trainer's classes", help=help)
     return labels
 
 
@@ -344,8 +356,9 @@ def _learner(name: object, classes: int, options: Mapping[str, object]) -> Learn
         if option not in names:
             help = f"{did_you_mean(option, names)}{name} has {', '.join(names)}"
             raise error("E0112", f"{name} has no option '{option}'", help=help)
+    plain = {key: one.item() if isinstance(one, np.generic) else one for key, one in options.items()}
     own: Any = {"classes": classes} if "classes" in {one.name for one in fields(kind)} else {}
-    made = kind(**own, **cast("Any", options))
+    made = kind(**own, **cast("Any", plain))
     made.check(classes)
     return made
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar, get_args
 
 from mcugen.diagnostics import did_you_mean, error
 from mcugen.ops.pa_step import PaStep, Rule
-from mcugen.trainers.learner import Learner
+from mcugen.trainers.learner import MOST, Learner, check_number
 
 LEAST_C = 1e-6
 
@@ -28,8 +27,8 @@ class TrainPP(Learner):
     rule: Rule = "pa2"
 
     def check(self, classes: int) -> None:
-        if not isinstance(self.C, int | float) or not LEAST_C <= self.C < inf:
-            raise error("E0112", f"C is {self.C!r}", help=f"give a number from {LEAST_C:g} on; 0.01 does for most rows")
+        help = f"give a number from {LEAST_C:g} to {MOST:g}; 0.01 does for most rows"
+        check_number("C", self.C, LEAST_C, MOST, help)
         if self.rule not in get_args(Rule):
             help = f"{did_you_mean(str(self.rule), get_args(Rule))}it is one of {', '.join(get_args(Rule))}"
             raise error("E0112", f"rule is {self.rule!r}", help=help)

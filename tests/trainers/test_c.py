@@ -51,6 +51,8 @@ ASKED: tuple[dict[str, Any], ...] = (
         "input": "int8",
         "scaler": "none",
     },
+    {"classes": 2, "n_features": 5, "learner": "opt-ovo", "averaged": True, "samples": 4},
+    {"classes": 2, "n_features": 5, "learner": "opt-ovo", "decoder": "soft", "numeric": "int8", "input": "int8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "numeric": "int16", "input": "int8"},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS},
     {"classes": 4, "n_features": 9, "learner": "opt-ovo", "decoder": "soft", "pairs": PAIRS, "numeric": "int8"},

@@ -65,6 +65,8 @@ def test_labels_are_the_users() -> None:
         {"classes": 255},
         {"classes": "ab"},
         {"classes": ["x", "x"]},
+        {"classes": 10**9},
+        {"classes": [[1, 2], [3, 4]]},
         {"learner": "trainpp"},
         {"numeric": "int4"},
         {"scaler": "minmax"},
@@ -73,12 +75,20 @@ def test_labels_are_the_users() -> None:
         {"C": 0},
         {"C": -1.0},
         {"C": float("nan")},
+        {"C": True},
+        {"C": 10**400},
         {"C": "much"},
         {"rule": "pa3"},
         {"decoder": "vote"},
         {"learner": "opt-ovo", "decoder": "shout"},
         {"learner": "opt-ovo", "classes": 4, "pairs": ((0, 1),)},
         {"learner": "opt-ovo", "classes": 3, "pairs": ((1, 0), (1, 2))},
+        {"learner": "opt-ovo", "classes": 3, "pairs": [[0, 1], [1, 2]]},
+        {"learner": "opt-ovo", "classes": 3, "pairs": ((0, "b"),)},
+        {"learner": "arow", "r": 1e300},
+        {"learner": "opt-sgd", "eta": 1e300},
+        {"learner": "opt-sgd", "momentum": 1},
+        {"scaler": "frozen"},
         {"pending": -1},
         {"samples": 10**6},
         {"samples": 3, "policy": "lru"},
@@ -93,6 +103,68 @@ def test_options_that_cannot_be(asked: dict[str, Any]) -> None:
     found = caught.value.diagnostics[0]
     assert found.code == "E0112"
     assert found.help
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    trainer = mcugen.trainer(n_features=np.int64(4), C=np.float32(0.5), averaged=np.bool_(True))
+    assert trainer.wanted.learner == mcugen.trainer(n_features=4, C=0.5, averaged=True).wanted.learner
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"name": "int"}, "E0111"),
+        ({"name": "../x"}, "E0111"),
+        ({"classes": ["a", 1]}, "E0302"),
+        ({"classes": [None, 1]}, "E0302"),
+    ],
+)
+def test_names_and_labels_that_c_cannot_have(asked: dict[str, Any], code: str) -> None:
+    with pytest.raises(McugenError) as caught:
+        mcugen.trainer(n_features=4, **asked)
+    assert caught.value.diagnostics[0].code == code
+
+
+def test_nothing_is_learnt_of_rows_of_which_one_cannot_be() -> None:
+    trainer = mcugen.trainer(n_features=2, classes=["a", "b"])
+    before = trainer.state
+    for x, y in (
+        ([[1, 2], [3, np.nan], [5, 6]], ["a", "b", "a"]),
+        ([[1, 2], [3, 4]], ["a", None]),
+        ([[1, 2], [3, 4]], ["a", ["b"]]),
+    ):
+        with pytest.raises(McugenError) as caught:
+            trainer.learn(x, y)
+        assert caught.value.diagnostics[0].code == "E0110"
+        assert trainer.state == before
+    for y in (["a"], ["a", "b", "a"], [], None):
+        with pytest.raises(McugenError) as caught:
+            trainer.score([[1, 2], [3, 4]], y)
+        assert caught.value.diagnostics[0].code == "E0110"
+
+
+@pytest.mark.parametrize("policy", ["cbrs", "ring"])
+def test_a_state_that_cannot_be_is_refused(policy: str) -> None:
+    """The memory of a damaged one would be read and written beyond its end, and `ring` would look for its oldest sample for ever."""
+    trainer = mcugen.trainer(n_features=2, samples=4, policy=policy, numeric="int16", input="int8")
+    trainer.partial_fit(np.arange(18).reshape(9, 2), [0, 1, 0, 0, 1, 0, 1, 0, 1])
+    whole = trainer.state
+    trainer.state = whole
+    slots = trainer.memory.places["slots"].offset
+    for state in (
+        b"",
+        whole[:-1],
+        whole[:slots] + bytes([9]) + whole[slots + 1 :],
+        bytes(len(whole)),
+        bytes([255]) * len(whole),
+    ):
+        with pytest.raises(McugenError) as caught:
+            trainer.state = state
+        assert caught.value.diagnostics[0].code == "E0110"
+    assert trainer.state == whole
+    floats = mcugen.trainer(n_features=2)
+    with pytest.raises(McugenError, match="damaged"):
+        floats.state = np.full(len(floats.state) // 4, np.nan, np.float32).tobytes()
 
 
 def test_rows_that_cannot_be() -> None:

@@ -63,7 +63,7 @@ def labels_of(classes: object, loc: Loc) -> tuple[Label, ...]:
         refuse([("classes_", f"must be a one-dimensional array of labels, not {_array_shown(classes)}")], loc)
     assert isinstance(classes, np.ndarray)
     labels = tuple(v.item() if isinstance(v, np.generic) else v for v in classes)
-    _check_kind(labels, loc.within("classes_"))
+    check_labels(labels, loc.within("classes_"))
     if len(set(labels)) < len(labels):
         refuse([("classes_", "a label occurs twice")], loc)
     return labels
@@ -73,7 +73,8 @@ def _array_shown(value: object) -> str:
     return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else shown(value)
 
 
-def _check_kind(labels: Sequence[object], loc: Loc) -> None:
+def check_labels(labels: Sequence[object], loc: Loc) -> None:
+    """E0302 for labels that cannot be written in C, or are not all of a kind."""
     kinds = {type(label) for label in labels}
     if len(kinds) > 1 or not kinds <= {int, str, bool, float}:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
