@@ -6,10 +6,9 @@ import json
 import re
 import runpy
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,20 @@ TOOLS = ("platformio", "python:elftools", "python:serial")
 AVR, ARM = ("avr-gcc", "simavr", "arduino-core-avr"), ("arm-none-eabi-gcc", "qemu-system-arm")
 
 
+DIGITS = {"n_features": 64, "classes": 10, "board": "mega2560", "numeric": "int16", "input": "uint8"}
+
+
 @dataclass(frozen=True)
 class Example:
-    """An example's trainer as Python makes it, the boards that its sketch runs on, and how much has to be right before it is learnt."""
+    """An example's trainer as Python makes it, the boards that its sketch runs on, and how much has to be right before it is learnt, and of
+    the rows that it is tested by, where there are some.
+    """
 
     learner: str
     options: dict[str, Any]
     boards: dict[str, tuple[str, ...]]
     right: float
+    tested: float = 0.0
 
     @property
     def trainer(self) -> mcugen.Trainer:
@@ -52,6 +57,20 @@ EXAMPLES = {
         },
         {"uno": AVR, "nano33ble": ARM},
         0.8,
+    ),
+    "digits_over_serial": Example(
+        "opt-ovo",
+        {"name": "digits", **DIGITS},
+        {"mega2560": AVR, "bluepill_f103c8": ARM},
+        0.8,
+        tested=0.85,
+    ),
+    "imbalanced_stream": Example(
+        "multiclass-pa",
+        {"name": "imbal", "watch": "classes", "samples": 50, "replays": 4, **DIGITS},
+        {"mega2560": AVR, "bluepill_f103c8": ARM},
+        0.8,
+        tested=0.85,
     ),
 }  # fmt: skip
 
@@ -82,15 +101,30 @@ def test_the_trainer_is_what_its_command_writes(
     assert files_below(Path("src")) == files_below(FOLDER / name / "src"), "pytest --update-golden writes it"
 
 
+def fed(folder: Path, board: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    """What the example's script says in JSON of the board's simulator."""
+    script = str(folder / "feed.py")
+    monkeypatch.setattr(sys, "argv", [script, "--board", board, "--project", str(folder), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script, run_name="__main__")
+    said = capfd.readouterr()
+    assert ended.value.code == 0, said.err
+    return json.loads(said.out)
+
+
 @pytest.mark.parametrize(("name", "board"), [(name, board) for name, one in EXAMPLES.items() for board in one.boards])
-def test_the_board_says_what_the_computer_says(name: str, board: str, require: Require, tmp_path: Path) -> None:
+def test_the_board_says_what_the_computer_says(
+    name: str,
+    board: str,
+    require: Require,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     example = EXAMPLES[name]
     require(*TOOLS, *example.boards[board])
     here = copied(name, tmp_path)
-    command = [sys.executable, str(here / "feed.py"), "--board", board, "--project", str(here), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = fed(here, board, monkeypatch, capfd)
 
     trainer = example.trainer
     for path, text in trainer.files.items():
@@ -98,9 +132,26 @@ def test_the_board_says_what_the_computer_says(name: str, board: str, require: R
     rows, labels = runpy.run_path(str(here / "feed.py"))["rows"]()
     places = {label: place for place, label in enumerate(trainer.wanted.labels)}
     classes = np.array([places.get(label, -1) for label in labels])
-    assert found["said"] == trainer.host.learn(trainer.host.rows(rows), classes).tolist()
+    learnt = len(found["said"])
+    said = trainer.host.learn(trainer.host.rows(rows), np.where(np.arange(len(rows)) < learnt, classes, -1)).tolist()
+    assert found["said"] == said[:learnt]
     assert found["accuracy"] > example.right
     assert f"{found['right']} of {found['rows']} " in found["stats"]
+    tested = found.get("tested", {"said": [], "balanced": 0.0})
+    assert tested["said"] == said[learnt:]
+    assert tested["balanced"] >= example.tested
+
+
+def test_without_its_memory_the_imbalanced_stream_is_forgotten() -> None:
+    rows, classes = runpy.run_path(str(FOLDER / "imbalanced_stream" / "feed.py"))["rows"]()
+    example = EXAMPLES["imbalanced_stream"]
+    tested = {}
+    for samples in (0, 50):
+        trainer = replace(example, options={**example.options, "samples": samples}).trainer
+        trainer.partial_fit(rows[:-100], classes[:-100])
+        tested[samples] = trainer.score(rows[-100:], classes[-100:])
+    assert tested[50] >= tested[0] + 0.2
+    assert np.bincount(classes[:-100]).max() == 27 * np.bincount(classes[:-100]).min()
 
 
 def test_live_sensor_reads_pins_too(require: Require, tmp_path: Path) -> None:
