@@ -390,6 +390,9 @@ digits_statistics digits_stats(const digits_state *s)
 
 int digits_drift(digits_state *s)
 {
+    if (s->busy) {
+        return 0; /* said after the save, which takes the alarm as it is */
+    }
     const int found = s->alarm;
     s->alarm = 0;
     return found;

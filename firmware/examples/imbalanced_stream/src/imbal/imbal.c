@@ -499,6 +499,9 @@ uint16_t imbal_confusion(const imbal_state *s, int y, int taken_for)
 
 int imbal_drift(imbal_state *s)
 {
+    if (s->busy) {
+        return 0; /* said after the save, which takes the alarm as it is */
+    }
     const int found = s->alarm;
     s->alarm = 0;
     return found;

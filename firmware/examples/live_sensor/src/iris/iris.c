@@ -371,6 +371,9 @@ iris_statistics iris_stats(const iris_state *s)
 
 int iris_drift(iris_state *s)
 {
+    if (s->busy) {
+        return 0; /* said after the save, which takes the alarm as it is */
+    }
     const int found = s->alarm;
     s->alarm = 0;
     return found;
