@@ -33,6 +33,7 @@ LINEAR = (
     "RidgeClassifier",
     "RidgeClassifierCV",
 )
+LEAST_LARGEST = 16  # units of the largest weight: much less would round all of them to 0
 HELP = f"give a fitted {', '.join(LINEAR[:6])} or a OneVsRest- or OneVsOneClassifier of these, with a StandardScaler in front or none"
 
 
@@ -71,7 +72,7 @@ def fitted(model: object, allow_pickle: bool = False) -> Fitted:
         raise error("E0301", f"a trainer cannot begin with {names}", help=HELP, loc=loc)
     read_estimator(estimator, "model", "label", loc)  # every array is checked
     found = _linear(last)
-    return found if not scalers else _scaled(found, scalers[0])
+    return found if not scalers else _scaled(found, scalers[0], loc)
 
 
 def _is_linear(estimator: object) -> bool:
@@ -100,12 +101,15 @@ def _weights(estimator: Any) -> Floats:
     return np.atleast_2d(np.asarray(estimator.coef_, np.float64))
 
 
-def _scaled(found: Fitted, scaler: Any) -> Fitted:
-    d = found.features
-    mean = np.zeros(d) if scaler.mean_ is None else np.asarray(scaler.mean_, np.float64)
-    variance = np.ones(d) if scaler.scale_ is None else np.asarray(scaler.scale_, np.float64) ** 2
+def _scaled(found: Fitted, scaler: Any, loc: Loc) -> Fitted:
+    """The classifier behind a scaler. A trainer's own always takes means away: where this one does not, biases have them."""
+    if not scaler.with_std:
+        help = "leave with_std as it is, and fit again: a trainer divides by deviations"
+        raise error("E0301", "a trainer cannot begin with a StandardScaler that has with_std=False", help=help, loc=loc)
+    mean, scale = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
+    bias = found.bias if scaler.with_mean else found.bias + found.weights @ (mean / scale)
     count = int(np.min(scaler.n_samples_seen_))
-    return Fitted(found.labels, found.weights, found.bias, found.pairs, mean, variance, count)
+    return Fitted(found.labels, found.weights, bias, found.pairs, mean, scale**2, count)
 
 
 def start_of(found: Fitted, wanted: Wanted) -> Mapping[str, Array]:
@@ -122,9 +126,10 @@ def start_of(found: Fitted, wanted: Wanted) -> Mapping[str, Array]:
         unit = 2.0 ** -fraction(wanted.weights, found.features)
         high = (wanted.weights.limits or (0, 0))[1] * unit
         largest = max(np.abs(weights).max(), np.abs(bias).max())
-        # decisions stay what they are where all weights shrink alike
-        shrink = 2.0 ** max(0, ceil(log2(largest / high))) if largest > 0 else 1.0
-        weights, bias = weights / shrink, bias / shrink
+        # decisions stay what they are where all weights shrink or grow alike
+        factor = 2.0 ** -max(0, ceil(log2(largest / high))) if largest > 0 else 1.0
+        factor *= 2.0 ** max(0, ceil(log2(LEAST_LARGEST * unit / largest))) if largest > 0 else 1.0
+        weights, bias = weights * factor, bias * factor
     own = {"weights": weights / unit, "bias": bias / unit}
     start: dict[str, Any] = own | {f"mean_{name}": value for name, value in own.items()}
     if found.mean is not None and found.variance is not None and wanted.scaler != "none":

@@ -61,6 +61,23 @@ def test_weights_of_integers_decide_nearly_the_same(numeric: str, least: float) 
     assert np.mean(trainer.to_sklearn().predict(x) == trainer.predict(x)) >= least
 
 
+@pytest.mark.parametrize("estimator", ["logistic", "pairs"])
+def test_a_scaler_that_leaves_means_where_they_are(estimator: str) -> None:
+    x, y = rows_of("iris")
+    model = make_pipeline(StandardScaler(with_mean=False), ESTIMATORS[estimator]()).fit(x.astype(np.float64), y)
+    trainer = mcugen.trainer(start=model)
+    np.testing.assert_array_equal(trainer.predict(x), model.predict(x))
+    np.testing.assert_array_equal(trainer.to_sklearn().predict(x), model.predict(x))
+
+
+def test_weights_that_are_small_do_not_round_to_nothing() -> None:
+    x, y = rows_of("breast_cancer")
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1e-5)).fit(x, y)
+    assert np.abs(model[1].coef_).max() < 2**-8  # half of an int8's last bit
+    trainer = mcugen.trainer(start=model, numeric="int8")
+    assert np.mean(trainer.predict(x) == model.predict(x)) > 0.95
+
+
 def test_without_a_scaler_and_with_labels_of_text_from_a_file(tmp_path: Path) -> None:
     x, y = rows_of("iris")
     names = load_iris().target_names[y].astype(object)
@@ -88,6 +105,7 @@ def test_a_state_from_a_board_becomes_an_estimator() -> None:
         (SGDClassifier(), "E0106"),
         (LinearRegression(), "E0301"),
         (make_pipeline(MinMaxScaler(), SGDClassifier()), "E0301"),
+        (make_pipeline(StandardScaler(with_std=False), SGDClassifier()).fit([[1, 2], [3, 5]], [0, 1]), "E0301"),
         ("nowhere.skops", "E0101"),
     ],
 )
