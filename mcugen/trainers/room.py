@@ -14,7 +14,7 @@ from mcugen.trainers.opt_ovo import OptOVO
 from mcugen.trainers.trainpp import TrainPP
 
 if TYPE_CHECKING:
-    from mcugen.trainers import Format
+    from mcugen.trainers import Format, Wanted
     from mcugen.trainers.trainer import Trainer
 
 FORMATS: tuple[Format, ...] = ("int16", "int8")
@@ -35,31 +35,50 @@ def require_room(trainer: Trainer) -> None:
 
 
 def _instead(trainer: Trainer) -> Iterator[tuple[str, int]]:
-    """Trainers of the same rows and classes that fit, the best answers first, with the RAM that they need."""
+    """Trainers of as many features and classes that fit, the best answers first, with the RAM that they need: of the same rows, then
+    of rows that take less.
+    """
     from mcugen.trainers.trainer import build
 
-    classes = len(trainer.wanted.labels)
-    for numeric, learner in _learners(trainer, classes):
-        try:
-            other = build(replace(trainer.wanted, learner=learner, numeric=numeric), trainer.target)
-        except McugenError:
-            continue
-        if isinstance(learner, OptOVO) and not has_ram(other.report):
-            yield from _pruned(other)
-        elif has_ram(other.report):
-            yield f"`{learner.name} --numeric {numeric}`", other.report.ram.value
+    classes, named = len(trainer.wanted.labels), set()
+    for rows, text in _rows(trainer.wanted):
+        for numeric, learner in _learners(classes):
+            try:
+                other = build(replace(rows, learner=learner, numeric=numeric, start={}), trainer.target)
+            except McugenError:
+                continue
+            found = list(_fitting(other, text))
+            if found and (numeric, learner.name) not in named:
+                named.add((numeric, learner.name))
+                yield from found
 
 
-def _learners(trainer: Trainer, classes: int) -> Iterator[tuple[Format, Learner]]:
-    wanted = trainer.wanted
+def _rows(wanted: Wanted) -> Iterator[tuple[Wanted, str]]:
+    """The rows that were asked for, those of bytes, and those of bytes that the caller has standardised."""
+    yield wanted, ""
+    if wanted.input not in ("int8", "uint8"):
+        yield replace(wanted, input="int8"), " --input int8"
+    if wanted.scaler == "running":
+        yield replace(wanted, input="int8", scaler="none"), " --input int8 --scaler none"
+
+
+def _fitting(other: Trainer, rows: str) -> Iterator[tuple[str, int]]:
+    """A trainer that has room, or as much of it as has."""
+    learner = other.wanted.learner
+    if has_ram(other.report):
+        yield f"`{learner.name} --numeric {other.wanted.numeric}{rows}`", other.report.ram.value
+    elif isinstance(learner, OptOVO):
+        yield from _pruned(other, rows)
+
+
+def _learners(classes: int) -> Iterator[tuple[Format, Learner]]:
     several: tuple[Learner, ...] = (MulticlassPA(), OptOVO(classes=classes))
     for learner in several if classes > 2 else (TrainPP(),):
         for numeric in FORMATS:
-            if (numeric, type(learner)) != (wanted.numeric, type(wanted.learner)):
-                yield numeric, learner
+            yield numeric, learner
 
 
-def _pruned(full: Trainer) -> Iterator[tuple[str, int]]:
+def _pruned(full: Trainer, rows: str) -> Iterator[tuple[str, int]]:
     """Opt-OVO with as many pairs as the board has room for."""
     learner = full.wanted.learner
     assert isinstance(learner, OptOVO)
@@ -68,5 +87,5 @@ def _pruned(full: Trainer) -> Iterator[tuple[str, int]]:
     over = full.report.ram.value - full.report.ram_free
     left = pairs - -(-over // each)
     if left >= classes:
-        text = f"`opt-ovo --numeric {full.wanted.numeric}` with {left} of its {pairs} pairs"
+        text = f"`opt-ovo --numeric {full.wanted.numeric}{rows}` with {left} of its {pairs} pairs"
         yield text, full.report.ram.value - (pairs - left) * each

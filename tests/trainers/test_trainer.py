@@ -213,6 +213,10 @@ def test_a_board_that_is_too_small_says_what_would_do() -> None:
     assert (found.code, caught.value.exit_code) == ("E0501", 3)
     assert "`multiclass-pa --numeric int8`" in found.help
     assert "of its 45 pairs" in found.help
+    with pytest.raises(McugenError) as caught:  # rows of floats are too much for anything
+        mcugen.trainer("opt-ovo", n_features=64, classes=10, board="uno")
+    assert "`multiclass-pa --numeric int8 --input int8`" in caught.value.diagnostics[0].help
+    assert "`multiclass-pa --numeric int16 --input int8 --scaler none`" in caught.value.diagnostics[0].help
     mcugen.trainer("multiclass-pa", n_features=64, classes=10, numeric="int8", input="uint8", board="uno")
     mcugen.trainer(
         "multiclass-pa", n_features=64, classes=10, numeric="int16", input="int8", scaler="none", board="uno"
