@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -61,6 +61,45 @@ def write(folder: Path, content: Mapping[str, str | bytes]) -> Written:
             return _bring_up_to_date(folder, data)
     except OSError as problem:
         raise _refused(folder, problem) from problem
+
+
+def check_file(file: Path, option: str, ours: Callable[[Path], bool] = lambda file: False) -> None:
+    """E0603 where a file that `option` names is there and not ours, E0604 where there is no folder to write it to."""
+    with _writing(file, option):
+        if file.exists() and not ours(file):
+            help = "nothing was written: give the name of a file that is not there yet"
+            raise error("E0603", "mcugen did not write this file", help=help, loc=Loc(str(file)))
+        file.parent.stat()
+
+
+def write_file(file: Path, content: bytes, option: str, ours: Callable[[Path], bool] = lambda file: False) -> None:
+    """A file that `option` names, whole or not at all. E0603 and E0604 as `check_file`, E0604 also where the disk refuses."""
+    check_file(file, option, ours)
+    with _writing(file, option):
+        _replace(file, content)
+
+
+@contextlib.contextmanager
+def _writing(file: Path, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        reason, help = problem.strerror or str(problem), f"give another file with {option}"
+        raise error("E0604", f"cannot write: {reason}", help=help, loc=Loc(str(file))) from problem
+
+
+def _replace(file: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:60]}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _bring_up_to_date(folder: Path, data: Mapping[str, bytes]) -> Written:

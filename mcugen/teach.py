@@ -78,6 +78,14 @@ class Lesson:
             "E0705", f"the board does not answer row {number}: was it reset?", help=help, notes=[f"it says {said}"]
         )
 
+    def state(self) -> bytes:
+        """All that the board has learnt. E0705 where the sketch does not say it."""
+        said = self.say("state")
+        if re.fullmatch(r"([0-9A-Fa-f]{2})+", said):
+            return bytes.fromhex(said)
+        help = "add the word `state` to it, as the sketch of `mcugen trainer --as platformio` has it, or teach it without --state"
+        raise error("E0705", "the sketch does not say what it has learnt", help=help, notes=[f"it says {said[:60]}"])
+
     def _heard(self, seconds: float) -> str | None:
         """The next line that is not empty; None where none ends within so many seconds."""
         until = time.monotonic() + seconds

@@ -99,6 +99,12 @@ def test_a_board_that_was_reset_meanwhile() -> None:
     )
 
 
+def test_what_the_board_has_learnt() -> None:
+    assert Lesson(always("00Ff7a\r\n"), QUICK).state() == b"\0\xff\x7a"
+    for said in ("error: stats\n", "0ff\n"):
+        assert "does not say what it has learnt" in fails("E0705", Lesson(always(said), QUICK).state)
+
+
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +178,8 @@ def test_what_is_wrong_is_said_before_anything_is_built_or_opened(tmp_path: Path
     assert "error[E0401]" in taught(rows, "-b", "unno", exit=1).stderr
     assert "error[E0703]: there is no port" in taught(rows, "-b", "uno", "-p", "/no/port", exit=5).stderr
     assert "there is no platformio.ini" in taught(rows, "-b", "uno", "--project", tmp_path, exit=1).stderr
+    assert "error[E0603]" in taught(rows, "-b", "uno", "--state", rows, exit=1).stderr
+    assert "error[E0604]" in taught(rows, "-b", "uno", "--state", tmp_path / "no" / "file", exit=1).stderr
     assert "give one of them" in taught(rows, "-b", "uno", "-p", "x", "--project", tmp_path, exit=2).stderr
 
 
@@ -189,19 +197,22 @@ def test_a_board_at_a_port_is_taught_and_tested(tmp_path: Path) -> None:
                 if not line.endswith(b"\n"):
                     continue
                 first, *numbers = line.decode().strip().split(",")
-                learnt += first not in ("?", "stats")
-                os.write(master, (f"{numbers[0]} taken\n" if numbers else f"{learnt} learnt\n").encode())
+                learnt += bool(numbers) and first != "?"
+                words = {"stats": f"{learnt} learnt", "state": f"{learnt:04X}"}
+                os.write(master, (f"{numbers[0]} taken" if numbers else words[first]).encode() + b"\n")
                 line = b""
 
     threading.Thread(target=board, daemon=True).start()
     (tmp_path / "rows.csv").write_text("x,y\n" + "1,1\n2,2\n3,1\n4,?\n")
     (tmp_path / "test.csv").write_text("x,y\n" + "1,1\n2,2\n2,1\n")
-    asked = [tmp_path / "rows.csv", "-b", "uno", "-p", os.ttyname(slave), "--test", tmp_path / "test.csv", "--json"]
-    done = taught(*asked, exit=0)
+    asked = [tmp_path / "rows.csv", "-b", "uno", "-p", os.ttyname(slave), "--test", tmp_path / "test.csv"]
+    done = taught(*asked, "--state", tmp_path / "learnt.bin", "--json", exit=0)
     assert "4 of 4 rows:  66.7% right so far" in done.stderr
     assert "2 of 3 rows right (66.7%), the mean of the classes 75.0%" in done.stderr
     found = json.loads(done.stdout)
     assert (found["said"], found["rows"], found["right"], found["stats"]) == ([1, 2, 3, 4], 3, 2, "3 learnt")
     assert found["tested"]["recall"] == {"1": 0.5, "2": 1.0}
+    assert (tmp_path / "learnt.bin").read_bytes() == b"\0\3"
+    assert found["state"] == str(tmp_path / "learnt.bin")
     os.write(slave, b"bye")
     os.close(slave)

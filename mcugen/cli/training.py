@@ -175,6 +175,7 @@ PARTS = 10  # of the rows: after each it is told how well they go
 @click.option("--label", metavar="COLUMN", help="The column of classes: its name in the first line, or its number from 1. Default: the last.")  # fmt: skip
 @click.option("--classes", metavar="A,B,...", help="The names of the classes, in the trainer's order. Default: they are 0, 1, ...")  # fmt: skip
 @click.option("--test", type=click.Path(path_type=Path), metavar="FILE", help="Rows that are only predicted, after all others were learnt.")  # fmt: skip
+@click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Write all that the board has learnt to this file, for `mcugen.trainer` on the computer.")  # fmt: skip
 @click.argument("rows", type=click.Path(path_type=Path), metavar="ROWS")
 @click.pass_obj
 def teach(
@@ -187,6 +188,7 @@ def teach(
     label: str | None,
     classes: str | None,
     test: Path | None,
+    state: Path | None,
 ) -> None:
     """Teach rows to a sketch that learns, over its serial port.
 
@@ -194,10 +196,13 @@ def teach(
     class or ? is only predicted. How many it has taken for what they are is told while it learns.
     """
     from mcugen.boards import load_board
+    from mcugen.folder import check_file, write_file
     from mcugen.teach import Lesson
 
     if project is not None and port is not None:
         raise click.UsageError("--port is a board's, --project is simulated: give one of them")
+    if state is not None:
+        check_file(state, "--state")
     found, names = load_board(board), classes.split(",") if classes else None
     learnt = _rows(rows, label, names)
     tested = _rows(test, label, names) if test else None
@@ -205,12 +210,18 @@ def teach(
         lesson = Lesson(line)
         with session.working("waiting for the board"):
             lesson.begin()
+        if state is not None:
+            lesson.state()  # a sketch that does not say it is found before an hour of teaching
         _teach(session, lesson, learnt)
         stats = lesson.say("stats")
         session.say(f"the board says: {stats}")
         session.put(stats=stats)
         if tested is not None:
             _test(session, lesson, tested)
+        if state is not None:
+            write_file(state, lesson.state(), "--state")
+            session.say(f"wrote {state}")
+            session.put(state=str(state))
 
 
 @contextmanager

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcugen import __version__
 from mcugen.boards import Board
-from mcugen.diagnostics import Loc, error
+from mcugen.folder import write_file
 from mcugen.report import Report
 from mcugen.report.json import assumes, milliseconds
 from mcugen.report.memory import BASELINE, Certificate, proof, stages
@@ -68,31 +66,9 @@ def write_plan(file: Path, name: str, found: Certificate) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    loc = Loc(str(file))
-    try:
-        if file.exists() and not _is_ours(file):
-            help = "nothing was written: give the name of a file that is not there yet"
-            raise error("E0603", "mcugen did not write this file", help=help, loc=loc)
-        _replace(file, text)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise error("E0604", f"cannot write: {reason}", help="give another file with --html", loc=loc) from problem
+    write_file(file, text.encode(), "--html", _is_ours)
 
 
 def _is_ours(file: Path) -> bool:
     with file.open("rb") as opened:
         return MARK.encode() in opened.read(200)
-
-
-def _replace(file: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:60]}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, file)
-    except BaseException:
-        os.unlink(name)
-        raise

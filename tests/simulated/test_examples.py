@@ -7,7 +7,7 @@ import re
 import runpy
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn.datasets import load_iris
 
 import mcugen
 from mcugen.cli import cli
@@ -33,7 +34,7 @@ DIGITS = {"n_features": 64, "classes": 10, "board": "mega2560", "numeric": "int1
 @dataclass(frozen=True)
 class Example:
     """An example's trainer as Python makes it, the boards that its sketch runs on, and how much has to be right before it is learnt, and of
-    the rows that it is tested by, where there are some.
+    the rows that it is tested by, where there are some; whether its sketch says all that it has learnt.
     """
 
     learner: str
@@ -41,6 +42,7 @@ class Example:
     boards: dict[str, tuple[str, ...]]
     right: float
     tested: float = 0.0
+    says_state: bool = False
 
     @property
     def trainer(self) -> mcugen.Trainer:
@@ -64,6 +66,7 @@ EXAMPLES = {
         {"mega2560": AVR, "bluepill_f103c8": ARM},
         0.8,
         tested=0.85,
+        says_state=True,
     ),
     "imbalanced_stream": Example(
         "multiclass-pa",
@@ -101,10 +104,12 @@ def test_the_trainer_is_what_its_command_writes(
     assert files_below(Path("src")) == files_below(FOLDER / name / "src"), "pytest --update-golden writes it"
 
 
-def fed(folder: Path, board: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+def fed(
+    folder: Path, board: str, more: Sequence[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Any:
     """What the example's script says in JSON of the board's simulator."""
     script = str(folder / "feed.py")
-    monkeypatch.setattr(sys, "argv", [script, "--board", board, "--project", str(folder), "--json"])
+    monkeypatch.setattr(sys, "argv", [script, "--board", board, "--project", str(folder), "--json", *more])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(script, run_name="__main__")
     said = capfd.readouterr()
@@ -124,7 +129,9 @@ def test_the_board_says_what_the_computer_says(
     example = EXAMPLES[name]
     require(*TOOLS, *example.boards[board])
     here = copied(name, tmp_path)
-    found = fed(here, board, monkeypatch, capfd)
+    learnt_file = tmp_path / "learnt.bin"
+    more = ["--state", str(learnt_file)] if example.says_state else []
+    found = fed(here, board, more, monkeypatch, capfd)
 
     trainer = example.trainer
     for path, text in trainer.files.items():
@@ -140,6 +147,7 @@ def test_the_board_says_what_the_computer_says(
     tested = found.get("tested", {"said": [], "balanced": 0.0})
     assert tested["said"] == said[learnt:]
     assert tested["balanced"] >= example.tested
+    assert not example.says_state or learnt_file.read_bytes() == trainer.state
 
 
 def test_without_its_memory_the_imbalanced_stream_is_forgotten() -> None:
@@ -159,3 +167,26 @@ def test_live_sensor_reads_pins_too(require: Require, tmp_path: Path) -> None:
     done = run_pio(copied("live_sensor", tmp_path), ["-e", "uno_pins"], timeout=120)
     assert done.returncode == 0, done.output
     assert "warning" not in done.output
+
+
+def test_the_sketch_that_mcugen_writes_is_taught_too(require: Require, tmp_path: Path) -> None:
+    require(*TOOLS, *AVR)
+    kinds = ("setosa", "versicolor", "virginica")
+    trainer = mcugen.trainer("train++", name="iris", n_features=4, classes=kinds, board="uno", numeric="int16")
+    trainer.write(tmp_path / "project", "platformio")
+    lengths, classes = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(classes))[:60]
+    rows = np.rint(8 * lengths[order]) / 8  # exact in text: avr-libc reads tenths with an error in the last bit
+    file, learnt = tmp_path / "rows.csv", tmp_path / "learnt.bin"
+    text = (",".join(map(str, row)) + f",{kinds[one]}\n" for row, one in zip(rows, classes[order], strict=True))
+    file.write_text("".join(text))
+    command = ["teach", file, "--board", "uno", "--project", tmp_path / "project", "--state", learnt, "--json"]
+    done = CliRunner().invoke(cli, [*map(str, command), "--classes", ",".join(kinds)])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["said"] == trainer.host.learn(trainer.host.rows(rows), classes[order]).tolist()
+    assert learnt.read_bytes() == trainer.state
+    file.write_text("5.1,3.5,1.4,0\n")
+    refused = CliRunner().invoke(cli, [*map(str, command[:-3])])
+    assert refused.exit_code == 1
+    assert "error[E0110]: the board refuses row 1: 0,5.1,3.5,1.4" in refused.stderr
+    assert "a row has 4 numbers, this one 3" in refused.stderr

@@ -4,7 +4,7 @@
  * from 0 (white) to 16 (black): 65 cells, separated by commas. The board first says what it takes
  * the picture for, and then learns what it was. It keeps a learner for each two digits, 45 in all,
  * which vote: that is Opt-OVO, and takes 6 kB of RAM, hence the Mega. The line "stats" asks how
- * well it goes. */
+ * well it goes, "state" for all that was learnt. */
 #include <Arduino.h>
 
 #include "src/digits/digits.h"
@@ -46,6 +46,17 @@ void show_accuracy() {
     Serial.println(F(" %"));
 }
 
+/* All that is learnt in hexadecimal digits, for the computer. */
+void show_state() {
+    const uint8_t *const bytes = (const uint8_t *)&state;
+    for (uint16_t i = 0; i < DIGITS_STATE; i++) {
+        if (bytes[i] < 16)
+            Serial.print('0');
+        Serial.print(bytes[i], HEX);
+    }
+    Serial.println();
+}
+
 void setup() {
     Serial.begin(115200);
     digits_init(&state);
@@ -61,8 +72,10 @@ void loop() {
         return;
     if (strcmp(line, "stats") == 0) {
         show_accuracy();
+    } else if (strcmp(line, "state") == 0) {
+        show_state();
     } else if (!parse()) {
-        Serial.println(F("error: send a digit (or ?) and 64 pixels of 0 to 16, or stats"));
+        Serial.println(F("error: send a digit (or ?) and 64 pixels of 0 to 16, stats or state"));
     } else {
         Serial.print(digits_learn(&state, picture, digit));
         Serial.print(F("  "));
