@@ -97,6 +97,10 @@ def _build_failed(output: str) -> McugenError:
         return error("E0605", "PlatformIO's registry does not answer", help=help, notes=said[:3])
     if missing := _missing(said):
         return missing
+    if unknown := re.search(r"Unknown environment names '([^']*)'. Valid names are '([^']*)'", output):
+        there = ", ".join(sorted(unknown.group(2).split(", ")))
+        help = f"name one that it has: {there}"
+        return error("E0602", f"platformio.ini has no environment '{unknown.group(1)}'", help=help)
     if unknown := re.search(r"Unknown board ID '([^']*)'", output):
         help = (
             "check `board` in the board file's [platformio]; without the registry mcugen's own platform for AVR knows the "

@@ -190,3 +190,7 @@ def test_the_sketch_that_mcugen_writes_is_taught_too(require: Require, tmp_path:
     assert refused.exit_code == 1
     assert "error[E0110]: the board refuses row 1: 0,5.1,3.5,1.4" in refused.stderr
     assert "a row has 4 numbers, this one 3" in refused.stderr
+    command[3] = "mega2560"
+    refused = CliRunner().invoke(cli, [*map(str, command[:-3])])
+    assert refused.exit_code == 5
+    assert "platformio.ini has no environment 'mega2560'\n   = help: name one that it has: uno\n" in refused.stderr
