@@ -129,7 +129,8 @@ CODES: dict[str, Code] = {
     "E0704": Code("upload failed", "The board did not take the firmware.", EXIT_TOOL),
     "E0705": Code(
         "board does not answer",
-        "Nothing at the serial port speaks mcugen's protocol, or it stopped: a sketch that mcugen wrote does, once it is flashed.",
+        "Nothing at the serial port speaks mcugen's protocol, or for `mcugen teach` answers rows that are to be learnt, or it stopped: "
+        "a sketch that mcugen wrote does, once it is flashed.",
         EXIT_TOOL,
     ),
     "E0706": Code(

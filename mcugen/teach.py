@@ -17,6 +17,7 @@ from mcugen.diagnostics import error
 from mcugen.ir import Array
 from mcugen.targets.link import Line
 
+SHOWN = 100  # characters of an answer that an error shows
 UNKNOWN = "?"  # in the place of a class: the row is only predicted
 
 
@@ -72,10 +73,15 @@ class Lesson:
             return int(taken[1])
         if re.match(r"error\b|-\d", said):
             help = "give rows as the sketch takes them: it was made for so many numbers, of a type, and so many classes"
-            raise error("E0110", f"the board refuses row {number}: {row[:60]}", help=help, notes=[f"it says {said}"])
+            raise error(
+                "E0110", f"the board refuses row {number}: {row[:60]}", help=help, notes=[f"it says {said[:SHOWN]}"]
+            )
         help = "teach it from the first row again; if it happens again, look after its power supply"
         raise error(
-            "E0705", f"the board does not answer row {number}: was it reset?", help=help, notes=[f"it says {said}"]
+            "E0705",
+            f"the board does not answer row {number}: was it reset?",
+            help=help,
+            notes=[f"it says {said[:SHOWN]}"],
         )
 
     def state(self) -> bytes:
@@ -84,7 +90,7 @@ class Lesson:
         if re.fullmatch(r"([0-9A-Fa-f]{2})+", said):
             return bytes.fromhex(said)
         help = "add the word `state` to it, as the sketch of `mcugen trainer --as platformio` has it, or teach it without --state"
-        raise error("E0705", "the sketch does not say what it has learnt", help=help, notes=[f"it says {said[:60]}"])
+        raise error("E0705", "the sketch does not say what it has learnt", help=help, notes=[f"it says {said[:SHOWN]}"])
 
     def _heard(self, seconds: float) -> str | None:
         """The next line that is not empty; None where none ends within so many seconds."""

@@ -26,6 +26,7 @@ LONGEST = (
     "test_pipelines.py",
     "test_every_row.py",
     "test_docs.py",
+    "test_examples.py",
     "test_link_on_boards.py",
     "test_tree_ensemble.py",
     "test_second_opinion.py",

@@ -117,6 +117,7 @@ def fed(
     return json.loads(said.out)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "board"), [(name, board) for name, one in EXAMPLES.items() for board in one.boards])
 def test_the_board_says_what_the_computer_says(
     name: str,
@@ -169,6 +170,7 @@ def test_live_sensor_reads_pins_too(require: Require, tmp_path: Path) -> None:
     assert "warning" not in done.output
 
 
+@pytest.mark.long
 def test_the_sketch_that_mcugen_writes_is_taught_too(require: Require, tmp_path: Path) -> None:
     require(*TOOLS, *AVR)
     kinds = ("setosa", "versicolor", "virginica")
