@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -28,9 +29,9 @@ class LoadedModel:
 
 
 def read_model(source: ModelFile, *, allow_pickle: bool = False) -> LoadedModel:
-    """The model in a file (path) or in bytes; skops, or pickle and joblib with `allow_pickle`.
+    """The model in a file (path) or in bytes: skops, ONNX, XGBoost's JSON, LightGBM's text, or pickle and joblib with `allow_pickle`.
 
-    Nothing in a skops file is run. Raises E0101 (cannot be read), E0102 (no model file), E0103 (pickle without the flag),
+    Nothing in a file but a pickle is run. Raises E0101 (cannot be read), E0102 (no model file), E0103 (pickle without the flag),
     E0104 (damaged), E0105 (untrusted types), E0108 (pickle does not load), E0301 (another estimator), E0303 (too large).
     """
     loc = Loc(_name(source))
@@ -104,6 +105,36 @@ def _onnx(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
     return LoadedModel(load(data, Path(loc.file).parent if loc.file else None, loc), loc)
 
 
+def _lightgbm(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
+    from mcugen.frontends.sklearn.lightgbm_trees import LightgbmModel
+
+    return LoadedModel(LightgbmModel(data.decode("utf-8", "replace").replace("\r\n", "\n")), loc)
+
+
+def _json(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
+    """XGBoost's JSON, or E0102."""
+    from mcugen.frontends.sklearn import xgboost_trees
+
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as problem:
+        raise error(
+            "E0104", f"the JSON in the file is damaged: {problem}", help="save the model again", loc=loc
+        ) from None
+    if isinstance(content, dict) and xgboost_trees.looks_like(content):
+        return LoadedModel(xgboost_trees.of_file(data, content), loc)
+    raise error("E0102", "the file is JSON, but no model of XGBoost's", help=SAVE_HELP, loc=loc)
+
+
+def _ubj(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
+    help = 'save it as text: `model.save_model("model.json")`'
+    raise error("E0102", "the file is XGBoost's binary JSON", help=help, loc=loc)
+
+
+def _begins(*with_: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(with_)
+
+
 def looks_like_onnx(data: bytes) -> bool:
     """Whether the bytes begin like a protobuf ModelProto: its IR version, then fields that a ModelProto has."""
     at, seen = 0, set[int]()
@@ -142,5 +173,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, Loc, bool], LoadedModel]], ...] = (
     (skops_file.looks_like_zip, _skops),
     (looks_like_onnx, _onnx),
+    (_begins(b"tree\n", b"tree\r\n"), _lightgbm),
+    (_begins(b"{L\x00"), _ubj),
+    (_begins(b"{"), _json),
     (pickle_file.looks_like_pickle, _pickle),
 )

@@ -297,7 +297,7 @@ def test_regression_values_that_a_float_does_not_hold(scale):
         (3.5, "tree or forest"),
         (tree.DecisionTreeClassifier, "DecisionTreeClassifier(...).fit(X, y)"),
         (type("RandomForestClassifer", (), {"__module__": "cuml"})(), "did you mean 'RandomForestClassifier'"),
-        (type("XGBClassifier", (), {"__module__": "xgboost.sklearn"})(), "RandomForestClassifier"),
+        (type("DaskXGBClassifier", (), {"__module__": "xgboost.dask"})(), "XGBClassifier"),
     ],
     ids=range(10),
 )

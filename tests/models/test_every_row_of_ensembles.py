@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -26,6 +27,7 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from test_every_row import renamed, unit_in_form
+from xgboost import XGBClassifier, XGBRegressor
 
 import mcugen
 from mcugen.frontends import Source, read
@@ -53,6 +55,8 @@ def models(data: str) -> Iterator[Any]:
         yield from (AdaBoostRegressor(n_estimators=n, random_state=0) for n in (1, 10, 50))
         yield BaggingRegressor(DecisionTreeRegressor(max_depth=4), random_state=0)
         yield IsolationForest(n_estimators=30, random_state=0)
+        yield from (XGBRegressor(n_estimators=n, max_depth=4) for n in (1, 30))
+        yield LGBMRegressor(n_estimators=30, verbose=-1)
         return
     yield GradientBoostingClassifier(n_estimators=20, random_state=0)
     yield GradientBoostingClassifier(n_estimators=5, max_depth=5, learning_rate=0.5, random_state=0)
@@ -61,6 +65,8 @@ def models(data: str) -> Iterator[Any]:
     yield AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=10, random_state=0)
     yield BaggingClassifier(DecisionTreeClassifier(max_depth=4), max_features=0.7, random_state=0)
     yield IsolationForest(n_estimators=20, contamination=0.1, random_state=0)
+    yield XGBClassifier(n_estimators=8, max_depth=4)
+    yield LGBMClassifier(n_estimators=8, verbose=-1)
 
 
 def prove_all(sources: list[Source], x: Array, probes: int, forms: tuple[str, ...] = FORMS) -> None:

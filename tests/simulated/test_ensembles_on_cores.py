@@ -1,4 +1,4 @@
-"""Boosting, AdaBoost, bagging and isolation forests on an AVR and a Cortex-M4F: the host's classes, scikit-learn's numbers."""
+"""Boosting of three libraries, AdaBoost, bagging and isolation forests on an AVR and a Cortex-M4F: the host's classes, the model's numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -19,6 +20,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     IsolationForest,
 )
+from xgboost import XGBClassifier, XGBRegressor
 
 from mcugen.boards import Target, load_board
 from mcugen.emit import emit
@@ -37,11 +39,15 @@ CLASSIFIERS = (
     AdaBoostClassifier(n_estimators=8, random_state=0),
     BaggingClassifier(n_estimators=3, random_state=0),
     IsolationForest(n_estimators=8, random_state=0),
+    XGBClassifier(n_estimators=4, max_depth=3),
+    LGBMClassifier(n_estimators=4, max_depth=3, verbose=-1),
 )
 REGRESSORS = (
     GradientBoostingRegressor(n_estimators=6, random_state=0),
     HistGradientBoostingRegressor(max_iter=4, loss="poisson", random_state=0),
     AdaBoostRegressor(n_estimators=5, random_state=0),
+    XGBRegressor(n_estimators=4, max_depth=3, objective="count:poisson"),
+    LGBMRegressor(n_estimators=4, max_depth=3, verbose=-1),
 )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import McugenError
 from mcugen.frontends.onnx.call import Call
-from mcugen.frontends.sklearn.hist_categories import Sets, TooManyError, without_sets
+from mcugen.frontends.sklearn.line_splits import TooManyError, by_thresholds, of_points
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays
 
 MODES = ("LEQ", "LT", "GTE", "GT", "EQ", "NEQ", "MEMBER")  # TreeEnsemble says them by number
@@ -230,7 +230,8 @@ class _Writer:
             self.nodes.weights[self.source],
             self._shares(),
         )
-        return without_sets(tree, Sets(self.points, dict.fromkeys(self.points, True), whole=False), self.room)
+        lines = {node: of_points(points, elsewhere=False, whole=False) for node, points in self.points.items()}
+        return by_thresholds(tree, lines, self.room)
 
     def _shares(self) -> Floats:
         """The share of rows that passes each node, for the cost model: half of a split's go each way, as nothing says more."""

@@ -21,8 +21,8 @@ from mcugen.frontends import Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.ensemble_reference import SumReference
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
-from mcugen.frontends.sklearn.hist_categories import MOST_NODES, TooManyError, without_sets
 from mcugen.frontends.sklearn.hist_trees import Columns, Read, fresh_predictor, read
+from mcugen.frontends.sklearn.line_splits import MOST_NODES, TooManyError, by_thresholds
 from mcugen.frontends.sklearn.tree_arrays import TreeArrays
 from mcugen.frontends.sklearn.tree_members import check_sum, joined
 from mcugen.ir import Array, DType, GraphBuilder
@@ -209,7 +209,7 @@ def _plain(found: Sequence[Read], loc: Loc) -> list[TreeArrays]:
     room, trees = MOST_NODES, []
     for one in found:
         try:
-            trees.append(without_sets(one.arrays, one.sets, max(room, one.arrays.size)))
+            trees.append(by_thresholds(one.arrays, one.lines, max(room, one.arrays.size)))
         except TooManyError:
             raise error(
                 "E0303",

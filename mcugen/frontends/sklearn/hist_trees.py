@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.frontends.sklearn.attributes import shown
-from mcugen.frontends.sklearn.hist_categories import Sets
+from mcugen.frontends.sklearn.line_splits import Lines, of_points
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays, Wanted, problems_of
 
 BITS = 256  # of a set of categories, in eight words
@@ -31,10 +31,10 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """The arrays of a predictor, and its sets of categories."""
+    """The arrays of a predictor, and its splits by categories."""
 
     arrays: TreeArrays
-    sets: Sets
+    lines: Lines
 
 
 def read(predictor: object, columns: Columns, whole: bool) -> Read | list[str]:
@@ -51,7 +51,7 @@ def read(predictor: object, columns: Columns, whole: bool) -> Read | list[str]:
         return wrong
     feature = np.where(arrays.is_leaf, 0, arrays.feature)
     placed = replace(arrays, feature=np.where(arrays.is_leaf, LEAF, columns.features[feature]))
-    return Read(placed, _sets(nodes, words, columns, whole))
+    return Read(placed, _lines(nodes, words, columns, whole))
 
 
 def _shape_problems(predictor: object) -> Iterator[str]:
@@ -93,15 +93,15 @@ def _set_problems(nodes: npt.NDArray[Any], words: Words, columns: Columns) -> It
             yield f"node {node} names a set of categories outside the tree's {len(words)}"
 
 
-def _sets(nodes: npt.NDArray[Any], words: Words, columns: Columns, whole: bool) -> Sets:
-    points, left = {}, {}
+def _lines(nodes: npt.NDArray[Any], words: Words, columns: Columns, whole: bool) -> Lines:
+    found = {}
     for node in _asking(nodes).tolist():
-        left[node] = bool(nodes["missing_go_to_left"][node])
+        default = bool(nodes["missing_go_to_left"][node])
         categories = columns.categories[int(nodes["feature_idx"][node])]
         chosen = np.unpackbits(words[int(nodes["bitset_idx"][node])].astype("<u4").view(np.uint8), bitorder="little")
-        elsewhere = categories[(chosen[: len(categories)] != 0) != left[node]]
-        points[node] = _single(elsewhere, whole)
-    return Sets(points, left, whole)
+        elsewhere = categories[(chosen[: len(categories)] != 0) != default]
+        found[node] = of_points(_single(elsewhere, whole), not default, whole)
+    return found
 
 
 def _single(numbers: npt.NDArray[np.float64], whole: bool) -> npt.NDArray[np.float32]:
