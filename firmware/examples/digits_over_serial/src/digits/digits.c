@@ -286,7 +286,7 @@ static void digits_op_welford(const void *x_in, uint16_t *count, int16_t *mean, 
 static int digits_op_watch_rises(uint16_t *error, uint16_t *rise, uint8_t *known, int wrong)
 {
     const int16_t mean = (int16_t)(*error >> 6);
-    const int16_t sum = (int16_t)((int16_t)*rise + (wrong ? 1024 : 0) - mean - 20 - (mean >> 1));
+    const int16_t sum = (int16_t)((int16_t)*rise + (wrong ? 1024 : 0) - 2 * mean - 20 + (mean >> 2));
     const int risen = sum > 5120;
     *rise = (uint16_t)(risen || sum < 0 ? 0 : sum);
     *known = (uint8_t)(*known + (*known < 255));
