@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mcugen.diagnostics import (
@@ -15,6 +16,7 @@ from mcugen.diagnostics import (
     EXIT_TOOL,
     EXIT_USER,
     EXIT_VERIFY,
+    Loc,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +85,32 @@ def _op(op: type[Op]) -> dict[str, Any]:
     }
 
 
+def estimator_pages() -> list[dict[str, Any]]:
+    """Every estimator of scikit-learn that predicts or transforms, and those of other libraries: what becomes of it, or what to do instead."""
+    from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401  # else they are not listed
+    from sklearn.utils import all_estimators
+
+    from mcugen.frontends.sklearn import families, unsupported_class
+
+    found = {}
+    for name, cls in all_estimators():
+        if hasattr(cls, "predict") or hasattr(cls, "transform"):
+            (refused,) = unsupported_class(cls.__module__, name, Loc()).diagnostics
+            found[name] = _estimator(name, False, refused.help)
+    for family in families():
+        found |= {name: _estimator(name, True, _summary(family)) for name in family.SUPPORTED}
+    return [found[name] for name in sorted(found, key=str.lower)]
+
+
+def _estimator(name: str, supported: bool, text: str) -> dict[str, Any]:
+    return {"name": name, "supported": supported, "text": text}
+
+
+def _summary(family: ModuleType) -> str:
+    """What a family's module says first of itself."""
+    return " ".join(inspect.cleandoc(family.__doc__ or "").partition("\n\n")[0].split())
+
+
 def pages() -> Iterator[tuple[str, str]]:
     """The generated pages, as paths below docs/ and their text."""
     from mcugen.templating import environment
@@ -93,6 +121,7 @@ def pages() -> Iterator[tuple[str, str]]:
     index = environment().get_template("docs/errors.md.j2")
     yield "errors/README.md", index.render(rows=[known(code) for code in CODES])
     yield "ops.md", environment().get_template("docs/ops.md.j2").render(ops=op_pages())
+    yield "estimators.md", environment().get_template("docs/estimators.md.j2").render(rows=estimator_pages())
 
 
 def write(docs: Path) -> list[Path]:

@@ -84,15 +84,19 @@ def _nearest(code: str) -> str:
     raise click.UsageError(f"there is no code '{code}'; {hint}")
 
 
-@click.command(epilog="Example: mcugen ops")
+@click.command(epilog="Example: mcugen ops --estimators")
 @options.debug
 @options.json
+@click.option("--estimators", is_flag=True, help="List scikit-learn's estimators instead, and what becomes of each.")
 @click.pass_obj
-def ops(session: Session) -> None:
+def ops(session: Session, estimators: bool) -> None:
     """List the ops and what they support.
 
     An op is what a model becomes before it is C: a forest is one tree_ensemble.
     """
+    if estimators:
+        _list_estimators(session)
+        return
     from mcugen.explain import op_pages
 
     found = op_pages()
@@ -100,6 +104,17 @@ def ops(session: Session) -> None:
         session.say(click.style(op["name"], bold=True))
         session.say("\n\n".join(part for part in (op["summary"], op["supports"]) if part) + "\n")
     session.put(ops=found)
+
+
+def _list_estimators(session: Session) -> None:
+    from mcugen.explain import estimator_pages
+
+    with session.working("asking scikit-learn for its estimators"):
+        found = estimator_pages()
+    for one in found:
+        name = click.style(one["name"], bold=one["supported"], dim=not one["supported"])
+        session.say(f"{name}: {'' if one['supported'] else 'not supported: '}{one['text']}")
+    session.put(estimators=found)
 
 
 @click.command(epilog="Example: mcugen doctor")

@@ -142,6 +142,23 @@ def test_a_compile_is_proven_by_the_library() -> None:
         assert compiled.proof.rows > 140
 
 
+def test_boosters_rankers_and_random_forests() -> None:
+    x, y = load_iris(return_X_y=True)
+    groups = np.repeat(np.arange(15), 10)
+    models: tuple[Any, ...] = (
+        xgboost.XGBRFClassifier(n_estimators=5).fit(x, y),
+        xgboost.XGBRFRegressor(n_estimators=5).fit(x, y),
+        xgboost.XGBRanker(n_estimators=3).fit(x, y, qid=groups),
+        lightgbm.LGBMRanker(n_estimators=3, verbose=-1).fit(x, y, group=[10] * 15),
+        xgboost.train({"objective": "multi:softprob", "num_class": 3}, xgboost.DMatrix(x, y), 3),
+        lightgbm.train({"objective": "regression", "verbose": -1}, lightgbm.Dataset(x, y), 3),
+    )
+    assert {type(model).__name__ for model in models} >= {"Booster", "XGBRanker", "LGBMRanker"}
+    for model in models:
+        compiled = mcugen.compile(model, board="mega2560", data=x)
+        assert (compiled.proof.wrong, compiled.proof.rows + compiled.proof.near_ties) == (0, 150)
+
+
 @pytest.mark.parametrize("board", ["uno", "nano33ble"])
 def test_bytes_as_features(board: str) -> None:
     x, y = load_iris(return_X_y=True)

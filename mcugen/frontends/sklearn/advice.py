@@ -30,6 +30,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, Binarizer or PolynomialFeatures",
     ),
     ("sklearn.random_projection", "use PCA"),
+    ("multitask", "its answer is several numbers; fit and compile one ElasticNet or Lasso per output"),
     ("multioutput", "not yet; fit and compile one model per output"),
     ("chain", "not yet; fit and compile one model per output"),
     ("calibrated", "not yet; a forest's own probabilities are supported: `--output proba`"),

@@ -60,8 +60,8 @@ _SGD_PROBA: dict[str, Link] = {"log_loss": "ovr", "modified_huber": "clip"}
 
 
 def takes(estimator: object) -> bool:
-    """Whether the estimator is one of scikit-learn's linear models, or of a class derived from one."""
-    return base_of(estimator, _known()) is not None
+    """Whether the estimator is one of scikit-learn's linear models with one output, or of a class derived from one."""
+    return base_of(estimator, _known()) is not None and base_of(estimator, _several()) is None
 
 
 def head(estimator: object, loc: Loc) -> Head:
@@ -159,6 +159,14 @@ def _has_multi_class() -> bool:
     from sklearn.linear_model import LogisticRegression
 
     return "multi_class" in signature(LogisticRegression).parameters
+
+
+@cache
+def _several() -> frozenset[type]:
+    """Those that are derived from models of one output, and have more."""
+    from sklearn import linear_model
+
+    return frozenset({linear_model.MultiTaskElasticNet, linear_model.MultiTaskLasso})
 
 
 @cache
