@@ -155,10 +155,15 @@ def test_ridge_classifier_of_several_labels():
     assert code_of(model) == "E0302"
 
 
-@pytest.mark.parametrize("model", [linear_model.LinearRegression(), linear_model.MultiTaskLasso(), linear_model.Lars()])
+@pytest.mark.parametrize("model", [linear_model.LinearRegression(), linear_model.Lars()])
 def test_several_outputs(model):
     x, y = IRIS
     assert code_of(model.fit(x, np.column_stack([y, y]))) == "E0302"
+
+
+def test_what_always_has_several_outputs():
+    x, y = IRIS
+    assert code_of(linear_model.MultiTaskLasso().fit(x, np.column_stack([y, y]))) == "E0301"
 
 
 def test_one_column_of_targets_is_one_output():
