@@ -30,9 +30,10 @@ from mcugen.emit import Files, check_header, emit
 from mcugen.frontends import Reference, Source, read
 from mcugen.frontends.onnx_quantise import is_network, quantised
 from mcugen.ir import Array, DType, Module, Storage
-from mcugen.made_rows import rows_behind, takers_know
+from mcugen.made_rows import next_to_changes, rows_behind, takers_know
 from mcugen.memory.plan import MemoryPlan, plan
 from mcugen.numeric import between, formats_to_try, why
+from mcugen.ops.average import Average
 from mcugen.passes import Dump
 from mcugen.passes import run as run_passes
 from mcugen.ram import rams_of
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 
 USUAL_ROWS = 500  # of the user's, that say how large the model's numbers are
 BEHIND = 500  # rows from the ops behind transformers
+CANCELLING = 100  # of rows on which members of a mean cancel
 QUICK_ROWS = 20_000  # of the proof that every compile runs; `mcugen verify` runs them all
 
 
@@ -342,7 +344,15 @@ class Compiled:
         behind = held(rows_behind(graph, min(limit, BEHIND)), self.row)
         unknown = classical and self.rows is not None and not takers_know(self.module.predict)
         hard = between(self.rows, self.row)[: min(limit, BEHIND)] if unknown and self.rows is not None else None
-        return np.concatenate([probe(self.module, limit) if hard is None else hard, behind])
+        made = np.concatenate([probe(self.module, limit) if hard is None else hard, behind])
+        return np.concatenate([made, self._cancelling(made)])
+
+    def _cancelling(self, rows: Array) -> Array:
+        """Rows between these on which the members of a mean nearly cancel; none of other models, whose sums lose nothing."""
+        means = any(isinstance(node.op, Average) and node.op.output == "value" for node in self.module.nodes)
+        if not means or self.row is not DType.F32:
+            return rows[:0]
+        return next_to_changes(rows, lambda x: self.reference.numbers("value", x) > 0, CANCELLING)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs of the C for rows; each input and output has shape (rows, *its own), in the graph's order. E0110."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.fixed import Floats, Integers
-from mcugen.gaussian import Model
+from mcugen.gaussian import Model, spread_of
 
 Words = npt.NDArray[np.uint64]
 X_BITS = 61  # |q| <= 2**bits, and so are the means: a difference has one more
@@ -28,6 +28,7 @@ DIGITS = 24  # of a float
 BIAS = 126  # of a float's exponent, its digits being less than 1
 WORD = np.uint64(0xFFFFFFFF)
 MOST_WIDE = 2.0**34  # deviations that the ranges are: beyond, 61 bits of one are too few beside the smallest deviation
+SMALLEST, LARGEST = 1e-37, 1e37  # deviations, and means with them, that floats hold
 BEYOND = 129  # the exponent of a range that no float is beyond: of features that all classes see alike
 MOST_COLUMNS = 256  # whose squares have room in 128 bits
 
@@ -133,6 +134,13 @@ def wide_gaussian(mean: Floats, variance: Floats, constant: Floats) -> WideGauss
     columns = np.column_stack([means, np.zeros(len(means), np.int64)])
     # a product of off and scale is z * 2**(61 + 62 - exponent of the gain), of which 64 bits are dropped
     return WideGaussian(exponents + BIAS, columns, scales, 2 * (top - X_BITS - SCALE_BITS + 64))
+
+
+def has_room(mean: Floats, variance: Floats) -> bool:
+    """Whether 61 bits hold means and deviations (classes, features), floats the smallest and the largest of these."""
+    deviation = np.sqrt(variance)
+    sizes = bool(np.isfinite(mean).all() and deviation.min() > SMALLEST and (np.abs(mean) + deviation).max() < LARGEST)
+    return sizes and spread_of(mean, variance) <= MOST_WIDE
 
 
 def _more(columns: int) -> int:

@@ -7,10 +7,14 @@ model that are as large, and as near to each other, as those in use: where numbe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mcugen.ir import Array, Graph, Storage
 from mcugen.rows import single
+
+HALVED = 18  # times, at most, that the distance to a change is
 
 
 def rows_behind(graph: Graph, limit: int) -> Array:
@@ -34,6 +38,26 @@ def rows_behind(graph: Graph, limit: int) -> Array:
             given = single(np.where(np.isnan(rows), 0.0, rows))
             found.append(given[np.isfinite(given).all(axis=1)])
     return np.concatenate(found)[:limit]
+
+
+def next_to_changes(rows: Array, label: Callable[[Array], Array], count: int) -> Array:
+    """Rows (n, features) float32 between these, next to where what `label` says of rows (n, features) changes and at all distances
+    from there: `count` on either side, or fewer. The same at every call.
+    """
+    rng, known = np.random.default_rng(0), single(rows)
+    known = known[np.isfinite(known).all(axis=1)]
+    if not len(known):
+        return known
+    known = known[rng.integers(len(known), size=4 * count)]
+    said, other = label(known), rng.permutation(len(known))
+    apart = np.flatnonzero(said != said[other])[:count]
+    low, high, said = known[apart], known[other[apart]], said[apart]
+    for step in range(HALVED if len(apart) else 0):
+        middle = single(low.astype(np.float64) / 2 + high.astype(np.float64) / 2)
+        still = (rng.permutation(len(said)) % HALVED >= step)[:, np.newaxis]
+        same = (label(middle) == said)[:, np.newaxis]
+        low, high = np.where(still & same, middle, low), np.where(still & ~same, middle, high)
+    return np.concatenate([low, high])
 
 
 def takers_know(graph: Graph) -> bool:

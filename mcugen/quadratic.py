@@ -59,6 +59,14 @@ class Forms:
         offsets = (at - matrix @ by for matrix, at in zip(self.matrices, self.offsets, strict=True))
         return replace(self, offsets=tuple(offsets))
 
+    def scaled(self, slope: Floats, origin: Floats) -> Forms:
+        """The forms of `slope * (x - origin)` for rows x."""
+        return replace(self, matrices=tuple(matrix * slope for matrix in self.matrices)).moved(-origin)
+
+    def of_pairs(self) -> Forms:
+        """The forms for rows of pairs of floats, all the larger ones first."""
+        return replace(self, matrices=tuple(np.tile(matrix, 2) for matrix in self.matrices))
+
     def scores(self, x: Floats) -> Floats:
         """The forms of rows (n, features), (n, classes), in float64."""
         return np.asarray(self.constants - np.stack([(z * z).sum(axis=1) for z in self.distances(x)], axis=1))

@@ -19,6 +19,7 @@ from mcugen.fixed import ONE, Fixed, Floats, Integers, lifts_of
 HALF = 31  # bits of the lower of a weight's two words; the sign is the upper one's
 DIGITS = 24  # of a float
 SUM = 62  # a sum stays below 2 to this
+DOUBLE = 53  # bits of a sum of float64
 MOST_DOWN = 62  # what a product can be shifted down by before nothing is left
 
 
@@ -71,8 +72,15 @@ class Wide(Fixed):
         top = np.maximum(own, self.least)
         up, below = np.minimum(top - own, 63)[:, None], (top - self.least)[:, None]
         one = np.where(below > MOST_DOWN, 0, self.weights[:, -1] // 2 >> np.minimum(below, MOST_DOWN))
-        left = sums - (sums >> up << up)
-        return (sums >> up) + one, left, top - self.scale
+        total, left = (sums >> up) + one, sums - (sums >> up << up)
+        return total, left, top - self.scale
+
+    def compared(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
+        """The sums (n, rows) of rows (n, features) as classes are told apart by them, and what decides between equal ones. The
+        model's own sums have 53 bits: beside an intercept that is so much larger, a row does not count.
+        """
+        sums, left, _ = self.parted(x)
+        return sums.astype(np.float64).astype(np.int64), np.where(np.abs(sums) >> DOUBLE > 0, 0, left)
 
     def sums(self, x: npt.NDArray[np.float32]) -> tuple[Integers, Integers]:
         """The sums of products (n, rows) of rows (n, features), and the exponents (n,): a sum stands for sum * 2**exponent."""

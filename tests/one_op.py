@@ -38,6 +38,6 @@ def assert_c_is_numpy(ops: Sequence[tuple[Op, tuple[TensorType, ...]]], inputs: 
                 if one.dtype.kind == "f":
                     assert_same_floats(out[row], one, f"{op.name} ({op.describe()}), row {row}")
                 else:
-                    assert out[row] == one, f"{op.name} ({op.describe()}), row {row}"
+                    assert np.array_equal(out[row], one), f"{op.name} ({op.describe()}), row {row}"
     check_as_cpp(units)
     check_on_avr(units)

@@ -12,7 +12,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Op, Work
-from mcugen.rows import vector
+from mcugen.rows import single, vector
 from mcugen.templating import c_floats
 from mcugen.work import joined
 from mcugen.work.loops import loop
@@ -25,13 +25,13 @@ class Average(Op):
     """The mean of the inputs with these weights, added up in float32 in their order.
 
     Inputs, 1 to 126: `f32` numbers for `value`, whose output is one too; else `f32` (classes,) each. Outputs of `label`: the
-    index of the first of the largest (`i32`); of `proba`: the index and the mean, `f32` (classes,). The weights, float32, add
-    up to 1.
+    index of the first of the largest (`i32`); of `proba`: the index and the mean, `f32` (classes,). The weights are float64, and
+    float32 in the C.
     """
 
     name: ClassVar[str] = "average"
 
-    weights: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float64]
     output: Output
     classes: int = 1
 
@@ -44,8 +44,9 @@ class Average(Op):
         return {"value": (one,), "label": (index,), "proba": (index, one)}[self.output]
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
-        total = np.asarray(inputs[0], np.float32) * self.weights[0]
-        for x, weight in zip(inputs[1:], self.weights[1:], strict=True):
+        first, *others = single(self.weights)
+        total = np.asarray(inputs[0], np.float32) * first
+        for x, weight in zip(inputs[1:], others, strict=True):
             total = total + np.asarray(x, np.float32) * weight
         total = np.asarray(total, np.float32)
         if self.output == "value":
@@ -66,4 +67,4 @@ class Average(Op):
         return joined(found, Work(0, {f"members {self.output}": members}, runs, {f"members {self.output}": members}))
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"weights": [*c_floats(self.weights)], "output": self.output, "classes": self.classes}
+        return {"weights": [*c_floats(single(self.weights))], "output": self.output, "classes": self.classes}

@@ -16,12 +16,17 @@ from mcugen.frontends import Output
 from mcugen.gaussian import MOST, PROMISED, Gaussian, gaussian, loses, spread_of
 from mcugen.gaussian_wide import WideGaussian, wide_gaussian
 from mcugen.ir import Array, DType, TensorType
+from mcugen.made_rows import next_to_changes
 from mcugen.op import Form, Op, Work
+from mcugen.quadratic import Forms
+from mcugen.rows import single
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
 SAFE = 4  # how much further other rows' probabilities may be off than those of the rows that are known
 MADE = 2_000  # rows that are made up to find out
+MET = 100  # of those where two classes meet
+OFF = 10.0  # times as far off as usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +132,20 @@ class GaussianNB(Op):
         return replace(self, lost=lost)
 
     def _rows_made(self) -> npt.NDArray[np.float32]:
-        return np.asarray(self.probe(MADE, np.random.default_rng(0))[0], np.float32)
+        """Rows that `probe` makes, and some where classes meet, a little and far off what it was fitted on."""
+        rows = np.asarray(self.probe(MADE, np.random.default_rng(0))[0], np.float64)
+        around = rows.mean(axis=0)
+        met = [next_to_changes(around + (rows - around) * far, self._said, MET) for far in (1.0, OFF)]
+        return np.concatenate([single(rows), *met])
+
+    def _said(self, rows: Array) -> Array:
+        """The class of each row, exactly."""
+        return np.asarray(self.scores(rows.astype(np.float64)).argmax(axis=1))
+
+    def as_forms(self) -> Forms:
+        """The model as quadratic forms."""
+        scales = 1 / np.sqrt(2 * self.variance)
+        return Forms(tuple(map(np.diag, scales)), tuple(self.mean * scales), self.constant)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         name = "float32" if target.numeric == "auto" else target.numeric

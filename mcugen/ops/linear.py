@@ -135,9 +135,9 @@ class Linear(Op):
         if not isinstance(f, Wide):
             sums, exponents = f.sums(rows)
             return tuple(self._made(sums, f.values(sums, exponents).astype(np.float64), exponents))
-        sums, left, exponents = f.parted(rows)
+        sums, exponents = f.sums(rows)
         made = tuple(self._made(sums, f.values(sums, exponents).astype(np.float64), exponents))
-        return (_index(sums, left), *made[1:]) if self.parted else made
+        return (_index(*f.compared(rows)), *made[1:]) if self.parted else made
 
     def _guarded(self, rows: npt.NDArray[np.float32], first: Fixed) -> Array:
         """The label by sums of 16 bits where these are far enough apart, else by those of 32."""

@@ -14,16 +14,20 @@ from mcugen.diagnostics import error
 from mcugen.frontends import Output
 from mcugen.gaussian import PROMISED
 from mcugen.ir import Array, DType, TensorType
+from mcugen.made_rows import next_to_changes
 from mcugen.op import Form, Op, Work
 from mcugen.quadratic import Forms, quadratic
 from mcugen.quadratic import Quadratic as Integers
 from mcugen.quadratic_wide import QuadraticWide, quadratic_wide
+from mcugen.rows import single
 from mcugen.tables import check_tables
 
 Floats = npt.NDArray[np.float64]
 COARSEST = 2e-4  # how far a distance in deviations may be off in 32 bits
 SAFE = 4  # how much further other rows' numbers may be off than those of the rows that are known
 MADE = 2_000  # rows that are made up to find out
+MET = 100  # of those where two classes meet
+OFF = 10.0  # times as far off as usual
 LARGE = 16.0  # constants from which scores taken off in float32 lose what is promised
 USUAL = 100.0  # decisions of rows that are not far out
 
@@ -33,7 +37,8 @@ class Quadratic(Op):
     """s_k = constant_k - |W_k x - b_k|^2, worked out in integers; the class is the first of the largest.
 
     Input `f32` of shape (features,). sizes (features,) int64: the biased exponents that the features' numbers are expected not
-    to pass: integers of 32 bits (mcugen/quadratic.py), or of 64 where those lose digits (mcugen/quadratic_wide.py). Outputs: label → the class's index (`i32` scalar); decision → the index and s as `f32` (classes,), s_1 - s_0 as
+    to pass: integers of 32 bits (mcugen/quadratic.py), or of 64 where those lose digits (mcugen/quadratic_wide.py) or it is known
+    to be `delicate`. Outputs: label → the class's index (`i32` scalar); decision → the index and s as `f32` (classes,), s_1 - s_0 as
     `f32` (1,) of two classes; proba → the index and the softmax of s as `f32` (classes,). It is exact in every number format:
     narrower integers have no room for squares of such sums.
     """
@@ -43,6 +48,7 @@ class Quadratic(Op):
     model: Forms
     sizes: npt.NDArray[np.int64]
     output: Output
+    delicate: bool = False
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
@@ -106,7 +112,7 @@ class Quadratic(Op):
     @cached_property
     def _is_wide(self) -> bool:
         """Whether sums of 32-bit integers are too far off, or lose what numbers need."""
-        if quadratic(self.model, self.sizes).step > COARSEST:
+        if self.delicate or quadratic(self.model, self.sizes).step > COARSEST:
             return True
         if self.output == "label":  # that of a row that is no near tie is far from what 32 bits lose
             return False
@@ -130,7 +136,15 @@ class Quadratic(Op):
         return bool((SAFE * np.abs(found - exact) > PROMISED * size).any())
 
     def _rows_made(self) -> npt.NDArray[np.float32]:
-        return np.asarray(self.probe(MADE, np.random.default_rng(0))[0], np.float32)
+        """Rows that `probe` makes, and some where classes meet, a little and far off what it was fitted on."""
+        rows = np.asarray(self.probe(MADE, np.random.default_rng(0))[0], np.float64)
+        around = rows.mean(axis=0)
+        met = [next_to_changes(around + (rows - around) * far, self._said, MET) for far in (1.0, OFF)]
+        return np.concatenate([single(rows), *met])
+
+    def _said(self, rows: Array) -> Array:
+        """The class of each row, exactly."""
+        return np.asarray(self.model.scores(rows.astype(np.float64)).argmax(axis=1))
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         return (Form("float32", self.cost(target)),)

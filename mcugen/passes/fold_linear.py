@@ -16,6 +16,7 @@ from mcugen.boards import Numeric, Target
 from mcugen.ir import Graph, Module, Node, Storage
 from mcugen.op import Op
 from mcugen.ops.affine import Affine
+from mcugen.ops.average import Average
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.linear import Linear
@@ -50,7 +51,7 @@ class Source:
 
 def fold_linear(module: Module, target: Target) -> Module:
     """The module with linear ops on what their scalers, pickers and projections take, and the others merged into one each."""
-    return module.map(lambda graph: _merged(_folded(graph, target)))
+    return module.map(lambda graph: columns_at_once(_maps_at_once(_averaged(_folded(graph, target), target))))
 
 
 def _folded(graph: Graph, target: Target) -> Graph:
@@ -137,7 +138,7 @@ def _projected(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     inner = before.op if before is not None else None
     if before is None or not isinstance(inner, Linear) or inner.output != "transform" or inner.pairs:
         return graph
-    if op.rows * inner.weights.shape[1] > inner.weights.size + op.weights.size:
+    if not is_less(op, inner):
         return graph
     weights, bias = op.weights @ inner.weights, op.weights @ inner.bias + op.bias
     if not (np.isfinite(weights).all() and np.isfinite(bias).all()) or target.numeric in ("int8", "int16"):
@@ -147,14 +148,65 @@ def _projected(graph: Graph, node: Node, op: Linear, target: Target) -> Graph:
     return replaced(graph, node, folded)
 
 
+def is_less(op: Linear, inner: Linear) -> bool:
+    """Whether the product of the weights is not more to add up than both."""
+    return bool(op.rows * inner.weights.shape[1] <= inner.weights.size + op.weights.size)
+
+
+# ---- means ----------------------------------------------------------------------------------------------------------
+
+
+def _averaged(graph: Graph, target: Target) -> Graph:
+    """The linear ones of the numbers that are averaged, of the same row, as one: where they cancel, nothing is lost."""
+    if target.numeric in ("int8", "int16"):
+        return graph
+    for node in graph.nodes:
+        if isinstance(node.op, Average) and node.op.output == "value":
+            graph = _sum_first(graph, node, node.op)
+    return graph
+
+
+def _sum_first(graph: Graph, node: Node, op: Average) -> Graph:
+    members = [_linear_member(graph, name) for name in node.inputs]
+    rows = [one[0] for one in members if one is not None]
+    x = max(rows, key=rows.count, default="")
+    summed = {i: one[1] for i, one in enumerate(members) if one is not None and one[0] == x}
+    if len(summed) < 2:
+        return graph
+    weights = np.stack([op.weights[i] * one.weights for i, one in summed.items()]).sum(axis=0)
+    bias = np.stack([op.weights[i] * one.bias for i, one in summed.items()]).sum(axis=0)
+    together = Linear(weights, bias, "value", delicate=True)
+    others = [i for i in range(len(members)) if i not in summed]
+    if not others:
+        return replaced(graph, node, replace(node, op=together, inputs=(x,)))
+    name = f"{node.name}.linear"
+    mean = replace(op, weights=np.concatenate([[1.0], op.weights[others]]))
+    inputs = (name, *(node.inputs[i] for i in others))
+    return replaced(graph, node, Node(together, (x,), (name,), node.loc), replace(node, op=mean, inputs=inputs))
+
+
+def _linear_member(graph: Graph, name: str) -> tuple[str, Linear] | None:
+    """The row that a linear op takes whose number this is, and the op."""
+    at = graph.producer.get(name)
+    node = graph.nodes[at] if at is not None else None
+    if node is None or not isinstance(node.op, Linear) or node.op.output != "value":
+        return None
+    return node.inputs[0], node.op
+
+
 # ---- what stays -----------------------------------------------------------------------------------------------------
 
 
-def _merged(graph: Graph) -> Graph:
-    """Every concatenation of what comes from one value made by one pick and one affine map, every chain of affine maps one."""
+def _maps_at_once(graph: Graph) -> Graph:
+    """Every chain of affine maps made one."""
     for node in graph.nodes:
         if isinstance(node.op, Affine):
             graph = _one_map(graph, node, node.op)
+    return graph
+
+
+def columns_at_once(graph: Graph) -> Graph:
+    """Every concatenation of what comes from one value made by one pick and one affine map."""
     for node in graph.nodes:
         found = source_of(graph, node.name) if isinstance(node.op, Concat) else None
         if found is not None and graph.values[node.name].storage is not Storage.OUTPUT:

@@ -4,9 +4,9 @@ A threshold `f(x) <= t` on a map f that never falls is `x <= u`, where u is the 
 is searched for over the bits of float32 with f's own arithmetic, scikit-learn's on float64, rounded to float32 as its trees
 do. What f makes of a missing value decides where missing values go.
 
-Numbers that are worked out on the device are rounded before they are compared. Trees that compare float64 have thresholds that
-are numbers of rows of their training, so there the float32 next to the threshold counts, on whichever side of it: what is
-exactly on the threshold becomes that, and goes left.
+Numbers that are worked out on the device are pairs of floats where trees compare float64, or a scaler follows (pair_chains), and
+trees take how many thresholds lie below each. In a smaller number format they are rounded before they are compared: there the
+float32 next to the threshold counts, on whichever side of it, so that what is exactly on the threshold becomes that, and goes left.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from mcugen.ops.binarize import Binarize
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
+from mcugen.ops.ranks import Ranks, ranks_of
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 from mcugen.passes.trace import Column, trace
 from mcugen.rewrite import replaced
 
 Mask = npt.NDArray[np.bool_]
+PAIRS = 2.0**-42  # of a number: what a chain of pairs of floats may be off
+DOUBLES = 2.0**-50  # of the largest of its kind: what the model's own float64 sums may be off
 
 
 def fold_scaling(module: Module, target: Target) -> Module:
@@ -178,6 +181,27 @@ def largest_left(
         high = np.where(open_ & ~left, middle, high)
     found = np.where(every, kind(np.inf), _floats(low, bits, kind)).astype(kind)
     return found + kind(0.0), none
+
+
+def on_ranks(trees: Trees, features: int, sums: bool) -> tuple[Ranks, Trees]:
+    """The op that ranks so many features by the thresholds of trees, before anything is rounded, and the trees that take its ranks.
+
+    A split without a threshold in `doubles` compares its feature as rounded to float32: its limit is the last number that is
+    rounded to the threshold. Limits are numbers of rows of the training, which pairs reach but for their last digits: limits
+    lie a little above, by a part of themselves, and where features are `sums` also by a part of the largest.
+    """
+    assert trees.doubles is not None
+    splits = np.flatnonzero((trees.feature >= 0) & (trees.threshold < np.inf))
+    feature, known = trees.feature[splits], np.isfinite(trees.doubles[splits])
+    rounded = largest_left(lambda x: x, trees.threshold[splits], np.float64)[0]
+    limits = np.where(known, trees.doubles[splits], rounded)
+    largest = np.zeros(features)
+    np.maximum.at(largest, feature, np.abs(limits))
+    above = limits + PAIRS * np.abs(limits) + (DOUBLES * largest[feature] if sums else 0.0)
+    ranks, places = ranks_of(feature, np.where(known, above, limits), features)
+    threshold = trees.threshold.copy()
+    threshold[splits] = places
+    return ranks, replace(trees, n_features=features, threshold=threshold, doubles=None)
 
 
 def _nearest(

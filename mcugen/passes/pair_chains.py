@@ -19,9 +19,10 @@ from mcugen.boards import Target
 from mcugen.diagnostics import McugenError
 from mcugen.evaluate import evaluate
 from mcugen.gaussian import AROUND
+from mcugen.gaussian_wide import has_room
 from mcugen.ir import Array, DType, Graph, Module, Node, Storage
 from mcugen.layers import Layers
-from mcugen.made_rows import rows_behind
+from mcugen.made_rows import next_to_changes, rows_behind
 from mcugen.op import Op
 from mcugen.ops.affine import Affine
 from mcugen.ops.distances import Distances
@@ -37,9 +38,10 @@ from mcugen.ops.polynomial import Polynomial
 from mcugen.ops.quadratic import Quadratic
 from mcugen.ops.svm import Svm
 from mcugen.ops.tree_ensemble import TreeEnsemble
-from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.pairs import pair_of
-from mcugen.passes.fold_linear import source_of
+from mcugen.passes.fold_linear import Source, columns_at_once, is_less, source_of
+from mcugen.passes.fold_scaling import on_ranks
+from mcugen.quadratic import Forms
 from mcugen.rewrite import replaced
 from mcugen.rows import single
 
@@ -48,6 +50,7 @@ ROWS = 200  # that say whether pairs are needed
 MOVED = 3e-6  # of a number: what rounding may move it by
 ROUNDED = 2.0**-22  # of a number: what is its own rounding
 SMALL = 0.01  # the part of the numbers that are smaller than what the others' rounding is held against
+CHANGES = 20  # of the label, next to which there are more
 MISSING = 0.2  # of the features of rows, where missing ones are filled in
 
 Chain = tuple[Node, ...]
@@ -56,21 +59,21 @@ Floats = npt.NDArray[np.float64]
 
 def pair_chains(module: Module, target: Target) -> Module:
     """The module with pairs between the transformers whose rounding would move an answer."""
-    if target.numeric in ("int8", "int16"):
-        return module
-    return module.map(lambda graph: _paired(graph, target.rows))
+    small = target.numeric in ("int8", "int16")
+    return module.map(lambda graph: _paired(columns_at_once(graph), target.rows, small))
 
 
-def _paired(graph: Graph, rows: Array | None) -> Graph:
+def _paired(graph: Graph, rows: Array | None, small: bool) -> Graph:
     for node in graph.nodes:
         chain = _chain(graph, node)
-        if _is_step(graph, node):
+        if _is_step(graph, node) or (small and any(step.op.weighted for step in (*chain, node))):
             continue
         if not _rounds(node.op, chain):
             graph = _centred(graph, node, chain)
             continue
         ways = [graph, *_ways(graph, node, chain)]
-        graph = ways[-1] if len(ways) == 1 or _told_apart(node.op) else _first_enough(ways, chain, rows)
+        told_apart = _told_apart(node.op) or (isinstance(node.op, Linear) and _fills_behind(chain))
+        graph = ways[-1] if len(ways) == 1 or told_apart else _first_enough(ways, chain, rows)
     return graph
 
 
@@ -95,10 +98,29 @@ def _gives_pairs(op: Op) -> bool:
 
 
 def _rounds(op: Op, chain: Chain) -> bool:
-    """Whether transformers make numbers that floats do not hold; projections in front of sums become part of their weights."""
+    """Whether transformers make numbers that floats do not hold; scalers and projections in front of sums become part of their
+    weights, unless something is filled in behind them, or that is more to add up.
+    """
     kinds = Normalize | Polynomial if isinstance(op, Linear) else Linear | Normalize | Polynomial
+    if isinstance(op, Linear) and (_fills_behind(chain) or not _multiplied(op, chain)):
+        kinds = kinds | Affine | Linear
     fills = (step.op.fill for step in chain if isinstance(step.op, Impute))
     return any(isinstance(step.op, kinds) for step in chain) or any((single(fill) != fill).any() for fill in fills)
+
+
+def _fills_behind(chain: Chain) -> bool:
+    """Whether an imputer takes what was worked out."""
+    worked_out = False
+    for step in chain:
+        if isinstance(step.op, Impute) and worked_out:
+            return True
+        worked_out |= isinstance(step.op, Affine | Linear)
+    return False
+
+
+def _multiplied(op: Linear, chain: Chain) -> bool:
+    """Whether the projections in front of sums become part of their weights."""
+    return all(is_less(op, step.op) for step in chain if isinstance(step.op, Linear))
 
 
 def _is_step(graph: Graph, node: Node) -> bool:
@@ -120,6 +142,9 @@ def _ways(graph: Graph, node: Node, chain: Chain) -> Iterator[Graph]:
     if _gives_pairs(op):
         yield _as_output(graph, node, (*chain, node))
         return
+    if isinstance(op, TreeEnsemble) and op.trees.doubles is not None and np.isfinite(op.trees.doubles).any():
+        yield _with_ranks(graph, node, op, chain)
+        return
     if not isinstance(op, Linear | Mlp | KernelValues):
         yield _with_floats(graph, node, chain)
     made, pairs = _in_pairs(graph, chain)
@@ -132,6 +157,10 @@ def _ways(graph: Graph, node: Node, chain: Chain) -> Iterator[Graph]:
         yield replaced(made, node, replace(node, op=replace(op, layers=layers), inputs=(pairs,)))
     elif isinstance(op, KernelValues):
         yield replaced(made, node, replace(node, op=replace(op, of_pairs=True), inputs=(pairs,)))
+    elif isinstance(op, GaussianNB | Quadratic):
+        forms = op.as_forms() if isinstance(op, GaussianNB) else op.model
+        wide = Quadratic(forms.of_pairs(), np.zeros(2 * forms.features, np.int64), op.output, delicate=True)
+        yield replaced(made, node, replace(node, op=wide, inputs=(pairs,)))
 
 
 def _with_floats(graph: Graph, node: Node, chain: Chain) -> Graph:
@@ -149,6 +178,17 @@ def _with_floats(graph: Graph, node: Node, chain: Chain) -> Graph:
         rounding = Affine(scaler.origin + moved / scaler.slope, np.ones(size), scaler.slope, of_pairs=True)
         op = op if middle is None else _moved(op, middle)
     return replaced(made, node, Node(rounding, (pairs,), (name,), last.loc), replace(node, op=op, inputs=(name,)))
+
+
+def _with_ranks(graph: Graph, node: Node, op: TreeEnsemble, chain: Chain) -> Graph:
+    """Trees that compare numbers as they are before any rounding take how many thresholds lie below each."""
+    made, pairs = _in_pairs(graph, chain)
+    ranks, trees = on_ranks(
+        op.trees, made.values[pairs].type.size // 2, any(isinstance(step.op, Linear) for step in chain)
+    )
+    name = f"{node.name}.ranks"
+    found = Node(ranks, (pairs,), (name,), node.loc)
+    return replaced(made, node, found, replace(node, op=replace(op, trees=trees, x=ranks.type), inputs=(name,)))
 
 
 def _as_output(graph: Graph, node: Node, chain: Chain) -> Graph:
@@ -200,12 +240,16 @@ def _pairs_of(graph: Graph, value: str) -> str:
 
 
 def _centred(graph: Graph, node: Node, chain: Chain) -> Graph:
-    """A scaler in front of an op that sees only differences takes its middle off, too, where features stay far off zero."""
+    """A scaler in front of an op that sees only differences takes its middle off, too, where features stay far off zero; one in
+    front of normal distributions becomes part of these.
+    """
     middle = _middle(node.op)
-    source = source_of(graph, node.inputs[0]) if chain and middle is not None else None
+    source = source_of(graph, node.inputs[0]) if chain else None
+    if isinstance(node.op, GaussianNB | Quadratic) and source is not None and (source.slope != 0).all():
+        return _folded(graph, node, node.op, source)
     if middle is None or source is None or source.plain or not (source.slope != 0).all():
         return graph
-    if isinstance(node.op, Knn | TreeEnsemble) or (isinstance(node.op, Svm) and node.op.output != "proba"):
+    if isinstance(node.op, Knn) or (isinstance(node.op, Svm) and node.op.output != "proba"):
         return graph  # of which other passes take care
     size, name, loc = graph.values[source.value].type.size, f"{node.name}.centred", chain[-1].loc
     pick = Node(Gather(size, source.at), (source.value,), (f"{name}.columns",), loc)
@@ -214,6 +258,33 @@ def _centred(graph: Graph, node: Node, chain: Chain) -> Graph:
     new = Node(scaler, pick.outputs if picked else (source.value,), (name,), loc)
     moved = replace(node, op=_moved(node.op, middle), inputs=(name,))
     return replaced(graph, node, *([pick] if picked else []), new, moved)
+
+
+def _folded(graph: Graph, node: Node, op: GaussianNB | Quadratic, source: Source) -> Graph:
+    """Classes as normal distributions of what their scaler takes."""
+    if source.plain:
+        return graph
+    size, x = graph.values[source.value].type.size, source.value
+    with np.errstate(all="ignore"):
+        if isinstance(op, GaussianNB):
+            mean, variance = op.mean / source.slope + source.origin, op.variance / source.slope**2
+            folded: Op = replace(op, mean=mean, variance=variance)
+            good = has_room(mean, variance)
+        else:
+            folded = _sized(op, op.model.scaled(source.slope, source.origin))
+            good = all(np.isfinite(a).all() for a in (*folded.model.matrices, *folded.model.offsets))
+    if not good:
+        return graph
+    pick = Node(Gather(size, source.at), (x,), (f"{node.name}.columns",), node.loc)
+    picked = size != len(source.at) or bool((source.at != np.arange(size)).any())
+    new = replace(node, op=folded, inputs=pick.outputs if picked else (x,))
+    return replaced(graph, node, *([pick] if picked else []), new)
+
+
+def _sized(op: Quadratic, model: Forms) -> Quadratic:
+    """Quadratic forms with what features reach in them."""
+    reach = np.abs(model.middles).max(axis=0) + AROUND * model.deviations.max(axis=0)
+    return replace(op, model=model, sizes=np.frexp(reach)[1].astype(np.int64) + 126)
 
 
 # ---- ops that see only differences ----------------------------------------------------------------------------------
@@ -230,24 +301,11 @@ def _middle(op: Op) -> Floats | None:
         points = op.vectors
     elif isinstance(op, Quadratic):
         points = op.model.middles
-    elif isinstance(op, TreeEnsemble):
-        return _middle_of_thresholds(op.trees)
     if points is None:
         return None
     middle = single(points.mean(axis=0)).astype(np.float64)
     far = (np.abs(middle) > np.ptp(points, axis=0)).any()
     return middle if far or isinstance(op, Knn) or _rounds_vectors(op) else None
-
-
-def _middle_of_thresholds(trees: Trees) -> Floats | None:
-    """Where a tree's features are that stay far off zero beside how far their thresholds are apart; 0 of the others."""
-    middle = np.zeros(trees.n_features)
-    known = np.full(len(trees.feature), np.nan) if trees.doubles is None else trees.doubles
-    for i in np.unique(trees.feature[np.isfinite(known)]):
-        thresholds = known[(trees.feature == i) & np.isfinite(known)]
-        centre = (thresholds.min() + thresholds.max()) / 2
-        middle[i] = centre if abs(centre) > np.ptp(thresholds) else 0.0
-    return single(middle).astype(np.float64) if middle.any() else None
 
 
 def _rounds_vectors(op: Op) -> bool:
@@ -261,27 +319,14 @@ def _moved(op: Op, by: Floats) -> Op:
         return replace(op, points=_shifted(op.points, by))
     if isinstance(op, Svm) and _rounds_vectors(op):
         return replace(op, vectors=_shifted(op.vectors, by))
-    if isinstance(op, TreeEnsemble):
-        return replace(op, trees=_shifted_trees(op.trees, by))
     if isinstance(op, Quadratic):
-        model = op.model.moved(by)
-        reach = np.abs(model.middles).max(axis=0) + AROUND * model.deviations.max(axis=0)
-        return replace(op, model=model, sizes=np.frexp(reach)[1].astype(np.int64) + 126)
+        return _sized(op, op.model.moved(by))
     if isinstance(op, Distances):
         return replace(op, points=op.points - by)
     if isinstance(op, GaussianNB):
         return replace(op, mean=op.mean - by)
     assert isinstance(op, Svm)
     return replace(op, vectors=op.vectors - by)
-
-
-def _shifted_trees(trees: Trees, by: Floats) -> Trees:
-    """Trees for rows that are so much less: each threshold is the float next to it, as the numbers that it is compared with are."""
-    assert trees.doubles is not None
-    less = by[np.maximum(trees.feature, 0)]
-    moved = (trees.feature >= 0) & (less != 0) & np.isfinite(trees.doubles)
-    with np.errstate(invalid="ignore"):
-        return replace(trees, threshold=np.where(moved, single(trees.doubles - less), trees.threshold) + np.float32(0))
 
 
 def _shifted(points: Floats, by: Floats) -> Floats:
@@ -299,6 +344,7 @@ def _first_enough(ways: list[Graph], chain: Chain, rows: Array | None) -> Graph:
     if seen is None:
         return ways[-1]
     try:
+        seen = np.concatenate([seen, _next_to_changes(ways[-1], seen)])
         *others, best = [_answers(way, seen) for way in ways]
     except McugenError:  # of ops that are too large, which say so later
         return ways[0]
@@ -325,6 +371,18 @@ def _rows_for(graph: Graph, first: Node, rows: Array | None) -> Array | None:
     if x.type.dtype is not DType.F32 or not begins or not isinstance(first.op, kinds):
         return None
     return np.concatenate([first.op.probe(ROWS, rng)[0], rows_behind(graph, ROWS)])
+
+
+def _next_to_changes(graph: Graph, rows: Array) -> Array:
+    """Rows between these next to which the label changes; none where there is no label."""
+    (x,), (label, *_) = graph.of(Storage.INPUT), graph.of(Storage.OUTPUT)
+    if label.labels is None or x.type.dtype is not DType.F32:
+        return rows[:0]
+
+    def said(given: Array) -> Array:
+        return np.array([evaluate(graph, {x.name: row}, (label.name,))[label.name] for row in single(given)])
+
+    return next_to_changes(rows, said, CHANGES)
 
 
 def _answers(graph: Graph, rows: Array) -> list[Array]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn import cluster, datasets, discriminant_analysis, linear_model, naive_bayes, neighbors, svm
 
+from mcugen.compile import compile
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import (
@@ -372,6 +373,17 @@ def test_intercepts_do_not_cost_tiny_features_their_digits(scale, seen):
     for proof in exact(model, x, seen):
         assert proof.proven
         assert not proof.near_ties
+
+
+@pytest.mark.parametrize("scale", [1e-27, 1e-12, 1e-8])
+def test_beside_equal_intercepts_rows_too_small_for_doubles_do_not_count(scale):
+    """scikit-learn's sums are equal then, and the first class is the answer."""
+    rng = np.random.default_rng(2)
+    x = (rng.standard_normal((150, 4)) * scale).astype(np.float32)
+    model = linear_model.Perceptron(random_state=0).fit(x, (x[:, 0] > 0).astype(int) + (x[:, 1] > 0))
+    rows = (rng.standard_normal((400, 4)) * scale).astype(np.float32)
+    found = compile(model, board="uno", numeric="float32", check_fit=False).predict(rows)
+    np.testing.assert_array_equal(found, model.predict(rows.astype(np.float64)))
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])

@@ -30,7 +30,7 @@ class CompositeReference(SklearnReference):
     """
 
     def __init__(self, estimator: Any, head: Head) -> None:
-        super().__init__(by_number(estimator), head)
+        super().__init__(_exact(by_number(estimator)), head)
         self._missing: Mask | None = None
 
     def scores(self, rows: Array) -> Floats:
@@ -163,6 +163,20 @@ def by_number(estimator: Any) -> Any:
         for name, one, columns in estimator.transformers_
     ]
     vars(changed).pop("feature_names_in_", None)
+    return changed
+
+
+def _exact(estimator: Any) -> Any:
+    """A pipeline or a column transformer whose projections work in float64."""
+    from mcugen.frontends.sklearn import decomposition
+
+    if decomposition.takes(estimator):
+        return decomposition.in_doubles(estimator)
+    changed = copy(estimator)
+    if hasattr(estimator, "steps"):
+        changed.steps = [(name, _exact(step)) for name, step in estimator.steps]
+    elif hasattr(estimator, "transformers_"):
+        changed.transformers_ = [(name, _exact(one), columns) for name, one, columns in estimator.transformers_]
     return changed
 
 

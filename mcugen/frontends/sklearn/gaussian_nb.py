@@ -18,7 +18,7 @@ from mcugen.frontends.sklearn.attributes import labels_of, refuse
 from mcugen.frontends.sklearn.coefficients import Floats, numbers_of
 from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
 from mcugen.gaussian import spread_of
-from mcugen.gaussian_wide import MOST_WIDE
+from mcugen.gaussian_wide import LARGEST, MOST_WIDE, SMALLEST
 from mcugen.ir import GraphBuilder
 from mcugen.ops.gaussian_nb import GaussianNB
 
@@ -92,7 +92,7 @@ def _check(mean: Floats, variance: Floats, prior: Floats, loc: Loc) -> None:
         problems.append(("class_prior_", "must be shares of 0 or more, not all of them 0"))
     refuse(problems, loc)
     size = np.abs(mean).max(initial=0.0) + np.sqrt(variance.max())
-    if size > 1e37 or variance.min() < 1e-74:
+    if size > LARGEST or np.sqrt(variance.min()) < SMALLEST:
         raise error(
             "E0302",
             f"means and deviations of {max(size, 0):.1g} down to {np.sqrt(variance.min()):.1g} are beyond what float32 holds",

@@ -72,7 +72,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
             refuse([("estimators_", "a member knows other classes than the vote")], loc)
     shares = weights / weights.sum()
     output: Averaged = "value" if regressor else "proba" if wanted == "proba" else "label"
-    return builder.add(Average(shares.astype(np.float32), output, max(len(head.labels or ()), 1)), *said, loc=loc)
+    return builder.add(Average(shares, output, max(len(head.labels or ()), 1)), *said, loc=loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
