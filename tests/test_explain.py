@@ -34,7 +34,7 @@ def test_every_op_says_what_it_supports() -> None:
 
 
 def test_write_changes_only_what_differs(tmp_path: Path) -> None:
-    assert len(write(tmp_path)) == len(CODES) + 2
+    assert len(write(tmp_path)) == len(CODES) + 3
     (tmp_path / "errors/E9999.md").write_text("gone")
     (tmp_path / "ops.md").write_text("old")
     assert {page.name for page in write(tmp_path)} == {"E9999.md", "ops.md"}
