@@ -104,6 +104,8 @@ def _is_infinite(p: Parameters, x: Numbers) -> Numbers:
     return (np.isposinf(x) & bool(p["positive"])) | (np.isneginf(x) & bool(p["negative"]))
 
 
+# Without an operator of their name in ONNX.
+OURS = frozenset(["Expm1", "GeluTanh", "Log1p"])
 FUNCTIONS: Mapping[str, Function] = {
     "Abs": _one(np.abs, NUMBERS),
     "Acos": _one(np.arccos),
@@ -120,6 +122,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "Elu": Function(1, FLOATS, lambda p, x: np.where(x > 0, x, p["alpha"] * np.expm1(np.minimum(x, 0)))),
     "Erf": _one(_erf),
     "Exp": _one(np.exp),
+    "Expm1": _one(np.expm1),
     "Floor": _one(np.floor),
     "Gelu": _one(lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2)))),
     "GeluTanh": _one(_gelu_tanh),
@@ -129,6 +132,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "IsNaN": Function(1, FLOATS, lambda p, x: np.isnan(x), asks=True),
     "LeakyRelu": Function(1, FLOATS, lambda p, x: np.where(x < 0, p["alpha"] * x, x)),
     "Log": _one(np.log),
+    "Log1p": _one(np.log1p),
     "Mish": _one(lambda x: x * np.tanh(_softplus(x))),
     "Neg": _one(lambda x: 0 - x if x.dtype.kind != "f" else -x, FLOATS + SIGNED),
     "Not": _one(np.logical_not, BOOL),

@@ -28,6 +28,21 @@ _SCORES = frozenset(
         "_mutual_info.mutual_info_regression",
     )
 )
+# What a threshold is tuned by, and what takes a target back: looked up by name, too.
+_METRICS = frozenset(
+    f"sklearn.metrics._classification.{name}"
+    for name in (
+        "accuracy_score",
+        "balanced_accuracy_score",
+        "f1_score",
+        "jaccard_score",
+        "matthews_corrcoef",
+        "precision_score",
+        "recall_score",
+    )
+)
+_NUMPY = frozenset(f"numpy.{name}" for name in ("exp", "expm1", "log", "log1p", "sqrt", "square"))
+_FUNCTIONS = _SCORES | _METRICS | _NUMPY
 
 # Which types each loader of skops may make. `ObjectNode` takes the estimators that are asked for.
 _TYPES: Mapping[str, frozenset[str]] = {
@@ -41,13 +56,24 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState", "numpy.random.RandomState"}),
     "TreeNode": frozenset({_TREE}),
     "DTypeNode": frozenset({"numpy.dtype"}),
-    "FunctionNode": _SCORES,
+    "FunctionNode": _FUNCTIONS,
 }
 
-# What boosted and SGD models and perceptrons hold and no answer depends on: it is taken out, and so never made. By loader the beginnings of types.
+# What boosted and SGD models, perceptrons and searches hold and no answer depends on: it is taken out, and so never made. By
+# loader the beginnings of types.
 _IDLE: Mapping[str, tuple[str, ...]] = {
     "LossNode": ("sklearn._loss._loss.Cy", "sklearn.linear_model._sgd_fast."),
-    "ObjectNode": ("sklearn._loss.link.", "sklearn.neural_network._stochastic_optimizers."),
+    "MaskedArrayNode": ("numpy.ma.",),
+    "ObjectNode": (
+        "sklearn._loss.link.",
+        "sklearn.metrics._scorer._MultimetricScorer",
+        "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.metrics._scorer._Scorer",
+        "sklearn.model_selection._search_successive_halving._SubsampleMetaSplitter",
+        "sklearn.model_selection._split.",
+        "sklearn.neural_network._stochastic_optimizers.",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+    ),
     "RandomGeneratorNode": ("numpy.random._generator.Generator",),
 }
 _CHECK_ARRAY = {"__class__": "check_array", "__module__": "sklearn.utils.validation", "__loader__": "FunctionNode"}
@@ -93,7 +119,7 @@ class Audit:
     @property
     def trusted(self) -> list[str]:
         """The types that skops does not trust by itself, as its `trusted` argument takes them."""
-        return sorted(self.estimators | {_TREE, "numpy.dtype", "sklearn.utils._bunch.Bunch"} | _SCORES)
+        return sorted(self.estimators | {_TREE, "numpy.dtype", "sklearn.utils._bunch.Bunch"} | _FUNCTIONS)
 
     def walk(self, node: Json, depth: int = 0) -> None:
         """Take in a node and all below it, and take their ids away. Raises DamagedError where the schema is none.

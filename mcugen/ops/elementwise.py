@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.diagnostics import error
-from mcugen.functions import FUNCTIONS, Function, Parameters
+from mcugen.functions import FUNCTIONS, OURS, Function, Parameters
 from mcugen.ir import Array, DType, TensorType
 from mcugen.loops import broadcast, loops, rows_and_rest
 from mcugen.op import Op, Rows, Work
@@ -52,7 +52,7 @@ class Elementwise(Op):
     """
 
     name: ClassVar[str] = "elementwise"
-    onnx: ClassVar[tuple[str, ...]] = tuple(sorted(FUNCTIONS.keys() - {"GeluTanh", "Add", "Relu", "Sigmoid", "Tanh"}))
+    onnx: ClassVar[tuple[str, ...]] = tuple(sorted(FUNCTIONS.keys() - OURS - {"Add", "Relu", "Sigmoid", "Tanh"}))
     in_place: ClassVar[int | None] = 0
     includes: ClassVar[tuple[str, ...]] = ("math.h", "string.h")
 

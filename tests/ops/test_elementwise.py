@@ -24,7 +24,7 @@ PARAMETERS = {
     "ThresholdedRelu": {"alpha": 0.5},
 }
 RANGES = {  # where a function is defined
-    "Acos": (-1, 1), "Asin": (-1, 1), "Atanh": (-0.99, 0.99), "Acosh": (1, 9), "Log": (0.01, 9), "Sqrt": (0, 9),
+    "Acos": (-1, 1), "Asin": (-1, 1), "Atanh": (-0.99, 0.99), "Acosh": (1, 9), "Log": (0.01, 9), "Log1p": (-0.99, 9), "Sqrt": (0, 9),
     "Pow": (1, 3), "Tan": (-1.4, 1.4), "Reciprocal": (0.2, 3),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcugen.frontends.onnx.call import Call, Operand
-from mcugen.functions import FUNCTIONS
+from mcugen.functions import FUNCTIONS, OURS
 from mcugen.ir import DType
 from mcugen.ops.elementwise import Elementwise
 
@@ -108,7 +108,7 @@ def _clip(call: Call) -> None:
 
 
 CONVERTERS: Mapping[str, Converter] = {
-    **dict.fromkeys(FUNCTIONS.keys() - {"GeluTanh"}, _plain),
+    **dict.fromkeys(FUNCTIONS.keys() - OURS, _plain),
     **dict.fromkeys(("Max", "Min", "Sum", "Mean"), _several),
     "Cast": _cast,
     "CastLike": _cast_like,

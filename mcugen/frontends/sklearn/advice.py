@@ -6,8 +6,6 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 
 # The first entry whose word occurs in `module.ClassName` (lower case) gives the advice; special words come first.
 _ADVICE: tuple[tuple[str, str], ...] = (
-    ("searchcv", "compile the best estimator found: `search.best_estimator_`"),
-    ("halving", "compile the best estimator found: `search.best_estimator_`"),
     ("featureunion", "not yet; a ColumnTransformer puts transformers side by side"),
     (
         "onehotencoder",
@@ -41,7 +39,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("catboost", f"not yet; {_FOREST}"),
     ("quantile_forest", f"not yet; {_FOREST}"),
     ("sksurv", f"survival trees give curves, not one answer; {_FOREST}"),
-    ("ransac", "compile the model that it found: `ransac.estimator_`"),
     ("sgdoneclass", "not yet; an IsolationForest is supported"),
     (
         "linear_model",

@@ -1,0 +1,64 @@
+"""Estimators that hold others on an AVR and a Cortex-M4F: scikit-learn's labels, and its numbers within 1e-5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mcugen.boards import Target, load_board
+from mcugen.compile import lower
+from mcugen.frontends import Source, read
+from mcugen.targets import toolchain_for
+from mcugen.verify import prove
+
+BOARDS = {"mega2560": ("avr-gcc", "simavr"), "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm")}
+LINE = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+CLASSIFIERS = (
+    (GridSearchCV(LINE, {"logisticregression__C": [0.1, 1]}, cv=2), "proba"),
+    (DummyClassifier(), "proba"),
+)
+OF_TWO = (
+    (FixedThresholdClassifier(LINE, threshold=0.3), "label"),
+    (FixedThresholdClassifier(LINE, threshold=0.3, pos_label=0), "proba"),
+)
+REGRESSORS = (
+    (TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), "value"),
+    (TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square), "value"),
+    (TransformedTargetRegressor(Ridge(), transformer=StandardScaler()), "value"),
+)
+
+
+def sources() -> Iterator[tuple[Source, Any]]:
+    """Every family, and rows."""
+    number = 0
+    for models, load in ((CLASSIFIERS, load_iris), (OF_TWO, load_breast_cancer), (REGRESSORS, load_diabetes)):
+        x, y = load(return_X_y=True)
+        for model, output in models:
+            number += 1
+            yield read(model.fit(x, y), name=f"m{number}", output=output), x[::9].astype(np.float32)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("board", BOARDS)
+def test_cores_give_scikit_learns_answers(board: str, require: Any) -> None:
+    require(*BOARDS[board], "python:elftools")
+    target = Target(load_board(board), numeric="float32")
+    cases = [*sources()]
+    units = [lower(source, target).unit for source, _ in cases]
+    runs = toolchain_for(target.board).run_rows(units, [[rows] for _, rows in cases], target.board)
+    for (source, rows), unit, run in zip(cases, units, runs, strict=True):
+        proof = prove(
+            unit.module, source.reference, rows, lambda _, run=run: run.outputs, on="simulator", source="rows"
+        )
+        assert proof.wrong == 0, f"{source.loc} {unit.module.name}: {proof} {proof.worst}"
+        assert proof.rows + proof.near_ties == len(rows)
