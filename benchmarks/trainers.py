@@ -213,6 +213,7 @@ def of_pairs(seeds: int) -> Iterator[Figure]:
             found.setdefault(label, []).append(right(fresh("opt-ovo", "digits", **options), rows, 1))
 
         score("vote")
+        score("base sgd", base="sgd")
         for decoder in DECODERS:
             score(decoder, decoder=decoder)
         whole = learnt(fresh("opt-ovo", "digits"), rows, 1)
@@ -225,6 +226,7 @@ def of_pairs(seeds: int) -> Iterator[Figure]:
             score(f"nearest {keep}", pairs=names_of(pairs.nearest(x, rows.y, keep, 10), 10))
     mean = {label: float(np.mean(one)) for label, one in found.items()}
     yield Figure("pairs", "digits", "opt-ovo", "45 pairs, vote", mean["vote"])
+    yield Figure("pairs", "digits", "opt-ovo", "45 pairs by gradient descent (base sgd), vote", mean["base sgd"])
     for label, most in LOST.items():
         if label in mean:
             yield Figure("pairs", "digits", "opt-ovo", f"{label}: lost", mean["vote"] - mean[label], most, True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mcugen.trainers.trainer import Trainer
 
 
-OWN = ("C", "rule", "decoder", "averaged", "r", "eta", "l2", "momentum", "batch")  # options that not every learner has
+OWN = ("base", "C", "rule", "decoder", "averaged", "r", "eta", "l2", "momentum", "batch")  # that not every learner has
 
 
 def _labels(context: click.Context, parameter: click.Parameter, text: str | None) -> int | list[str] | None:
@@ -47,13 +47,22 @@ def _labels(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--watch", type=click.Choice(["nothing", "all", "classes"]), default="all", show_default=True, help="What is counted: how well rows are predicted before they are learnt, and whether errors become more frequent; of each class, too, with a confusion matrix.")  # fmt: skip
 @click.option("--C", "C", type=float, metavar="NUMBER", help="How far a row may move weights: large follows every row, small is steady. Default: 0.01.")  # fmt: skip
 @click.option("--rule", type=click.Choice(["pa", "pa1", "pa2"]), help="How steps are limited: not at all, cut at C, or smoothly. Default: pa2.")  # fmt: skip
+@click.option("--base", type=click.Choice(["pa", "sgd"]), help="Of opt-ovo: whether its learners are those of train++ or of opt-sgd, with their options. Default: pa.")  # fmt: skip
 @click.option("--decoder", type=click.Choice(["vote", "soft", "ddag"]), help="Of opt-ovo: how its learners decide. ddag asks one less than there are classes. Default: vote.")  # fmt: skip
 @click.option("--averaged", is_flag=True, default=None, help="Predict by the mean of the weights over the rows that were learnt, for twice the RAM.")  # fmt: skip
 @click.option("--r", type=float, metavar="NUMBER", help="Of arow: how little a row may move weights. Default: 1.")
-@click.option("--eta", type=float, metavar="NUMBER", help="Of opt-sgd: the rate of learning. Default: 0.1.")
-@click.option("--l2", type=float, metavar="NUMBER", help="Of opt-sgd: how much weights are drawn to 0. Default: 0.")
-@click.option("--momentum", type=float, metavar="NUMBER", help="Of opt-sgd: how much of a step goes on. Default: 0.")
-@click.option("--batch", type=int, metavar="N", help="Of opt-sgd: rows that make a step together. Default: 1.")
+@click.option(
+    "--eta", type=float, metavar="NUMBER", help="Of opt-sgd, or base sgd: the rate of learning. Default: 0.1."
+)
+@click.option(
+    "--l2", type=float, metavar="NUMBER", help="Of opt-sgd, or base sgd: how much weights are drawn to 0. Default: 0."
+)
+@click.option(
+    "--momentum", type=float, metavar="NUMBER", help="Of opt-sgd, or base sgd: how much of a step goes on. Default: 0."
+)
+@click.option(
+    "--batch", type=int, metavar="N", help="Of opt-sgd, or base sgd: rows that make a step together. Default: 1."
+)
 @click.option("--pending", type=int, default=0, metavar="N", help="Rows that are kept until their class is known.")
 @click.option("--samples", type=int, default=0, metavar="N", help="Rows that are remembered and learnt again.")
 @click.option("--policy", type=click.Choice(["cbrs", "reservoir", "ring"]), default="cbrs", show_default=True, help="Which of them are remembered: as many of each class as can be, a fair sample, or the last.")  # fmt: skip
@@ -101,7 +110,7 @@ def trainer(
     if features is None and asked["start"] is None:
         raise click.UsageError("say how many numbers a row has (--features N), or what to go on from (--from MODEL)")
     known, kind = load_board(board), all_learners().get(learner or "")
-    floats = known.fpu or (kind is not None and "int16" not in kind.formats)
+    floats = known.fpu or (kind is not None and "int16" not in kind.formats) or asked["base"] == "sgd"
     chosen = {name: value for name, value in asked.items() if name not in OWN or value is not None}
     with session.working("compiling the trainer"):
         made = make(

@@ -24,12 +24,13 @@ class SgdStep(Op):
 
         g = mean of (sigma(m) - t) z + l2 weights;  velocity = momentum velocity - eta_n g;  weights += velocity
 
-    and of biases the same without l2. With one row of weights t is 1 for class 1. sigma(m) = 1 / (1 + exp(-m)) with the C library's
+    and of biases the same without l2. With one row of weights t is 1 for class 1; with pairs of classes (r, 2) row r tells the first,
+    where t is 1, from the second, learns nothing of others, and has counts of its own. sigma(m) = 1 / (1 + exp(-m)) with the C library's
     exp: boards may differ in the last bits.
 
     Inputs, all `f32` but for integers: z (d,), margins (r,), y `i32`, weights (r, d), bias (r,), the count of steps `u16`; with
     momentum, or more than one row in a batch, velocities of the shapes of weights and bias, and how many rows of the
-    batch there were, `u16`.
+    batch there were, `u16`; and the pairs, `u8`, where there are any: then counts are (r,), too.
     """
 
     name: ClassVar[str] = "sgd_step"
@@ -49,14 +50,31 @@ class SgdStep(Op):
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         z, margins, y, weights, bias, *others = inputs
         features_and_rows(self.name, z, weights, bias)
-        count = TensorType((), DType.U16)
-        wanted = [count, weights, bias, count] if self.moves else [count]
+        pairs = [TensorType((bias.size, 2), DType.U8)] if others[-1:] and others[-1].dtype is DType.U8 else []
+        count = TensorType(bias.shape if pairs else (), DType.U16)
+        wanted = ([count, weights, bias, count] if self.moves else [count]) + pairs
         if weights.dtype is not DType.F32 or margins != bias or y != TensorType((), DType.I32) or others != wanted:
             found = ", ".join(map(str, inputs))
             raise error("E0201", f"sgd_step takes floats that go together, not {found}", help="see its docs")
-        return inputs[3:]
+        return inputs[3 : len(inputs) - len(pairs)]
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        if inputs[-1].dtype == np.uint8:
+            return self._of_pairs(*inputs)
+        return self._stepped(*inputs)
+
+    def _of_pairs(self, *inputs: Array) -> tuple[Array, ...]:
+        """Each row of weights that y is of learns alone: class 1 is the first of its pair."""
+        z, margins, y, *state, pairs = inputs
+        kept = [np.array(one) for one in state]
+        for row in np.flatnonzero((pairs == y).any(axis=1)):
+            side = np.asarray(pairs[row, 0] == y, np.int32)
+            own = [one[row] if one.ndim == 1 and one.dtype == np.uint16 else one[row : row + 1] for one in kept]
+            for at, new in zip(kept, self._stepped(z, margins[row : row + 1], side, *own), strict=True):
+                at[row] = new if new.ndim == 0 else new[0]
+        return tuple(kept)
+
+    def _stepped(self, *inputs: Array) -> tuple[Array, ...]:
         given: tuple[Any, ...] = inputs
         z, margins, y, weights, bias, steps, *moved = given
         with np.errstate(over="ignore"):
@@ -92,5 +110,6 @@ class SgdStep(Op):
             "momentum": self.momentum,
             "batch": self.batch,
             "moves": self.moves,
+            "pairs": inputs[-1].dtype is DType.U8,
             "most": MOST_STEPS,
         }

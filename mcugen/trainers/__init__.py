@@ -109,6 +109,11 @@ class Wanted:
         return found | ({"scaler_dither": np.zeros((), np.uint16)} if kept and self.scaler == "running" else {})
 
     @property
+    def learner_state(self) -> dict[str, Array]:
+        """What the learner keeps."""
+        return self.learner.state(self.features, self.learner.rows(len(self.labels)), self.weights)
+
+    @property
     def watch_state(self) -> dict[str, Array]:
         """What is counted."""
         if self.watched == "nothing":
@@ -155,8 +160,7 @@ class Wanted:
     @property
     def state(self) -> dict[str, Array]:
         """What is kept, by name, with its first content."""
-        kept = self.scaler_state | self.learner.state(self.features, len(self.labels), self.weights) | self.watch_state
-        kept |= self.memory_state | self.pending_state
+        kept = self.scaler_state | self.learner_state | self.watch_state | self.memory_state | self.pending_state
         return kept | {name: np.asarray(self.start[name], kept[name].dtype) for name in kept if name in self.start}
 
 

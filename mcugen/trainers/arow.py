@@ -32,9 +32,9 @@ class Arow(Learner):
         help = f"give a number from {LEAST_R:g} to {MOST:g}; 1 does for most rows"
         check_number("r", self.r, LEAST_R, MOST, help)
 
-    def state(self, features: int, classes: int, weights: DType) -> dict[str, Array]:
-        sigmas = self.weights("sigma_", features, classes, weights)
-        return super().state(features, classes, weights) | {name: np.ones_like(one) for name, one in sigmas.items()}
+    def state(self, features: int, rows: int, weights: DType) -> dict[str, Array]:
+        sigmas = self.weights("sigma_", features, rows, weights)
+        return super().state(features, rows, weights) | {name: np.ones_like(one) for name, one in sigmas.items()}
 
     def kept(self, builder: GraphBuilder) -> tuple[str, ...]:
         return (WEIGHT, BIAS, f"sigma_{WEIGHT}", f"sigma_{BIAS}")

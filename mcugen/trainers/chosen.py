@@ -111,8 +111,7 @@ def _unseen(trainer: Trainer, rows: Array, classes: Ints) -> Floats:
 def _kept(trainer: Trainer) -> dict[str, Array]:
     """What scaler and learners know."""
     wanted, values = trainer.wanted, trainer.host.values
-    own = wanted.learner.state(wanted.features, len(wanted.labels), wanted.weights)
-    return {name: np.array(values[name]) for name in wanted.scaler_state | own}
+    return {name: np.array(values[name]) for name in wanted.scaler_state | wanted.learner_state}
 
 
 def _again(trainer: Trainer, learner: OptOVO, kept: Mask | None = None) -> Trainer:

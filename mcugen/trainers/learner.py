@@ -30,7 +30,6 @@ class Learner:
     name: ClassVar[str]
     title: ClassVar[str]
     formats: ClassVar[tuple[str, ...]] = ("float32", "int16", "int8")
-    exact: ClassVar[bool] = True  # whether all boards learn the same bits
 
     averaged: bool = field(default=False, kw_only=True)
 
@@ -50,22 +49,26 @@ class Learner:
             )
             raise error("E0112", "means of weights are asked for, of int8", help=help)
 
+    @property
+    def exact(self) -> bool:
+        """Whether all boards learn the same bits."""
+        return True
+
     def rows(self, classes: int) -> int:
         """How many rows of weights there are."""
         return 1 if classes == 2 else classes
 
-    def state(self, features: int, classes: int, weights: DType) -> dict[str, Array]:
-        """What is kept, by name, with its first content."""
-        kept = self.weights("", features, classes, weights)
+    def state(self, features: int, rows: int, weights: DType) -> dict[str, Array]:
+        """What is kept of so many rows of weights, by name, with its first content."""
+        kept = self.weights("", features, rows, weights)
         kept |= {"dither": np.zeros((), np.uint16)} if weights is DType.I8 else {}
         if self.averaged:
-            kept |= self.weights("mean_", features, classes, weights) | {"averaged": np.zeros((), np.uint16)}
+            kept |= self.weights("mean_", features, rows, weights) | {"averaged": np.zeros((), np.uint16)}
             kept |= {"mean_dither": np.zeros((), np.uint16)} if weights is DType.I16 else {}
         return kept
 
-    def weights(self, prefix: str, features: int, classes: int, type: DType) -> dict[str, Array]:
+    def weights(self, prefix: str, features: int, rows: int, type: DType) -> dict[str, Array]:
         """Rows of weights and their biases, all 0, under names with a prefix."""
-        rows = self.rows(classes)
         return {
             f"{prefix}{WEIGHT}": np.zeros((rows, features), type.numpy),
             f"{prefix}{BIAS}": np.zeros(rows, type.numpy),

@@ -9,22 +9,29 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from mcugen.diagnostics import did_you_mean, error
-from mcugen.ir import GraphBuilder
+from mcugen.ir import Array, DType, GraphBuilder
+from mcugen.op import Op
 from mcugen.ops.bayes import Bayes
 from mcugen.ops.ddag import Ddag
 from mcugen.ops.decide import Decide
 from mcugen.ops.margins import Margins
-from mcugen.trainers.learner import BIAS, WEIGHT
+from mcugen.ops.pa_step import Rule
+from mcugen.trainers.learner import BIAS, WEIGHT, Learner
+from mcugen.trainers.opt_sgd import OptSGD
 from mcugen.trainers.pairs import LARGEST, Tables
 from mcugen.trainers.trainpp import TrainPP
 
 Decoder = Literal["vote", "soft", "ddag", "bayes"]
+Base = Literal["pa", "sgd"]
+OF_BASE: dict[str, tuple[str, ...]] = {"pa": ("C", "rule"), "sgd": ("eta", "l2", "momentum", "batch")}
+COUNTS = ("steps", "in_batch")  # of gradient descent: each pair has its own, as it learns other rows
 
 
 @dataclass(frozen=True)
-class OptOVO(TrainPP):
+class OptOVO(Learner):
     """One learner for each pair of classes; their votes decide. The best answers of all, for the most RAM.
 
+    base     how each of them learns: pa, with the options of train++, or sgd, with those of opt-sgd, in float32
     pairs    those that are kept, by default all
     decoder  vote; soft: how clear each learner's answer is, too; ddag: one learner less than there are classes is asked, in turn; bayes: by `tables` of
              probabilities, which `Trainer.with_bayes` makes
@@ -32,15 +39,39 @@ class OptOVO(TrainPP):
     """
 
     name: ClassVar[str] = "opt-ovo"
-    title: ClassVar[str] = "passive-aggressive, one learner a pair of classes"
+    title: ClassVar[str] = "one learner a pair of classes"
 
+    base: Base = "pa"
+    C: float = TrainPP.C
+    rule: Rule = TrainPP.rule
+    eta: float = OptSGD.eta
+    l2: float = OptSGD.l2
+    momentum: float = OptSGD.momentum
+    batch: int = OptSGD.batch
     classes: int = 0
     pairs: tuple[tuple[int, int], ...] = ()
     decoder: Decoder = "vote"
     tables: Tables | None = None
 
+    @property
+    def of_a_pair(self) -> Learner:
+        """What tells two classes apart."""
+        if self.base == "sgd":
+            return OptSGD(self.eta, self.l2, self.momentum, self.batch, averaged=self.averaged)
+        return TrainPP(self.C, self.rule, averaged=self.averaged)
+
+    @property
+    def exact(self) -> bool:
+        return self.of_a_pair.exact
+
+    def check_format(self, numeric: str) -> None:
+        super().check_format(numeric)
+        if numeric not in self.of_a_pair.formats:
+            help = "use float32, or base='pa'"
+            raise error("E0112", f"learners of base='{self.base}' have no weights of {numeric}", help=help)
+
     def check(self, classes: int) -> None:
-        super().check(classes)
+        self._check_base(classes)
         if self.decoder not in get_args(Decoder):
             help = f"{did_you_mean(str(self.decoder), get_args(Decoder))}it is one of {', '.join(get_args(Decoder))}"
             raise error("E0112", f"decoder is {self.decoder!r}", help=help)
@@ -58,6 +89,18 @@ class OptOVO(TrainPP):
         if (self.tables is not None) != (self.decoder == "bayes") or not self._fits(classes):
             help = "let `with_bayes` of a trainer that has learnt make them, and the trainer that has them"
             raise error("E0112", f"tables do not go with the decoder {self.decoder}, or its pairs", help=help)
+
+    def _check_base(self, classes: int) -> None:
+        """E0112 for a base that there is not, and for options that it cannot have."""
+        if self.base not in get_args(Base):
+            help = f"{did_you_mean(str(self.base), OF_BASE)}it is one of {', '.join(OF_BASE)}"
+            raise error("E0112", f"base is {self.base!r}", help=help)
+        for base, options in OF_BASE.items():
+            given = [name for name in options if np.any(getattr(self, name) != getattr(OptOVO, name))]
+            if given and base != self.base:
+                help = f"leave it out, or use base='{base}'; base='{self.base}' has {', '.join(OF_BASE[self.base])}"
+                raise error("E0112", f"{given[0]} is of learners of base='{base}'", help=help)
+        self.of_a_pair.check(classes)
 
     @property
     def kept_pairs(self) -> tuple[tuple[int, int], ...]:
@@ -85,6 +128,16 @@ class OptOVO(TrainPP):
 
     def rows(self, classes: int) -> int:
         return len(self.kept_pairs)
+
+    def state(self, features: int, rows: int, weights: DType) -> dict[str, Array]:
+        kept = self.of_a_pair.state(features, rows, weights)
+        return kept | {name: np.zeros(rows, np.uint16) for name in COUNTS if name in kept}
+
+    def kept(self, builder: GraphBuilder) -> tuple[str, ...]:
+        return self.of_a_pair.kept(builder)
+
+    def step(self, scaled: bool) -> Op:
+        return self.of_a_pair.step(scaled)
 
     def predict(self, builder: GraphBuilder, z: str, prefix: str) -> tuple[str, str]:
         if self.decoder == "ddag":

@@ -31,13 +31,16 @@ class OptSGD(Learner):
     name: ClassVar[str] = "opt-sgd"
     title: ClassVar[str] = "logistic regression by gradient descent, one class against the rest"
     formats: ClassVar[tuple[str, ...]] = ("float32",)
-    exact: ClassVar[bool] = False
 
     eta: float = 0.1
     l2: float = 0.0
     momentum: float = 0.0
     batch: int = 1
     averaged: bool = field(default=True, kw_only=True)
+
+    @property
+    def exact(self) -> bool:
+        return False
 
     def check(self, classes: int) -> None:
         check_number("eta", self.eta, LEAST_ETA, MOST_ETA, f"give a number from {LEAST_ETA:g} to {MOST_ETA:,}")
@@ -49,10 +52,10 @@ class OptSGD(Learner):
         if not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 1 <= self.batch <= MOST_BATCH:
             raise error("E0112", f"batch is {self.batch!r}", help=f"give a whole number from 1 to {MOST_BATCH:,}")
 
-    def state(self, features: int, classes: int, weights: DType) -> dict[str, Array]:
-        kept = super().state(features, classes, weights) | {"steps": np.zeros((), np.uint16)}
+    def state(self, features: int, rows: int, weights: DType) -> dict[str, Array]:
+        kept = super().state(features, rows, weights) | {"steps": np.zeros((), np.uint16)}
         if self.step(scaled=False).moves:
-            kept |= self.weights("velocity_", features, classes, weights) | {"in_batch": np.zeros((), np.uint16)}
+            kept |= self.weights("velocity_", features, rows, weights) | {"in_batch": np.zeros((), np.uint16)}
         return kept
 
     def kept(self, builder: GraphBuilder) -> tuple[str, ...]:

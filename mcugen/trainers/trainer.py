@@ -85,7 +85,7 @@ def trainer(
     seed        of the device's random numbers, from 1
     store       whether the C has functions that save the state
     check_fit   raise E0501 or E0502 where the board is too small
-    options     of the learner: C, rule, decoder ...
+    options     of the learner: C, rule, base, decoder ...
     Raises McugenError only: E0112 for what is no value of an option.
     """
     begun = None if start is None else fitted(start, allow_pickle)
@@ -273,7 +273,7 @@ class Trainer:
 
     def prove(self) -> int:
         """Compare the C on this computer with the meaning of its ops, on rows that are made: the state has to be the same bit for bit
-        (but for the rounding of exp in opt-sgd); returns the number of rows. E0801 where it is not.
+        (but for the rounding of exp in gradient descent); returns the number of rows. E0801 where it is not.
         """
         from mcugen.trainers.replayed import prove
 

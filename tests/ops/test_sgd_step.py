@@ -43,6 +43,16 @@ def test_the_equations(momentum: float, batch: int, outputs: int) -> None:
     assert found[2] == 24 // batch
 
 
+def test_pairs_learn_of_their_own_classes_alone() -> None:
+    pairs, z = np.array([(0, 1), (1, 2), (0, 2)], np.uint8), np.ones(2, np.float32)
+    state = np.zeros((3, 2), np.float32), np.zeros(3, np.float32), np.array([0, 7, 9], np.uint16)
+    margins = np.zeros(3, np.float32)
+    weights, bias, steps = SgdStep(0.1).evaluate(z, margins, np.asarray(1, np.int32), *state, pairs)
+    assert weights.tolist() == [[np.float32(-0.05)] * 2, [np.float32(0.05)] * 2, [0, 0]]
+    assert bias.tolist() == [np.float32(-0.05), np.float32(0.05), 0]
+    assert steps.tolist() == [1, 8, 9]
+
+
 def test_nothing_grows_without_end() -> None:
     """A margin beyond what exp holds, and the count of steps."""
     z, one = np.full(1, 1e15, np.float32), np.ones(1, np.float32)
@@ -62,6 +72,8 @@ def test_types_that_do_not_go_together_are_refused() -> None:
     )
     assert_refuses(SgdStep(0.1, batch=2), z, m, y, w, m, n)
     assert_refuses(SgdStep(0.1), z, m, y, w, m, n, w, m, n)
+    assert_refuses(SgdStep(0.1), z, m, y, w, m, n, tensor(DType.U8, 2, 2))  # one count for all pairs
+    assert_refuses(SgdStep(0.1), z, m, y, w, m, tensor(DType.U16, 2), tensor(DType.U8, 3, 2))
     assert_refuses(
         SgdStep(0.1), tensor(DType.I8, 4), tensor(DType.I32, 2), y, tensor(DType.I16, 2, 4), tensor(DType.I16, 2), n
     )

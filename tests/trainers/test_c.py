@@ -66,6 +66,11 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 3, "n_features": 9, "learner": "multiclass-pa", "averaged": True, "numeric": "int16", "input": "int8"},
     {"classes": 2, "n_features": 5, "learner": "opt-sgd", "averaged": False, "momentum": 0.8, "l2": 0.01},
     {"classes": 4, "n_features": 5, "learner": "opt-sgd", "batch": 7, "l2": 0.1, "eta": 0.5, "samples": 12},
+    {"classes": 3, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "l2": 0.1, "eta": 0.5, "pending": 2},
+    {"classes": 4, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "momentum": 0.5, "l2": 0.1, "pairs": PAIRS},
+    {"classes": 4, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "batch": 3, "decoder": "ddag", "samples": 9},
+    {"classes": 3, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "averaged": True, "decoder": "soft"},
+    {"classes": 2, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "batch": 2},
     {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
     {"classes": 7, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 30, "weighted": True, "seed": 9},
     {"classes": 3, "n_features": 6, "samples": 9, "policy": "reservoir", "replays": 3},
@@ -125,12 +130,14 @@ def test_sanitizers_find_nothing() -> None:
 
 @pytest.mark.parametrize("board", ["mega2560", "feather_nrf52840", "esp32c3"])
 def test_boards_learn_bit_by_bit_what_this_computer_learns(board: str) -> None:
-    """Floats, too: no learner but opt-sgd takes more than the operations that IEEE 754 rounds."""
+    """Floats, too: no learner but those that descend gradients takes more than the operations that IEEE 754 rounds."""
     every = {i: trainer for i, trainer in enumerate(trainers(board)) if trainer.memory.state < 4_000}
     assert len(every) > len(ASKED) - 3
-    streams = [stream(trainer) for trainer in every.values()]
-    learnt = learnt_on([*every.values()], [s[0] for s in streams], [s[1] for s in streams])
-    for number, found in zip(every, learnt, strict=True):
+    numbers, learnt = [*every], {}
+    for some in (numbers[::2], numbers[1::2]):  # all of them are too much for the RAM of one program
+        rows, classes = zip(*(stream(every[number]) for number in some), strict=True)
+        learnt |= dict(zip(some, learnt_on([every[number] for number in some], rows, classes), strict=True))
+    for number, found in learnt.items():
         trainer, classes = here(number)
         assert found.classes == classes, IDS[number]
         assert not differing(trainer, found.state, trainer.host.values), IDS[number]

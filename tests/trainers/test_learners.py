@@ -66,6 +66,7 @@ def test_the_mean_begins_where_scikit_learn_ended(asked: dict[str, Any]) -> None
         ("arow --r 2", "float32"),
         ("opt-sgd --eta 0.2 --l2 0.01 --momentum 0.5 --batch 4", "float32"),
         ("opt-ovo --decoder ddag --classes 3 --averaged", "int16"),
+        ("opt-ovo --base sgd --classes 3 --eta 0.2 --l2 0.01 --momentum 0.5 --batch 4", "float32"),
     ],
 )
 def test_the_command_line(asked: str, numeric: str, tmp_path: Path) -> None:
@@ -102,6 +103,16 @@ def test_the_command_line(asked: str, numeric: str, tmp_path: Path) -> None:
         {"learner": "opt-sgd", "momentum": 1},
         {"learner": "opt-sgd", "batch": 0},
         {"learner": "opt-sgd", "batch": 2.5},
+        {"learner": "opt-ovo", "base": "sgd", "numeric": "int16"},
+        {"learner": "opt-ovo", "base": "sgd", "C": 0.1},
+        {"learner": "opt-ovo", "base": "sgd", "rule": "pa"},
+        {"learner": "opt-ovo", "base": "sgd", "eta": 0},
+        {"learner": "opt-ovo", "base": "sdg"},
+        {"learner": "opt-ovo", "base": ["sgd"]},
+        {"learner": "opt-ovo", "eta": 0.2},
+        {"learner": "opt-ovo", "batch": np.array([2, 3])},
+        {"learner": "opt-ovo", "C": 0},
+        {"learner": "train++", "base": "sgd"},
     ],
     ids=str,
 )

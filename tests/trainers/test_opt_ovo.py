@@ -80,6 +80,38 @@ def test_bayes_is_the_papers_decoder_of_the_same_learners(numeric: str) -> None:
         assert np.mean(found.predict(data()[0]) == wanted) > 0.98  # z of the C is rounded
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_learners_by_gradient_descent_are_opt_sgd_of_their_own_rows(averaged: bool) -> None:
+    """Each pair has the weights that opt-sgd of its two classes has, bit for bit: its counts of steps and rows are its own."""
+    x, y = data()
+    z = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+    options: dict[str, Any] = {"eta": 0.3, "l2": 0.05, "momentum": 0.5, "batch": 3, "averaged": averaged}
+    every = mcugen.trainer("opt-ovo", n_features=3, classes=["a", "b", "c", "d"], base="sgd", scaler="none", **options)
+    found = every.partial_fit(z, y).host.values
+    for row, (first, second) in enumerate(EVERY):
+        own = np.isin(y, ["abcd"[first], "abcd"[second]])
+        alone = mcugen.trainer("opt-sgd", n_features=3, scaler="none", **options)
+        wanted = alone.partial_fit(z[own], (y[own] == "abcd"[first]).astype(int)).host.values
+        for name in ("weights", "bias", "velocity_weights", "velocity_bias", "steps", "in_batch"):
+            np.testing.assert_array_equal(found[name][row], wanted[name].squeeze())
+
+
+def test_learners_by_gradient_descent_are_pruned_decode_and_begin_as_others_do() -> None:
+    trainer = fitted(base="sgd", momentum=0.5)
+    pruned = trainer.pruned(*data(), 4)
+    rows = [EVERY.index(pair) for pair in opt_ovo(pruned).pairs]
+    for name in ("weights", "velocity_weights", "velocity_bias", "steps", "in_batch"):
+        np.testing.assert_array_equal(pruned.host.values[name], trainer.host.values[name][rows])
+    assert pruned.prove()
+    assert pruned.score(*data()) > trainer.score(*data()) - 0.05 > 0.8
+    assert pruned.with_bayes(*data()).score(*data()) > 0.8
+    model = trainer.to_sklearn()
+    np.testing.assert_array_equal(model.predict(data()[0]), trainer.predict(data()[0]))
+    begun = mcugen.trainer(start=model, base="sgd", averaged=True)
+    np.testing.assert_array_equal(begun.predict(data()[0]), trainer.predict(data()[0]))
+    assert begun.partial_fit(*data()).score(*data()) > 0.8
+
+
 def test_a_state_of_other_pairs_is_another_state() -> None:
     """A board does not load weights that are of other pairs, however many there are; the decoder may be another."""
     asked = [
