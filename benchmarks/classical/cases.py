@@ -56,16 +56,28 @@ def _kinds() -> Mapping[str, Kind]:
     }
 
 
+def _boosters() -> Mapping[str, Kind]:
+    """Of libraries that may not be installed: a class to itself, beside the matrix."""
+    from lightgbm import LGBMClassifier
+    from xgboost import XGBClassifier
+
+    return {
+        "xgboost": Kind("XGBoost", lambda d: XGBClassifier(n_estimators=100, max_depth=6, n_jobs=1)),
+        "lightgbm": Kind("LightGBM", lambda d: LGBMClassifier(n_estimators=100, max_depth=6, n_jobs=1, verbose=-1)),
+    }
+
+
 @cache
 def kinds() -> Mapping[str, Kind]:
-    """The models by their names; imports scikit-learn."""
-    return _kinds()
+    """The models by their names; imports scikit-learn, XGBoost and LightGBM."""
+    return {**_kinds(), **_boosters()}
 
 
 MODELS = (
     *("tree", "forest10", "forest100", "extra10", "boosting"),
     *("svc_linear", "svc_rbf", "logistic", "bayes", "mlp", "knn"),
 )
+BOOSTERS = {"xgboost": ("breast_cancer", "digits"), "lightgbm": ("breast_cancer", "digits")}  # and their data
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +125,7 @@ def gaps(model: Any, rows: Rows) -> npt.NDArray[np.float64]:
     if hasattr(model, "kneighbors"):  # which row is the last neighbour
         near = model.kneighbors(rows, model.n_neighbors + 1)[0]
         return np.asarray((near[:, -1] - near[:, -2]) / np.maximum(near[:, -1], np.finfo(float).tiny))
-    scores = np.sort(model.predict_proba(rows), axis=1)
+    scores = np.sort(model.predict_proba(rows).astype(np.float64), axis=1)
     return np.asarray((scores[:, -1] - scores[:, -2]) / scores[:, -1])
 
 

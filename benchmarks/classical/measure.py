@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.classical import ours, port, results
-from benchmarks.classical.cases import Case, case, quantised
+from benchmarks.classical.cases import BOOSTERS, Case, case, quantised
 from benchmarks.classical.code import Code, UnsupportedError, from_json
 from benchmarks.classical.peers import PEERS, QUANTISED, Peer
 from benchmarks.classical.program import Core, FailedError, measure
@@ -50,7 +50,7 @@ class Bench:
         """The matrix, cell by cell."""
         peers = [peer for peer in PEERS if self.has(peer)]
         for model in self.models:
-            for data in self.data:
+            for data in (d for d in self.data if d in BOOSTERS.get(model, self.data)):
                 yield from self.cell(lambda m=model, d=data: case(m, d), model, data, peers)  # type: ignore[misc]
 
     def run_quantised(self) -> Iterator[Result]:

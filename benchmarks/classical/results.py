@@ -93,8 +93,8 @@ def keep(path: Path, results: Sequence[Result]) -> None:
 
 def order(one: Result) -> tuple[object, ...]:
     """As the tables have them."""
-    from benchmarks.classical.cases import DATA, MODELS
+    from benchmarks.classical.cases import BOOSTERS, DATA, MODELS
 
     cores = ("avr", "cortex-m4f", "cortex-m0plus")
-    place = (cores.index(one.core), MODELS.index(one.model), DATA.index(one.data))
+    place = (cores.index(one.core), (*MODELS, *BOOSTERS).index(one.model), DATA.index(one.data))
     return one.input, *place, not one.ours, one.tool, one.form

@@ -22,15 +22,16 @@ class Peer:
 
 TREE, FORESTS = ("DecisionTreeClassifier",), ("RandomForestClassifier", "ExtraTreesClassifier")
 TREES = (*TREE, *FORESTS)
+XGBOOST, LIGHTGBM = "XGBClassifier", "LGBMClassifier"
 BAGGED = (*TREE, "RandomForestClassifier")
-BOOSTED = (*TREES, "GradientBoostingClassifier")
+BOOSTED = (*TREES, "GradientBoostingClassifier", XGBOOST, LIGHTGBM)
 SVM, LOGISTIC, BAYES = "SVC", "LogisticRegression", "GaussianNB"
 MLP, KNN = "MLPClassifier", "KNeighborsClassifier"
 
 PEERS = (
-    Peer("micromlgen", "micromlgen", ("micromlgen",), {"class": (*BAGGED, SVM, LOGISTIC, BAYES)}),
+    Peer("micromlgen", "micromlgen", ("micromlgen",), {"class": (*BAGGED, SVM, LOGISTIC, BAYES, XGBOOST)}),
     Peer("everywhereml", "everywhereml", ("everywhereml",), {"class": BAGGED}),
-    Peer("m2cgen", "m2cgen", ("m2cgen",), {"double": (*TREES, SVM, LOGISTIC)}),
+    Peer("m2cgen", "m2cgen", ("m2cgen",), {"double": (*TREES, SVM, LOGISTIC, XGBOOST, LIGHTGBM)}),
     Peer("emlearn", "emlearn", ("emlearn",), {"inline": TREES, "loadable": (MLP, BAYES, KNN)}),
     Peer("tl2cgen", "tl2cgen", ("tl2cgen", "treelite"), {"branches": BOOSTED, "quantize": BOOSTED}),
     Peer("embml", "embml", ("embml",), {"tables": (*TREE, SVM, LOGISTIC, MLP), "rules": TREE}),

@@ -23,7 +23,7 @@ def port(model: Any, form: str, train: Any) -> Code:
     import tl2cgen
     import treelite
 
-    trees = treelite.sklearn.import_model(model if hasattr(model, "estimators_") else forest_of(model))
+    trees = imported(treelite, model)
     with tempfile.TemporaryDirectory() as folder:
         tl2cgen.generate_c_code(trees, dirpath=folder, params={"quantize": 1} if form == "quantize" else {})
         files = {path.name: path.read_text() for path in sorted(Path(folder).glob("*.[ch]"))}
@@ -32,6 +32,15 @@ def port(model: Any, form: str, train: Any) -> Code:
     sketch = '#include "header.h"\n' + ("" if one else ARGMAX.format(type="double", classes=classes))
     sketch += SCORES.format(classes=classes, answer="scores[0] > 0" if one else "best(scores)")
     return Code(sketch, "scored(x)", files=files, compiled=tuple(f for f in files if f.endswith(".c")), input="double")
+
+
+def imported(treelite: Any, model: Any) -> Any:
+    """The model as treelite has it."""
+    if type(model).__name__ == "XGBClassifier":
+        return treelite.frontend.from_xgboost(model.get_booster())
+    if type(model).__name__ == "LGBMClassifier":
+        return treelite.frontend.from_lightgbm(model.booster_)
+    return treelite.sklearn.import_model(model if hasattr(model, "estimators_") else forest_of(model))
 
 
 def forest_of(tree: Any) -> Any:
