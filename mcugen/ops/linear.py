@@ -21,7 +21,7 @@ from mcugen.pairs import Pair, pair_of
 from mcugen.rows import LITTLE, single, sizes_of_features
 from mcugen.wide import Wide, wide
 
-Link = Literal["identity", "sigmoid", "softmax", "ovr", "clip", "ovo", "ovo_pairs", "ovo_ties"]
+Link = Literal["identity", "sigmoid", "softmax", "ovr", "rest", "clip", "ovo", "ovo_pairs", "ovo_ties"]
 GUARDED = "guarded"  # the form that decides by 16 bits where these suffice
 TOGETHER = 16  # sums of floats that are worked out at once
 FLOATS = "floats"  # the form that decides by floats where these suffice
@@ -47,7 +47,7 @@ class Linear(Op):
     scalar), the sign of s where there is one row (s > 0 is class 1), else the first of the largest; decision → the index and
     s as `f32` (rows,); proba → the index and the probabilities `f32` (classes,); value → s as `f32` scalar; transform → s as
     `f32` (rows,). The link makes probabilities of s: `sigmoid` (one row, two classes), `softmax`, `ovr` (a sigmoid each,
-    divided by their sum), `clip` ((s + 1) / 2 within 0 and 1, divided by their sum).
+    divided by their sum; all alike where all are 0), `rest` (the same, but 0 where all are), `clip` ((s + 1) / 2 within 0 and 1, divided by their sum).
 
     With a link `ovo…` a row stands for a pair of classes, s > 0 for the first of them, and mcugen/ovo.py says what becomes of
     the votes: `ovo` labels by votes alone, its decision is `f32` (classes,), votes with a part for the sums of s; `ovo_pairs`
@@ -194,8 +194,9 @@ class Linear(Op):
             yield _index(sums)
         if self.output == "proba" and self.link == "softmax":
             yield _softmax(self._behind(sums, exponents))
-        elif self.output == "proba" and self.link == "ovr":
-            yield _shares(_sigmoids(scores, self._behind(sums, exponents)))
+        elif self.output == "proba" and self.link in ("ovr", "rest"):
+            nothing = 1 / self.rows if self.link == "ovr" else 0.0
+            yield _shares(_sigmoids(scores, self._behind(sums, exponents)), nothing)
         elif self.output == "proba":
             yield _probabilities(scores, self.link)
         elif self.pairs:
@@ -430,7 +431,11 @@ def _softmax(less: Floats) -> npt.NDArray[np.float32]:
 def _probabilities(scores: Floats, link: Link) -> npt.NDArray[np.float32]:
     with np.errstate(over="ignore"):
         each = (np.clip(scores, -1, 1) + 1) / 2 if link == "clip" else 1 / (1 + np.exp(-scores))
-    return _shares(each) if scores.shape[1] > 1 else np.concatenate([1 - each, each], axis=1).astype(np.float32)
+    return (
+        _shares(each, 1 / each.shape[1])
+        if scores.shape[1] > 1
+        else np.concatenate([1 - each, each], axis=1).astype(np.float32)
+    )
 
 
 def _sigmoids(scores: Floats, less: Floats) -> Floats:
@@ -440,7 +445,7 @@ def _sigmoids(scores: Floats, less: Floats) -> Floats:
         return np.where(scores.max(axis=1, keepdims=True) < SMALL, small, 1 / (1 + np.exp(-scores)))
 
 
-def _shares(each: Floats) -> npt.NDArray[np.float32]:
-    """Each as a part of their sum; equal parts where all are 0."""
+def _shares(each: Floats, nothing: float) -> npt.NDArray[np.float32]:
+    """Each as a part of their sum, and what they are where all are 0."""
     total = each.sum(axis=1, keepdims=True)
-    return np.where(total == 0, 1 / each.shape[1], each / np.where(total == 0, 1, total)).astype(np.float32)
+    return np.where(total == 0, nothing, each / np.where(total == 0, 1, total)).astype(np.float32)

@@ -25,7 +25,7 @@ from mcugen.rewrite import replaced
 from mcugen.rows import single
 
 ROWS = 500  # of the vectors, that say whether pairs are needed
-MOVED = 1e-4  # of a machine's score: what rounding may move it by where a class is asked for
+MOVED = 1e-6  # of a machine's score: what rounding may move it by where a class is asked for: what a near tie is
 MOVED_NUMBERS = 5e-6  # and where the score is
 
 

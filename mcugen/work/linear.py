@@ -131,7 +131,12 @@ def _floats(op: Linear) -> Work:
 
 
 def _tail_of(op: Linear) -> str:
-    return f"{op.output} {op.link}" if op.output == "proba" or op.votes else op.output
+    return f"{op.output} {_link(op)}" if op.output == "proba" or op.votes else op.output
+
+
+def _link(op: Linear) -> str:
+    """The link by the name that its costs have: `rest` is `ovr` with another constant."""
+    return "ovr" if op.link == "rest" else op.link
 
 
 def _powers(op: Linear, rows: Rows) -> float:
@@ -149,10 +154,10 @@ def _tail(op: Linear, rows: Rows, twice: bool) -> Work:
     if op.rows > 1:
         runs[f"rows {kind}"] = float(op.rows)
     if op.output == "proba":
-        runs[f"powers {op.link} {width}"] = _powers(op, rows)
+        runs[f"powers {_link(op)} {width}"] = _powers(op, rows)
     if op.votes:
         runs[f"classes {kind}"] = float(op.classes)
-    kept = op.output == "proba" and op.link in ("softmax", "ovr") and op.rows > 1
+    kept = op.output == "proba" and _link(op) in ("softmax", "ovr") and op.rows > 1
     array = (8 if op.width >= 32 else 4) * op.rows if kept else op.classes if op.votes else 0
     array += 8 * op.classes if op.added else 0
     code = {f"tail {kind}": 1.0, f"many rows {count}": float(op.rows >= SMALL)}

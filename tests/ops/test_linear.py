@@ -55,6 +55,8 @@ SHAPES = [
     Shape(4, 3, "proba", "ovr"),
     Shape(4, 3, "proba", "ovr", shift=-200),  # every sigmoid is 0 in float32
     Shape(4, 3, "proba", "ovr", shift=-900),  # and in float64
+    Shape(4, 3, "proba", "rest", shift=-200),
+    Shape(4, 3, "proba", "rest", shift=-900),
     Shape(4, 3, "proba", "clip"),
     Shape(4, 3, "proba", "clip", shift=-9),  # all of them 0
     Shape(4, 5, "transform"),

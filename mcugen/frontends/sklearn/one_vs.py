@@ -141,7 +141,7 @@ def _stacked(members: Members, rest: bool, wanted: Output, loc: Loc) -> Linear |
     weights, bias = np.concatenate([n.weights for n in found]), np.concatenate([n.bias for n in found])
     if not rest:
         return Linear(-weights, -bias, wanted, "ovo_ties")  # there a score above 0 is for the first class
-    return Linear(weights, bias, wanted, "sigmoid" if len(found) == 1 else "ovr")
+    return Linear(weights, bias, wanted, "sigmoid" if len(found) == 1 else "rest")
 
 
 def _alone(model: object, own: Head | float, members: Members, wanted: Output, loc: Loc) -> Linear | None:
