@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from mcugen.data import templates_dir
 from mcugen.names import is_identifier
+from mcugen.targets.cache import cache_dir
 
 if TYPE_CHECKING:
     import jinja2
@@ -32,6 +34,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # it is C, not HTML
+        bytecode_cache=_bytecode(),
     )
     made.filters |= {
         "c_lit": c_lit,
@@ -41,6 +44,23 @@ def environment() -> jinja2.Environment:
         "floats": lambda numbers: [*c_floats(numbers)],
     }
     return made
+
+
+def _bytecode() -> jinja2.BytecodeCache | None:
+    """Templates that were compiled before, in the user's cache: a second or more of every start. None where nothing can be kept."""
+    import jinja2
+
+    class Kept(jinja2.FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+            with suppress(OSError):  # a full disk, say: it is only slower then
+                super().dump_bytecode(bucket)
+
+    try:
+        folder = cache_dir() / "templates"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: nobody has a home
+        return None
+    return Kept(str(folder))
 
 
 def c_lit(value: SupportsFloat) -> str:

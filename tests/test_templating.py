@@ -29,6 +29,22 @@ def test_environment_keeps_text_as_it_is() -> None:
     assert environment() is environment()
 
 
+def test_compiled_templates_are_kept_where_that_is_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where what was kept is damaged, and where the cache is no folder."""
+    texts = []
+    (tmp_path / "file").write_text("")
+    for folder, spoil in ((tmp_path / "kept", False), (tmp_path / "kept", True), (tmp_path / "file", False)):
+        monkeypatch.setenv("MCUGEN_CACHE", str(folder))
+        kept = [*folder.glob("templates/*")] if folder.is_dir() else []
+        for file in kept if spoil else []:
+            file.write_bytes(file.read_bytes()[:-20])
+        made = environment.__wrapped__()
+        assert made.get_template("docs/ops.md.j2").blocks == {}
+        texts.append(made.get_template("docs/ops.md.j2").render(ops=[]))
+        assert bool(kept) == spoil
+    assert len(set(texts)) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

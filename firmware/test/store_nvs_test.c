@@ -15,7 +15,7 @@
         }                                                                                          \
     } while (0)
 
-enum { BLOBS = 8, LARGEST = 200, SLOTS = 3, PAYLOAD = 100, SCHEMA = 77, HANDLE = 5, CUTS = 10000 };
+enum { BLOBS = 8, LARGEST = 200, SLOTS = 3, PAYLOAD = 100, SCHEMA = 77, HANDLE = 5, SAVES = 40000 };
 
 static struct {
     char key[16];
@@ -97,7 +97,7 @@ int main(void) {
     CHECK(mcugen_store_load(&store, SCHEMA, loaded, PAYLOAD) == MCUGEN_STORE_E_EMPTY);
     uint32_t last = 0;
     CHECK(save(0) == 0 && loads(0));
-    for (uint32_t i = 1; i <= CUTS; i++) {
+    for (uint32_t i = 1; i <= SAVES; i++) {
         power = i * 2654435761u >> 30 != 0; /* a quarter of the saves is cut */
         const int said = save(i);
         CHECK(said == (power ? 0 : MCUGEN_STORE_E_WORN));
