@@ -107,6 +107,7 @@ int main(void) {
     }
     power = true;
     blobs[0].bytes[30] ^= 1, blobs[1].bytes[30] ^= 1, blobs[2].bytes[30] ^= 1;
+    open_store(PAYLOAD + MCUGEN_STORE_OVERHEAD); /* which forgets what is in RAM */
     CHECK(mcugen_store_load(&store, SCHEMA, loaded, PAYLOAD) == MCUGEN_STORE_E_EMPTY);
     CHECK(save(1) == 0 && loads(1) && save(2) == 0 && save(3) == 0);
     /* a firmware with a longer state */
