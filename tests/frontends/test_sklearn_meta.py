@@ -11,6 +11,7 @@ import skops.io
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import GradientBoostingClassifier, StackingClassifier, StackingRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # else they are not there
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, RANSACRegressor, Ridge
@@ -42,7 +43,12 @@ TUNED = TunedThresholdClassifierCV(DecisionTreeClassifier(max_depth=3), scoring=
 TARGET = TransformedTargetRegressor(Ridge(), func=np.log, inverse_func=np.exp).fit(X, NUMBERS)
 SCALED = TransformedTargetRegressor(Ridge(), transformer=MinMaxScaler()).fit(X, NUMBERS)
 DUMMY = DummyClassifier().fit(X, Y)
+STACK = StackingClassifier(
+    [("line", LINE), ("tree", DecisionTreeClassifier(max_depth=3))], GradientBoostingClassifier(n_estimators=3), cv=2
+).fit(X, Y)
 EVERY = {
+    "stack": STACK,
+    "stacked numbers": StackingRegressor([("line", LinearRegression()), ("ridge", Ridge())], cv=2).fit(X, NUMBERS),
     "search": SEARCH,
     "halving": HalvingGridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 2]}, cv=2).fit(X, Y),
     "ransac": RANSACRegressor(random_state=0).fit(X, NUMBERS),
@@ -141,6 +147,19 @@ def test_answers_without_a_number_are_no_answers() -> None:
     model = TransformedTargetRegressor(Ridge(), func=np.exp, inverse_func=np.log).fit(X, NUMBERS)
     rows = np.array([X[0], -1e3 * X[0]])
     assert reference_of(model).accepts(rows).tolist() == [True, False]
+
+
+def test_stacks_that_are_refused() -> None:
+    assert code_of(StackingClassifier([("line", LINE)])) == "E0106"
+    by_label = StackingClassifier([("line", LINE)], stack_method="predict", cv=2).fit(X, Y)
+    assert code_of(by_label) == "E0302"
+    for methods in (None, ["predict_proba"], ["predict_proba", "score"], [1, 2]):
+        assert code_of(edited(STACK, stack_method_=methods)) == "E0107"
+    assert code_of(edited(STACK, classes_=np.arange(2))) == code_of(edited(STACK, classes_=np.arange(3) + 1)) == "E0107"
+    assert code_of(edited(STACK, estimators_=[])) == code_of(edited(STACK, _label_encoder=None)) == "E0107"
+    assert code_of(edited(STACK, final_estimator_=LINE.fit(X, Y))) == "E0107"  # of other features
+    assert code_of(edited(STACK, final_estimator_=None)) == code_of(edited(STACK, estimators_=[None, 1])) == "E0301"
+    assert code_of(edited(EVERY["stacked numbers"], final_estimator_=LINE)) == "E0302"
 
 
 def test_dummies_that_are_refused() -> None:

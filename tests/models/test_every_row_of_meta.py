@@ -9,10 +9,10 @@ import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, StackingClassifier, StackingRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # else they are not there
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, RANSACRegressor, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, RANSACRegressor, Ridge
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -60,6 +60,27 @@ def classifiers(x: Any, y: Any) -> list[tuple[Any, str]]:
 def test_classifiers(data: str) -> None:
     x, y = DATA[data](return_X_y=True)
     prove_all(classifiers(x, y), x, y)
+
+
+@pytest.mark.parametrize("data", ["iris", "breast_cancer"])
+def test_stacks(data: str) -> None:
+    x, y = DATA[data](return_X_y=True)
+    members = [("forest", forest()), ("line", line()), ("dropped", "drop")]
+    stack = StackingClassifier(members, cv=2)
+    passed = StackingClassifier([*members, ("tree", tree())], line(), cv=2, passthrough=True)
+    found: list[tuple[Any, str]] = [(stack, "label"), (stack, "transform"), (passed, "decision")]
+    found.append((StackingClassifier(members, forest(), cv=2), "proba"))
+    prove_all(found, x, y, 100)
+
+
+def test_stacks_of_regressors() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    members = [("forest", RandomForestRegressor(5, max_depth=4, random_state=0)), ("line", LinearRegression())]
+    found: list[tuple[Any, str]] = [
+        (StackingRegressor(members, cv=2, passthrough=one), "value") for one in (False, True)
+    ]
+    found.append((StackingRegressor(members[1:], RandomForestRegressor(4, max_depth=4, random_state=0), cv=2), "value"))
+    prove_all(found, x, y, 200)
 
 
 def test_thresholds() -> None:

@@ -10,6 +10,7 @@ import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, StackingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -26,12 +27,14 @@ LINE = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
 CLASSIFIERS = (
     (GridSearchCV(LINE, {"logisticregression__C": [0.1, 1]}, cv=2), "proba"),
     (DummyClassifier(), "proba"),
+    (StackingClassifier([("forest", RandomForestClassifier(3, max_depth=3)), ("line", LINE)], cv=2), "proba"),
 )
 OF_TWO = (
     (FixedThresholdClassifier(LINE, threshold=0.3), "label"),
     (FixedThresholdClassifier(LINE, threshold=0.3, pos_label=0), "proba"),
 )
 REGRESSORS = (
+    (StackingRegressor([("a", Ridge()), ("b", Ridge(1e-3))], Ridge(), cv=2, passthrough=True), "value"),
     (TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), "value"),
     (TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square), "value"),
     (TransformedTargetRegressor(Ridge(), transformer=StandardScaler()), "value"),

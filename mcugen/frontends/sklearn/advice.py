@@ -32,7 +32,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("multioutput", "not yet; fit and compile one model per output"),
     ("chain", "not yet; fit and compile one model per output"),
     ("calibrated", "not yet; a forest's own probabilities are supported: `--output proba`"),
-    ("stacking", f"not yet; compile one of its members, or: {_FOREST}"),
     ("randomtreesembedding", "not yet; compile a supervised forest"),
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),
     ("lightgbm", "LGBMClassifier, LGBMRegressor, LGBMRanker and Booster are supported"),

@@ -49,6 +49,11 @@ class TreeReference:
     tolerance = TOLERANCE
     relative = True
 
+    @property
+    def model(self) -> Any:
+        """The object that is asked."""
+        return self._model
+
     def labels(self, rows: Array) -> npt.NDArray[np.int64]:
         """The index of the predicted class of each row, (rows,) int64."""
         index = {label: i for i, label in enumerate(self._model.classes_.tolist())}

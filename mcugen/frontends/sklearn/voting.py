@@ -54,7 +54,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     from mcugen.frontends.sklearn import build_estimator
 
     _, state = _checked(estimator, loc)
-    members, heads = _members(state, loc), _heads(state, loc)
+    members, heads = members_of(state, loc), _heads(state, loc)
     regressor = head.labels is None
     asked: Output = "value" if regressor else "proba" if _soft(state, loc) else "label"
     said = []
@@ -124,7 +124,7 @@ def _is_named(found: object) -> bool:
     return bool(entries) and all(isinstance(e, list | tuple) and len(e) == 2 and isinstance(e[0], str) for e in entries)
 
 
-def _members(state: Mapping[str, object], loc: Loc) -> tuple[Member, ...]:
+def members_of(state: Mapping[str, object], loc: Loc) -> tuple[Member, ...]:
     """The fitted members with their names. E0107 where they are none, E0303 for more than a C function takes."""
     fitted, named = state["estimators_"], state.get("estimators")
     if not isinstance(fitted, list | tuple) or not fitted:
@@ -145,7 +145,7 @@ def _names(named: object, count: int) -> Sequence[str]:
 def _heads(state: Mapping[str, object], loc: Loc) -> list[Head]:
     from mcugen.frontends.sklearn import head_of
 
-    return [head_of(member, within(loc, name)) for name, member in _members(state, loc)]
+    return [head_of(member, within(loc, name)) for name, member in members_of(state, loc)]
 
 
 def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
