@@ -1,4 +1,4 @@
-"""Estimators that hold others on an AVR and a Cortex-M4F: scikit-learn's labels, and its numbers within 1e-5."""
+"""Estimators that hold others, and regressors with links, on an AVR and a Cortex-M4F: scikit-learn's labels, and its numbers within 1e-5."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, StackingRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -34,6 +34,7 @@ OF_TWO = (
     (FixedThresholdClassifier(LINE, threshold=0.3, pos_label=0), "proba"),
 )
 REGRESSORS = (
+    (make_pipeline(StandardScaler(), PoissonRegressor()), "value"),
     (StackingRegressor([("a", Ridge()), ("b", Ridge(1e-3))], Ridge(), cv=2, passthrough=True), "value"),
     (TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), "value"),
     (TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square), "value"),

@@ -39,10 +39,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("quantile_forest", f"not yet; {_FOREST}"),
     ("sksurv", f"survival trees give curves, not one answer; {_FOREST}"),
     ("sgdoneclass", "not yet; an IsolationForest is supported"),
-    (
-        "linear_model",
-        "not yet; Ridge on the logarithm of the target is supported: its answer's `exp` is the prediction",
-    ),
+    ("linear_model", "fit and compile one model per output: Lasso and ElasticNet are supported"),
     ("radiusneighbors", "use KNeighborsClassifier or KNeighborsRegressor, with a fixed number of neighbours"),
     ("localoutlierfactor", "use OneClassSVM or IsolationForest"),
     ("neighbors", "use KNeighborsClassifier, KNeighborsRegressor or NearestCentroid"),
