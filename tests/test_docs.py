@@ -196,7 +196,7 @@ def benchmark_table() -> str:
 def classical_table() -> str:
     """By family, what benchmarks/classical keeps: mcugen's figures as parts of the best exact peer's."""
     head = ("family", *(metric.title for metric in METRICS))
-    results = read(RESULTS)
+    results = [one for one in read(RESULTS) if one.family in FAMILIES]
     found = [ratios(results, metric) for metric in METRICS]
     rows = [
         (family, *(_in_short([r for r in some if r.ours.family == family]) for some in found)) for family in FAMILIES

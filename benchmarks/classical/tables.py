@@ -92,6 +92,7 @@ def table(results: Sequence[Result], core: str) -> Iterator[str]:
         yield ""
 
 
+TOO_LARGE = "does not fit"  # which is no loss where nobody's does
 SILENT = "no such"  # model, form: the CSV has them
 
 
@@ -166,7 +167,9 @@ def missed(results: Sequence[Result], metrics: Sequence[Metric]) -> Iterator[str
     for one in (r for r in results if r.ours):
         rows = "" if one.input == "float" else f" of {one.input}"
         name = f"{one.core}, {one.model} on {one.data}{rows}, {one.tool}"
-        if one.reason:
+        if one.reason and not (
+            one.reason.startswith(TOO_LARGE) and all(r.reason for r in results if r.cell == one.cell)
+        ):
             yield f"{name}: {one.reason}"
         if one.wrong:
             yield f"{name}: {one.wrong} wrong answers"
