@@ -28,6 +28,7 @@ class OneVsRest(Op):
     nothing where all are 0), or of one alone 1 - p and p. With `odds`, scores are the logarithms of odds, and probabilities
     are made of them: their ratios are right where floats have no room for them; below `odds` they are 0. With `equal` scores
     that are not below it are equal, and so are those that are below `odds`: all of these probabilities are 1 in float64, or 0.
+    With `even` all classes are equally likely where all probabilities are 0.
     """
 
     name: ClassVar[str] = "one_vs_rest"
@@ -37,6 +38,7 @@ class OneVsRest(Op):
     threshold: float = 0.0
     odds: float | None = None
     equal: float | None = None
+    even: bool = False
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
@@ -74,7 +76,8 @@ class OneVsRest(Op):
         if self.scores == 1:
             return index, np.concatenate([np.float32(1) - p, p])
         total = np.add.accumulate(p, dtype=np.float32)[-1]
-        return index, p / total if total != 0 else p
+        none = np.full_like(p, 1 / self.scores) if self.even else p
+        return index, p / total if total != 0 else none
 
     def _probabilities(self, odds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """What sigmoids of the odds are, or are in proportion to."""
@@ -101,4 +104,5 @@ class OneVsRest(Op):
             "odds": None if self.odds is None else np.float32(self.odds),
             "equal": None if self.equal is None else np.float32(self.equal),
             "small": np.float32(SMALL),
+            "none": c_lit(np.float32(1 / self.scores)) if self.even else "",
         }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -46,7 +47,9 @@ DUMMY = DummyClassifier().fit(X, Y)
 STACK = StackingClassifier(
     [("line", LINE), ("tree", DecisionTreeClassifier(max_depth=3))], GradientBoostingClassifier(n_estimators=3), cv=2
 ).fit(X, Y)
+CALIBRATED = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3), cv=2).fit(X, Y)
 EVERY = {
+    "calibrated": CALIBRATED,
     "stack": STACK,
     "stacked numbers": StackingRegressor([("line", LinearRegression()), ("ridge", Ridge())], cv=2).fit(X, NUMBERS),
     "search": SEARCH,
@@ -147,6 +150,30 @@ def test_answers_without_a_number_are_no_answers() -> None:
     model = TransformedTargetRegressor(Ridge(), func=np.exp, inverse_func=np.log).fit(X, NUMBERS)
     rows = np.array([X[0], -1e3 * X[0]])
     assert reference_of(model).accepts(rows).tolist() == [True, False]
+
+
+def test_calibrations_that_are_refused() -> None:
+    assert code_of(CalibratedClassifierCV()) == "E0106"
+    for method in ("isotonic", "temperature"):
+        assert code_of(CalibratedClassifierCV(LINE, method=method, cv=2).fit(X, Y)) == "E0302"
+    for held in (None, [], [LINE], "x"):
+        assert code_of(edited(CALIBRATED, calibrated_classifiers_=held)) == "E0107"
+    first = CALIBRATED.calibrated_classifiers_[0]
+    for name, odd, code in (
+        ("calibrators", [], "E0107"), ("calibrators", [LINE] * 3, "E0107"), ("method", None, "E0302"), ("classes", None, "E0107"),
+        ("classes", np.arange(2), "E0302"), ("estimator", None, "E0301"),
+        ("calibrators", [edited(first.calibrators[0], a_=np.nan)] * 3, "E0107"),
+        ("calibrators", [edited(first.calibrators[0], a_=0.0)] * 3, "E0302"),
+    ):  # fmt: skip
+        assert code_of(edited(CALIBRATED, calibrated_classifiers_=[edited(first, **{name: odd})])) == code, name
+    assert code_of(edited(CALIBRATED, classes_=np.arange(1))) == "E0107"
+
+
+def test_missing_values_go_where_members_take_them() -> None:
+    rows = np.where(np.arange(4) == 1, np.nan, X)
+    inner = DecisionTreeClassifier(max_depth=3)
+    assert reference_of(CalibratedClassifierCV(inner, cv=2).fit(rows, Y)).accepts(rows).all()
+    assert not reference_of(STACK).accepts(rows).any()
 
 
 def test_stacks_that_are_refused() -> None:

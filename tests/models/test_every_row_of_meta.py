@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -24,6 +25,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from test_pipelines import prove_all
 
@@ -71,6 +73,16 @@ def test_stacks(data: str) -> None:
     found: list[tuple[Any, str]] = [(stack, "label"), (stack, "transform"), (passed, "decision")]
     found.append((StackingClassifier(members, forest(), cv=2), "proba"))
     prove_all(found, x, y, 100)
+
+
+@pytest.mark.parametrize("data", ["iris", "breast_cancer"])
+def test_calibrated(data: str) -> None:
+    x, y = DATA[data](return_X_y=True)
+    scored = CalibratedClassifierCV(make_pipeline(StandardScaler(), LinearSVC()), cv=3)
+    whole = CalibratedClassifierCV(make_pipeline(StandardScaler(), SVC()), cv=2, ensemble=False)
+    by_chance = CalibratedClassifierCV(forest(), cv=2)
+    found: list[tuple[Any, str]] = [(scored, "label"), (scored, "proba"), (whole, "label"), (by_chance, "proba")]
+    prove_all(found, x, y, 200)
 
 
 def test_stacks_of_regressors() -> None:

@@ -23,8 +23,9 @@ def test_the_c_is_numpy() -> None:
             scores = rng.integers(-2, 3, (30, count)).astype(np.float32)
             chances = rng.random((30, count)).astype(np.float32) * rng.integers(0, 2, (30, 1)).astype(np.float32)
             given = [scores, chances] if output == "proba" else [scores]
-            ops.append((op, (vector(count),) * len(given)))
-            rows.append(given)
+            for one in (op, replace(op, even=True)):
+                ops.append((one, (vector(count),) * len(given)))
+                rows.append(given)
     assert_c_is_numpy(ops, rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier
@@ -27,6 +28,7 @@ LINE = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
 CLASSIFIERS = (
     (GridSearchCV(LINE, {"logisticregression__C": [0.1, 1]}, cv=2), "proba"),
     (DummyClassifier(), "proba"),
+    (CalibratedClassifierCV(LINE, cv=2), "proba"),
     (StackingClassifier([("forest", RandomForestClassifier(3, max_depth=3)), ("line", LINE)], cv=2), "proba"),
 )
 OF_TWO = (

@@ -31,7 +31,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("multitask", "its answer is several numbers; fit and compile one ElasticNet or Lasso per output"),
     ("multioutput", "not yet; fit and compile one model per output"),
     ("chain", "not yet; fit and compile one model per output"),
-    ("calibrated", "not yet; a forest's own probabilities are supported: `--output proba`"),
     ("randomtreesembedding", "not yet; compile a supervised forest"),
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),
     ("lightgbm", "LGBMClassifier, LGBMRegressor, LGBMRanker and Booster are supported"),

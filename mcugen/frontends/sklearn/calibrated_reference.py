@@ -1,0 +1,48 @@
+"""scikit-learn's own answers of calibrated classifiers, and what the last digit of a score comes to in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcugen.frontends import Reference
+from mcugen.frontends.sklearn.composite_reference import CompositeReference, Floats, Mask
+from mcugen.frontends.sklearn.head import Head
+from mcugen.ir import Array
+
+if TYPE_CHECKING:
+    from mcugen.frontends.sklearn.calibrated import Member
+
+STEP = 2.0**-22  # of a score: what a float of it may be off
+
+
+class CalibratedReference(CompositeReference):
+    """Calibrated classifiers, each asked as its own reference asks it."""
+
+    def __init__(self, estimator: Any, head: Head, members: Sequence[Member], inner: Sequence[Reference]) -> None:
+        model = copy(estimator)
+        model.calibrated_classifiers_ = [copy(one) for one in model.calibrated_classifiers_]
+        for calibrated, asked in zip(model.calibrated_classifiers_, inner, strict=True):
+            calibrated.estimator = getattr(asked, "model", calibrated.estimator)
+        super().__init__(model, head)
+        self._members, self._inner = members, inner
+
+    def near_ties(self, rows: Array) -> Mask:
+        """Rows whose two best classes are as likely but for rounding, and those that hang on it in a classifier."""
+        best = np.sort(self.scores(rows), axis=1)
+        return np.asarray(super().near_ties(rows) | (best[:, -1] - best[:, -2] <= self.rounding(rows)))
+
+    def rounding(self, rows: Array) -> Floats:
+        """The mean of what a score's last digit comes to where a sigmoid is steepest, and of what classifiers round."""
+        lost = np.zeros(len(rows))
+        for member, inner in zip(self._members, self._inner, strict=True):
+            size = np.abs(inner.numbers(member.asked, rows)).max(axis=1)
+            lost += np.abs(member.slopes).max() / 4 * (STEP * size + inner.rounding(rows))
+        return lost / len(self._members)
+
+    def accepts(self, rows: Array) -> Mask:
+        """Rows that every classifier accepts."""
+        return np.asarray(super().accepts(rows) & np.all([one.accepts(rows) for one in self._inner], axis=0))
