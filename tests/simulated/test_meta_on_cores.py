@@ -1,4 +1,4 @@
-"""Estimators that hold others, and regressors with links, on an AVR and a Cortex-M4F: scikit-learn's labels, and its numbers within 1e-5."""
+"""Estimators that hold others, regressors with links and mixtures on an AVR and a Cortex-M4F: scikit-learn's labels, and its numbers within 1e-5."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, StackingRegressor
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -28,6 +29,7 @@ LINE = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
 CLASSIFIERS = (
     (GridSearchCV(LINE, {"logisticregression__C": [0.1, 1]}, cv=2), "proba"),
     (DummyClassifier(), "proba"),
+    (GaussianMixture(3, random_state=0), "proba"),
     (CalibratedClassifierCV(LINE, cv=2), "proba"),
     (StackingClassifier([("forest", RandomForestClassifier(3, max_depth=3)), ("line", LINE)], cv=2), "proba"),
 )

@@ -1,0 +1,57 @@
+"""Gaussian mixtures, on every row of scikit-learn's own data sets; and what is refused of them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from test_pipelines import prove_all
+
+from mcugen.diagnostics import McugenError
+from mcugen.frontends.files import read_model
+from mcugen.frontends.sklearn import read_estimator
+
+X, Y = load_iris(return_X_y=True)
+MODEL = GaussianMixture(3, random_state=0).fit(X)
+
+
+def code_of(model: Any) -> str:
+    with pytest.raises(McugenError) as caught:
+        read_estimator(model, "m")
+    assert all(one.help for one in caught.value.diagnostics)
+    return caught.value.diagnostics[0].code
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+def test_every_row(load: Any) -> None:
+    x, y = load(return_X_y=True)
+    kinds = ("full", "tied", "diag", "spherical")
+    models = [make_pipeline(StandardScaler(), GaussianMixture(3, covariance_type=one, random_state=0)) for one in kinds]
+    prove_all([(one, output) for one in models for output in ("label", "proba")], x, y, 200)
+
+
+def test_skops_files() -> None:
+    loaded = read_model(skops.io.dumps(MODEL)).estimator
+    assert str(read_estimator(loaded, "m", "proba")) == str(read_estimator(MODEL, "m", "proba"))
+
+
+def test_what_is_refused() -> None:
+    assert code_of(GaussianMixture()) == "E0106"
+    assert code_of(GaussianMixture(1).fit(X)) == "E0302"
+    for name in ("means_", "weights_", "precisions_cholesky_", "covariance_type"):
+        for value in (None, "x", np.full((3, 4), np.nan), -np.ones(3)):
+            model = copy.deepcopy(MODEL)
+            setattr(model, name, value)
+            assert code_of(model) == "E0107", name
+    singular = copy.deepcopy(MODEL)
+    singular.precisions_cholesky_ = MODEL.precisions_cholesky_ * 0
+    assert code_of(singular) == "E0107"
+    singular.precisions_cholesky_ = MODEL.precisions_cholesky_.transpose(0, 2, 1)
+    assert code_of(singular) == "E0107"
