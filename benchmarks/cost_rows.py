@@ -19,8 +19,10 @@ from mcugen.ops.distances import Distances
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
 from mcugen.ops.kernel_values import KernelValues
+from mcugen.ops.lookup import Lookup
 from mcugen.ops.missing import Missing
 from mcugen.ops.normalize import Normalize
+from mcugen.ops.one_hot import OneHot
 from mcugen.ops.one_vs_one import OneVsOne
 from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.polynomial import Polynomial
@@ -144,6 +146,26 @@ def impute() -> Iterator[Made]:
         yield Impute(fill, -1.0) if marked else Impute(fill), [x.astype(np.float32)]
 
 
+def lookup() -> Iterator[Made]:
+    for n, count, (exact, outputs, counted) in product(
+        (1, 2, 3, 5, 8, 13, 30), (1, 3, 7, 20), ((True, 1, True), (True, 1, False), (False, 1, True), (True, 3, False))
+    ):
+        rng = np.random.default_rng(100 * n + count)
+        points = tuple(np.unique(rng.normal(size=count).astype(np.float32)).astype(np.float64) for _ in range(n))
+        entries = [len(one) + (not exact) for one in points]
+        values = tuple(np.arange(m)[:, np.newaxis] * 1.0 if counted else rng.normal(size=(m, outputs)) for m in entries)
+        other = np.full((n, outputs), -1.0) if outputs == 1 else rng.normal(size=(n, outputs))
+        op = Lookup(points, values, other, other if exact else None)
+        yield op, [np.nan_to_num(op.probe(ROWS, rng)[0])]
+
+
+def one_hot() -> Iterator[Made]:
+    for n, most, same in product((1, 2, 3, 5, 8, 13, 30), (2, 3, 7, 20), (False, True)):
+        rng = np.random.default_rng(10 * n + most)
+        counts = (most,) * n if same else tuple(rng.integers(2, most + 2, n).tolist())
+        yield OneHot(counts), [rng.integers(0, np.array(counts), (ROWS, n)).astype(np.float32)]
+
+
 def rows(size: int) -> Any:
     return np.random.default_rng(size).normal(size=(ROWS, size)).astype(np.float32)
 
@@ -163,8 +185,10 @@ OPS: dict[str, Callable[[], Iterator[Made]]] = {
     "gather": gather,
     "impute": impute,
     "kernel_values": kernel_values,
+    "lookup": lookup,
     "missing": plain(Missing),
     "normalize": lambda: ((Normalize(n, norm), [rows(n)]) for n in LONG for norm in ("l1", "l2", "max")),
+    "one_hot": one_hot,
     "one_vs_one": ones,
     "one_vs_rest": rest,
     "polynomial": polynomial,

@@ -180,3 +180,11 @@ FUNCTIONS: Mapping[str, Function] = {
     "Clip": Function(3, NUMBERS, _clip),
     "Where": Function(3, EVERY, lambda p, asked, x, y: np.where(asked, x, y)),
 }
+
+# NumPy's functions of one operand, by their names there.
+UFUNCS: Mapping[str, str] = {
+    "absolute": "Abs", "arccos": "Acos", "arccosh": "Acosh", "arcsin": "Asin", "arcsinh": "Asinh", "arctan": "Atan",
+    "arctanh": "Atanh", "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "exp": "Exp", "expm1": "Expm1", "fabs": "Abs",
+    "floor": "Floor", "log": "Log", "log1p": "Log1p", "negative": "Neg", "reciprocal": "Reciprocal", "rint": "Round",
+    "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt", "square": "Mul", "tan": "Tan", "tanh": "Tanh",
+}  # fmt: skip

@@ -313,9 +313,13 @@ class GraphBuilder:
         """Where a value lives."""
         return self._value(name).storage
 
+    def maker(self, name: str) -> Node | None:
+        """The node that makes a value; None where none does."""
+        return next((node for node in self._nodes if name in node.outputs), None)
+
     def known(self, name: str) -> Array | None:
         """What a value holds where a node makes it of constants alone; None where only the C knows it."""
-        node = next((node for node in self._nodes if name in node.outputs), None)
+        node = self.maker(name)
         parts = [self._value(one) for one in node.inputs] if node else []
         found = [one.data for one in parts if one.storage is Storage.CONST and one.data is not None]
         if node is None or len(found) != len(parts):

@@ -484,12 +484,14 @@ def _numbers(
     """Compared relative to their size, `least` at least; without that relative to their range."""
     expected, real = expected.reshape(len(expected), -1), found.astype(np.float64).reshape(len(found), -1)
     range = range_of(expected[accepted])
-    size = np.full_like(expected, range) if least is None else np.maximum(np.abs(expected), least)
+    size = np.full_like(expected, range) if least is None else np.fmax(np.abs(expected), least)
     with np.errstate(all="ignore"):
         single = expected.astype(np.float32)  # what is beyond floats is infinite in C, and equal to that
-        equal = (real == expected) | (np.isinf(single) & (real == single))
+        equal = (real == expected) | (np.isinf(single) & (real == single)) | (np.isnan(real) & np.isnan(expected))
         off = np.where(equal, 0.0, np.abs(real - expected))
-        errors = (np.maximum(off - rounding[:, None], 0.0) / size).max(axis=1)  # NaN stays NaN, and is wrong
+        errors = (np.maximum(off - rounding[:, None], 0.0) / size).max(
+            axis=1
+        )  # NaN of one alone stays NaN, and is wrong
         differs = ~((off / size).max(axis=1) <= tolerance)
 
     def show(i: int) -> tuple[str, str]:

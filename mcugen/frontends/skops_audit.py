@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mcugen.functions import UFUNCS
+
 MAX_DEPTH = 100  # of the schema; a forest's has 16 levels
 MAX_HEADER = 4096  # bytes of an array's header; scikit-learn's longest, of the nodes, has 400
 MAX_OUTPUTS = 2**16
@@ -41,7 +43,7 @@ _METRICS = frozenset(
         "recall_score",
     )
 )
-_NUMPY = frozenset(f"numpy.{name}" for name in ("exp", "expm1", "log", "log1p", "sqrt", "square"))
+_NUMPY = frozenset(f"numpy.{name}" for name in UFUNCS)  # FunctionTransformers call them, too
 _FUNCTIONS = _SCORES | _METRICS | _NUMPY
 
 # Which types each loader of skops may make. `ObjectNode` takes the estimators that are asked for.

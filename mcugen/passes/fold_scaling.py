@@ -11,7 +11,7 @@ float32 next to the threshold counts, on whichever side of it, so that what is e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import DType, Graph, Module, Node, Storage
+from mcugen.op import Op
 from mcugen.ops.affine import Affine
 from mcugen.ops.binarize import Binarize
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
+from mcugen.ops.lookup import Lookup
 from mcugen.ops.ranks import Ranks, ranks_of
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
@@ -47,6 +49,8 @@ def _folded(graph: Graph) -> Graph:
             graph = _with_trees(graph, node, node.op)
         if isinstance(node.op, Binarize):
             graph = _with_limits(graph, node, node.op)
+        if isinstance(node.op, Lookup) and not node.op.exact:
+            graph = _with_points(graph, node, node.op)
     return graph
 
 
@@ -67,11 +71,34 @@ def _with_limits(graph: Graph, node: Node, op: Binarize) -> Graph:
     if any(none[0] for _, none in found):  # a scaler that clips: every number is above
         return graph
     threshold = np.minimum([limit[0] for limit, _ in found], np.finfo(np.float32).max).astype(np.float64)
-    at, name = np.array([column.at for column in columns]), f"{node.name}.columns"
-    picked = Node(Gather(x.type.size, at), (x.name,), (name,), node.loc)
-    whole = len(at) == x.type.size and bool((at == np.arange(len(at))).all())
-    new = replace(node, op=replace(op, threshold=threshold), inputs=(x.name if whole else name,))
-    return replaced(graph, node, *([] if whole else [picked]), new)
+    return _picked(graph, node, replace(op, threshold=threshold), x.name, [column.at for column in columns])
+
+
+def _with_points(graph: Graph, node: Node, op: Lookup) -> Graph:
+    """Bins of what the maps in front of them take, where that is the row or what is missing in it."""
+    columns = [trace(graph, node.inputs[0], i) for i in range(op.features)]
+    roots = {column.value for column in columns}
+    (x,) = graph.of(Storage.INPUT)[:1]
+    (root,) = roots if len(roots) == 1 else ("",)
+    maps = [map for column in columns for map, _ in column.maps]
+    if not any(isinstance(map, Affine) for map in maps) or not (root == x.name or _is_filled_in(graph, root)):
+        return graph
+    found = [largest_left(column.exactly, points) for column, points in zip(columns, op.points, strict=True)]
+    if graph.values[root].type.dtype is not DType.F32 or any(none.any() for _, none in found):
+        return graph
+    gone = [column.exactly(np.array([np.nan])) for column in columns]
+    missing = np.stack([op.exactly_all(i, one)[0] for i, one in enumerate(gone)])
+    points = tuple(np.minimum(below, np.finfo(np.float32).max).astype(np.float64) for below, _ in found)
+    return _picked(graph, node, replace(op, points=points, missing=missing), root, [column.at for column in columns])
+
+
+def _picked(graph: Graph, node: Node, op: Op, root: str, columns: Sequence[int]) -> Graph:
+    """The graph with a node that takes columns of an earlier value, by an op for these."""
+    size, at, name = graph.values[root].type.size, np.array(columns), f"{node.name}.columns"
+    whole = len(at) == size and bool((at == np.arange(size)).all())
+    new = replace(node, op=op, inputs=(root if whole else name,))
+    pick = Node(Gather(size, at), (root,), (name,), node.loc)
+    return replaced(graph, node, *([] if whole else [pick]), new)
 
 
 def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:

@@ -15,23 +15,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier, VotingRegressor
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold, f_classif
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
     OneHotEncoder,
+    OrdinalEncoder,
     PolynomialFeatures,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -64,7 +69,19 @@ MODELS: dict[str, Callable[[], Any]] = {
     "normalizer": Normalizer,
     "binarizer": Binarizer,
     "polynomial": PolynomialFeatures,
+    "one-hot": lambda: OneHotEncoder(drop="first", min_frequency=3, handle_unknown="infrequent_if_exist"),
+    "ordinal": lambda: OrdinalEncoder(max_categories=4),
+    "target": TargetEncoder,
+    "bins": lambda: KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf"),
     "imputer": lambda: SimpleImputer(add_indicator=True),
+    "indicator": lambda: MissingIndicator(features="all"),
+    "function": lambda: FunctionTransformer(np.log1p),
+    "svd": lambda: TruncatedSVD(2, random_state=0),
+    "factors": lambda: FactorAnalysis(2, random_state=0),
+    "ica": lambda: FastICA(2, random_state=0),
+    "increments": lambda: IncrementalPCA(2, whiten=True),
+    "projection": lambda: GaussianRandomProjection(2, random_state=0),
+    "union": lambda: FeatureUnion([("a", StandardScaler()), ("b", "passthrough"), ("c", "drop")], transformer_weights={"a": 2}),
     "pca": lambda: PCA(2, whiten=True),
     "k best": lambda: SelectKBest(f_classif, k=2),
     "variance": lambda: VarianceThreshold(0.1),
@@ -140,19 +157,11 @@ with warnings.catch_warnings():
 
 
 def test_a_step_that_is_not_supported_is_named() -> None:
-    encoder = ColumnTransformer([("onehot", OneHotEncoder(sparse_output=False), [0])])
-    model = Pipeline([("prep", encoder), ("clf", tree())]).fit(np.round(X), Y)
+    imputer = ColumnTransformer([("neighbours", KNNImputer(), [0])])
+    model = Pipeline([("prep", imputer), ("clf", tree())]).fit(X, Y)
     (problem,) = problems(model)
-    assert (problem.code, problem.loc.where) == ("E0301", "Pipeline.prep.ColumnTransformer.onehot")
-    assert "encode before `fit`" in problem.help
-
-
-def test_a_sparse_output_says_how_to_be_dense() -> None:
-    encoder = ColumnTransformer([("onehot", OneHotEncoder(), [0, 1, 2, 3])], sparse_threshold=1.0)
-    (problem,) = problems(make_pipeline(encoder, tree()).fit(np.round(X), Y))
-    assert problem.code == "E0302"
-    assert "sparse_output=False" in problem.help
-    assert "sparse_threshold=0" in problem.help
+    assert (problem.code, problem.loc.where) == ("E0301", "Pipeline.prep.ColumnTransformer.neighbours")
+    assert "SimpleImputer" in problem.help
 
 
 def test_a_step_in_the_middle_must_transform() -> None:
@@ -181,6 +190,41 @@ def test_a_selector_that_keeps_nothing() -> None:
     model = SelectKBest(k=2).fit(X, Y)
     model.k = 0
     assert only(model) == ("E0302", "SelectKBest", "this SelectKBest keeps no feature")
+
+
+def double(x: Any) -> Any:
+    return 2 * x
+
+
+@pytest.mark.parametrize("model", [FunctionTransformer(double), FunctionTransformer(np.log1p, kw_args={"dtype": "f8"}), FunctionTransformer(np.isnan)])  # fmt: skip
+def test_a_function_without_a_twin_in_c_says_which_have(model: Any) -> None:
+    found = problems(model.fit(X))[0]
+    assert found.code == "E0302"
+    assert "absolute, arccos" in found.help
+    assert "tanh" in found.help
+
+
+def test_a_union_of_nothing() -> None:
+    assert only(FeatureUnion([("a", "drop")]).fit(X))[0] == "E0302"
+    assert only(FeatureUnion([("a", "passthrough")]).fit(X))[0] == "E0302"
+
+
+def test_a_sparse_projection_is_written_out() -> None:
+    model = SparseRandomProjection(2, random_state=0).fit(X)
+    (node,) = read_estimator(model, "m").nodes
+    assert np.array_equal(node.op.weights, model.components_.toarray())
+    for attribute, value in (("indices", 9), ("indices", -1), ("indptr", 10**6), ("indptr", -1)):
+        edited = copy.deepcopy(model)
+        setattr(edited.components_, attribute, np.full_like(getattr(edited.components_, attribute), value))
+        assert only(edited)[0] == "E0107"
+    model.components_ = np.zeros((2, 3))
+    assert only(model)[0] == "E0107"
+
+
+def test_factors_of_features_without_noise() -> None:
+    model = FactorAnalysis(2, random_state=0).fit(X)
+    model.noise_variance_ = np.array([1.0, 0, 1, 1])
+    assert only(model)[0] == "E0107"
 
 
 def test_a_function_that_only_python_can_call() -> None:

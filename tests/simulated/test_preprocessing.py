@@ -20,8 +20,10 @@ from mcugen.ops.cast import Cast
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
+from mcugen.ops.lookup import Lookup
 from mcugen.ops.missing import Missing
 from mcugen.ops.normalize import Normalize
+from mcugen.ops.one_hot import OneHot
 from mcugen.ops.one_vs_one import OneVsOne
 from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.polynomial import Polynomial
@@ -32,12 +34,19 @@ from mcugen.targets import toolchain_for
 from mcugen.targets.driver import Unit
 
 RNG = np.random.default_rng(0)
+THIRDS = (np.array([-0.75, 0.25, 2.5]),) * 9
 SMALL_INT = TensorType((9,), DType.I16)
 CASES: list[tuple[Op, tuple[TensorType, ...]]] = [
     (Affine(RNG.normal(size=9) * 9, RNG.uniform(1, 3, 9), low=-2.0, high=3.0), (vector(9),)),
     (Binarize(9, 0.3), (vector(9),)),
     (Impute(RNG.normal(size=9)), (vector(9),)),
     (Missing(9), (vector(9),)),
+    (
+        Lookup(THIRDS, ((np.arange(3.0)[:, np.newaxis]),) * 9, np.full((9, 1), -1.0), np.full((9, 1), -2.0)),
+        (vector(9),),
+    ),
+    (Lookup(THIRDS, (RNG.normal(size=(4, 2)),) * 9, np.zeros((9, 2))), (vector(9),)),
+    (OneHot((3, 2, 4, 3, 3, 5, 2, 2, 3)), (vector(9),)),
     (Gather(300, np.array([299, 0, 256])), (vector(300),)),
     (Concat(), (vector(3), vector(5))),
     (Cast(), (SMALL_INT,)),
@@ -67,8 +76,10 @@ def test_the_simulated_board_gives_numpys_numbers(name: str) -> None:
         module = run(Module(f"m{i}", (alone(op, *types),), arena="stack"), target)
         units.append(Unit(module, emit(module, plan(module, target), target)))
         given = [rows_for(type) for type in types]
-        if isinstance(op, Impute | Missing):
+        if isinstance(op, Impute | Missing | Lookup):
             given[0][::2, 1] = np.nan
+        if isinstance(op, Lookup | OneHot):  # categories, and columns
+            given[0][::3] = np.floor(given[0][::3] * 4) / 4 if isinstance(op, Lookup) else np.floor(given[0][::3])
         inputs.append(given)
     done = toolchain_for(target.board).run_rows(units, inputs, target.board)
     for (op, types), given, ran in zip(CASES, inputs, done, strict=True):

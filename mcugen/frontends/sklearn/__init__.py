@@ -15,6 +15,10 @@ and, where scikit-learn's methods alone do not answer for it,
 
     reference(estimator, head) -> Reference   the model asked itself; by default SklearnReference
     INTEGERS = True                           where rows of integers go in as they are; by default they are cast to float32
+    asked(estimator, plain) -> estimator      a copy that can be asked of rows of float32 without names of columns, and those that it
+                                              holds with it; plain: whether it is given numbers of the row, or whole ones (plain.py).
+                                              By default it itself
+    keeps(estimator) -> bool                  of transformers: whether what they give are such numbers; by default not
     exact(estimator) -> bool                  of transformers: whether they map features one by one; by default not
 
 A family whose estimators hold others (a pipeline, a vote) calls `head_of` and `build_estimator` for them. Families are
@@ -111,6 +115,17 @@ def reference_of(estimator: object, loc: Loc = Loc()) -> Reference:
     return make(estimator, family.head(estimator, loc))
 
 
+def as_asked(estimator: object, plain: bool = True) -> object:
+    """An estimator that passed `read_estimator` as references ask it: of rows of float32, without names of columns."""
+    change = getattr(family_of(estimator), "asked", None)
+    return change(estimator, plain) if change else estimator
+
+
+def family_of(estimator: object) -> ModuleType | None:
+    """The module that reads an estimator; None where none does."""
+    return next((one for one in families() if one.takes(estimator)), None)
+
+
 def is_exact(estimator: object) -> bool:
     """Whether a transformer maps features one by one, so that trees behind it compare exactly what scikit-learn's compare."""
     asked = getattr(_family(estimator, Loc()), "exact", None)
@@ -118,10 +133,10 @@ def is_exact(estimator: object) -> bool:
 
 
 def _family(estimator: object, loc: Loc) -> ModuleType:
-    for family in families():
-        if family.takes(estimator):
-            return family
-    raise _unsupported(estimator, loc)
+    family = family_of(estimator)
+    if family is None:
+        raise _unsupported(estimator, loc)
+    return family
 
 
 def _unsupported(estimator: object, loc: Loc) -> McugenError:

@@ -6,28 +6,19 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 
 # The first entry whose word occurs in `module.ClassName` (lower case) gives the advice; special words come first.
 _ADVICE: tuple[tuple[str, str], ...] = (
-    ("featureunion", "not yet; a ColumnTransformer puts transformers side by side"),
-    (
-        "onehotencoder",
-        "give its columns of 0 and 1 as features: encode before `fit`, and in your sketch; trees take numbers of categories",
-    ),
-    ("ordinalencoder", "give the category's number as the feature: encode before `fit`, and in your sketch"),
     ("labelencoder", "leave it out: labels may be texts"),
-    ("functiontransformer", "call the function before `fit`, and in your sketch before the model"),
     ("powertransformer", "use StandardScaler, RobustScaler or MinMaxScaler"),
     ("quantiletransformer", "use StandardScaler, RobustScaler or MinMaxScaler"),
-    ("kbinsdiscretizer", "use Binarizer; or trees, which find their own bins"),
     ("splinetransformer", "use PolynomialFeatures"),
     ("knnimputer", "use SimpleImputer"),
     ("iterativeimputer", "use SimpleImputer"),
-    ("sklearn.impute", "use SimpleImputer, with `add_indicator=True` for the indicators"),
-    ("sklearn.decomposition", "use PCA"),
+    ("sklearn.impute", "use SimpleImputer, with `add_indicator=True` for the indicators, or MissingIndicator"),
+    ("sklearn.decomposition", "use PCA, TruncatedSVD, FactorAnalysis or FastICA"),
     ("sklearn.feature_extraction", "take texts and pictures apart before `fit`, and in your sketch"),
     (
         "sklearn.preprocessing",
-        "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, Binarizer or PolynomialFeatures",
+        "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, Binarizer, KBinsDiscretizer or PolynomialFeatures",
     ),
-    ("sklearn.random_projection", "use PCA"),
     ("multitask", "its answer is several numbers; fit and compile one ElasticNet or Lasso per output"),
     ("multioutput", "not yet; fit and compile one model per output"),
     ("chain", "not yet; fit and compile one model per output"),

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown, whole
+from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.pipeline import check_width, is_passthrough, within
+from mcugen.frontends.sklearn.plain import keeps as keeps_numbers
 from mcugen.ir import GraphBuilder
 from mcugen.ops.affine import Affine
 from mcugen.ops.concat import MOST, Concat
 from mcugen.ops.gather import Gather
 
 SUPPORTED = ("ColumnTransformer",)
-TRUSTED = (
-    "sklearn.compose._column_transformer.ColumnTransformer",
-    "sklearn.preprocessing._function_transformer.FunctionTransformer",
-)
+TRUSTED = ("sklearn.compose._column_transformer.ColumnTransformer",)
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,16 @@ def exact(estimator: object) -> bool:
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted ColumnTransformer says of itself."""
     state = _state(estimator, loc)
-    if flag(state, "sparse_output_", loc):
-        help = "use `ColumnTransformer(..., sparse_threshold=0)`, and `sparse_output=False` in its encoders"
-        raise error("E0302", "this ColumnTransformer gives sparse rows, which C has not", help=help, loc=loc)
     return Head(_base(), features_of(state, loc), ("transform",))
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """A `gather` and its own nodes for each transformer, and a `concat` of what they give."""
-    parts = parts_of(estimator, loc)
+    return side_by_side(parts_of(estimator, loc), builder, x, loc)
+
+
+def side_by_side(parts: Sequence[Part], builder: GraphBuilder, x: str, loc: Loc) -> tuple[str]:
+    """What transformers give of their columns of a row, in one vector."""
     made = [_built(part, builder, x, loc) for part in parts]
     while len(made) > 1:
         groups = [made[i : i + MOST] for i in range(0, len(made), MOST)]
@@ -76,6 +76,29 @@ def reference(estimator: object, head: Head) -> Reference:
     return CompositeReference(estimator, head)
 
 
+def keeps(estimator: object) -> bool:
+    """Whether none of its transformers works numbers out."""
+    parts = parts_of(estimator, Loc())
+    return all(
+        part.weight == 1 and (is_passthrough(part.transformer) or keeps_numbers(part.transformer)) for part in parts
+    )
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """The same that names its columns by number and gives plain arrays: rows here are arrays without names."""
+    from mcugen.frontends.sklearn import as_asked
+
+    changed = copy(estimator)
+    numbers = estimator._transformer_to_input_indices
+    changed.transformers_ = [
+        (name, as_asked(one, plain), list(numbers[name]) if name in numbers else columns)
+        for name, one, columns in estimator.transformers_
+    ]
+    vars(changed).pop("feature_names_in_", None)
+    changed.sparse_output_ = False
+    return changed
+
+
 def _built(part: Part, builder: GraphBuilder, row: str, loc: Loc) -> str:
     from mcugen.frontends.sklearn import build_estimator, head_of
 
@@ -87,7 +110,7 @@ def _built(part: Part, builder: GraphBuilder, row: str, loc: Loc) -> str:
         inner = head_of(part.transformer, place)
         if "transform" not in inner.outputs:
             text = f"a {inner.base.__name__} transforms nothing"
-            raise error("E0302", text, help="a ColumnTransformer holds transformers", loc=place)
+            raise error("E0302", text, help="only transformers stand side by side", loc=place)
         check_width(inner, len(part.columns), place)
         (made,) = build_estimator(part.transformer, inner, "transform", builder, made, place)
     if part.weight == 1:
@@ -121,7 +144,7 @@ def _parts(
             continue
         indices = _columns(name, columns, state, features, loc)
         if len(indices):
-            yield Part(name, transformer, indices, _weight(name, state, loc))
+            yield Part(name, transformer, indices, weight_of(name, state, loc))
 
 
 def _columns(name: str, asked: object, state: Mapping[str, object], features: int, loc: Loc) -> npt.NDArray[np.int64]:
@@ -140,7 +163,8 @@ def _columns(name: str, asked: object, state: Mapping[str, object], features: in
     return np.where(indices < 0, indices + features, indices)
 
 
-def _weight(name: str, state: Mapping[str, object], loc: Loc) -> float:
+def weight_of(name: str, state: Mapping[str, object], loc: Loc) -> float:
+    """What a transformer's numbers are multiplied with."""
     weights = state.get("transformer_weights")
     if weights is None:
         return 1.0

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.frontends.sklearn import as_asked
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference
 from mcugen.ir import Array
 
 PROBED = 512  # columns that are asked one by one whether they may be missing
-PRODUCTS = ("Normalizer", "PolynomialFeatures")  # what they give is off by a part of itself, not of the row
+PRODUCTS = (
+    "FunctionTransformer",
+    "Normalizer",
+    "PolynomialFeatures",
+)  # what they give is off by a part of itself, not of the row
 NEAR_DOUBLE = 1e-12  # of a threshold of float64: closer is what float64 rounds in the steps before
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -30,7 +34,7 @@ class CompositeReference(SklearnReference):
     """
 
     def __init__(self, estimator: Any, head: Head) -> None:
-        super().__init__(_exact(by_number(estimator)), head)
+        super().__init__(as_asked(estimator), head)
         self._missing: Mask | None = None
 
     def scores(self, rows: Array) -> Floats:
@@ -50,8 +54,11 @@ class CompositeReference(SklearnReference):
     def accepts(self, rows: Array) -> Mask:
         """See the class."""
         accepted, before = self._plain(rows), self._before_last(rows)
+        nowhere = np.isnan(before).any(axis=1) & ~np.isnan(_single(rows)).any(
+            axis=1
+        )  # the logarithm of a negative number
         with np.errstate(invalid="ignore"):
-            return np.asarray(accepted & ~(np.abs(before) > LARGEST).any(axis=1))
+            return np.asarray(accepted & ~nowhere & ~(np.abs(before) > LARGEST).any(axis=1))
 
     def rounding(self, rows: Array) -> Floats:
         """The last step's own; infinite for rows that hang on a threshold: the leaf depends on how steps before it round."""
@@ -145,39 +152,6 @@ def _near_doubles(boosting: Any, x: Floats) -> Mask:
             threshold = known[np.clip(at, 0, len(known) - 1)]
             near |= np.abs(x[:, i] - threshold) <= NEAR_DOUBLE * np.abs(threshold)
     return near
-
-
-def by_number(estimator: Any) -> Any:
-    """The estimator with every ColumnTransformer in it naming its columns by number: rows here are arrays without names."""
-    kind = type(estimator).__name__
-    if kind == "Pipeline":
-        changed = copy(estimator)
-        changed.steps = [(name, by_number(step)) for name, step in estimator.steps]
-        return changed
-    if kind != "ColumnTransformer":
-        return estimator
-    changed = copy(estimator)
-    numbers = estimator._transformer_to_input_indices
-    changed.transformers_ = [
-        (name, by_number(one), list(numbers[name]) if name in numbers else columns)
-        for name, one, columns in estimator.transformers_
-    ]
-    vars(changed).pop("feature_names_in_", None)
-    return changed
-
-
-def _exact(estimator: Any) -> Any:
-    """A pipeline or a column transformer whose projections work in float64."""
-    from mcugen.frontends.sklearn import decomposition
-
-    if decomposition.takes(estimator):
-        return decomposition.in_doubles(estimator)
-    changed = copy(estimator)
-    if hasattr(estimator, "steps"):
-        changed.steps = [(name, _exact(step)) for name, step in estimator.steps]
-    elif hasattr(estimator, "transformers_"):
-        changed.transformers_ = [(name, _exact(one), columns) for name, one, columns in estimator.transformers_]
-    return changed
 
 
 def _trees(estimator: Any) -> Iterator[Any]:

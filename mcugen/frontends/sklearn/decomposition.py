@@ -1,4 +1,4 @@
-"""PCA: one op, `linear`."""
+"""Projections: PCA, IncrementalPCA, TruncatedSVD, FactorAnalysis, FastICA, random projections; one op, `linear`."""
 
 from __future__ import annotations
 
@@ -13,48 +13,99 @@ from mcugen.diagnostics import Loc, error
 from mcugen.fixed import Floats
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
-from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
+from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.noise import require_spread
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import GraphBuilder
 from mcugen.ops.linear import Linear
 
-SUPPORTED = ("PCA",)
+_MODULES = {
+    "FactorAnalysis": "sklearn.decomposition._factor_analysis",
+    "FastICA": "sklearn.decomposition._fastica",
+    "GaussianRandomProjection": "sklearn.random_projection",
+    "IncrementalPCA": "sklearn.decomposition._incremental_pca",
+    "PCA": "sklearn.decomposition._pca",
+    "SparseRandomProjection": "sklearn.random_projection",
+    "TruncatedSVD": "sklearn.decomposition._truncated_svd",
+}
+SUPPORTED = tuple(_MODULES)
 EPSILON = float(np.finfo(np.float64).eps)
 LARGEST = 1e36  # of a mean and a spread as float32
 ENOUGH = 3e-6  # of a transformed number: what rounding may shift it by
-TRUSTED = ("sklearn.decomposition._pca.PCA",)
+TRUSTED = tuple(f"{module}.{name}" for name, module in _MODULES.items())
 
 
 def takes(estimator: object) -> bool:
-    """Whether the estimator is a PCA, or of a class derived from it."""
+    """Whether the estimator is a projection of scikit-learn, or of a class derived from one."""
     return base_of(estimator, _known()) is not None
 
 
 def head(estimator: object, loc: Loc) -> Head:
-    """What a fitted PCA says of itself."""
-    return Head(_base(), features_of(_state(estimator, loc), loc), ("transform",))
+    """What a fitted projection says of itself."""
+    base, state = _checked(estimator, loc)
+    return Head(base, features_of(state, loc), ("transform",))
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
-    """(x - mean) · components, each divided by its standard deviation where it is whitened."""
-    state = _state(estimator, loc)
+    """(x - mean) · components; of a PCA each divided by its standard deviation where it is whitened."""
+    _, state = _checked(estimator, loc)
+    name, n = head.base.__name__, head.n_features
+    state = {**state, "components_": _dense(state["components_"], n, loc)}
     found = state["components_"]
     rows = len(found) if isinstance(found, np.ndarray) and found.ndim == 2 else 0
     refuse([] if rows else [("components_", f"must be a table of numbers, not {shown(found)}")], loc)
-    weights = numbers_of(state, "components_", (rows, head.n_features), loc)
-    if flag(state, "whiten", loc):
+    weights = numbers_of(state, "components_", (rows, n), loc)
+    if name == "FactorAnalysis":
+        weights = _expected(weights, numbers_of(state, "noise_variance_", (n,), loc), loc)
+    if name in ("PCA", "IncrementalPCA") and flag(state, "whiten", loc):
         variance = numbers_of(state, "explained_variance_", (rows,), loc)
         refuse((("explained_variance_", f"number {i} is negative") for i in np.flatnonzero(variance < 0)), loc)
         spread = np.maximum(np.sqrt(variance), EPSILON)
         require_spread(spread, np.full(rows, np.sqrt(variance.max(initial=0.0))), loc)
         weights = weights / spread[:, np.newaxis]
-    mean = numbers_of(state, "mean_", (head.n_features,), loc)
-    _check_range(mean, 1 / np.maximum(np.abs(weights).max(axis=1), 1 / LARGEST), loc)
+    centred = name in ("PCA", "IncrementalPCA", "FactorAnalysis") or (name == "FastICA" and bool(state.get("whiten")))
+    mean = numbers_of(state, "mean_", (n,), loc) if centred else np.zeros(n)
+    steepest = np.abs(weights).max(axis=1)
+    _check_range(mean, 1 / np.where(steepest > 0, np.maximum(steepest, 1 / LARGEST), 1.0), loc)
     delicate = not _of_one_size(weights, mean, state, head.n_features)
     return builder.add(
         Linear(weights, -(weights @ mean), "transform", delicate=delicate or None, around=mean), x, loc=loc
     )
+
+
+def _expected(weights: Floats, noise: Floats, loc: Loc) -> Floats:
+    """The components of the expected factors, given their loadings and the features' noise (Bishop 2006, 12.42)."""
+    refuse((("noise_variance_", f"must be positive; number {i} is not") for i in np.flatnonzero(noise <= 0)), loc)
+    scaled = weights / noise
+    with np.errstate(all="ignore"):
+        found = np.linalg.pinv(np.eye(len(weights)) + scaled @ weights.T) @ scaled
+    refuse([] if np.isfinite(found).all() else [("components_", "are too large for their noise")], loc)
+    return np.asarray(found)
+
+
+def _dense(components: Any, features: int, loc: Loc) -> object:
+    """A SparseRandomProjection's table, written out; SciPy itself would write wherever a file says."""
+    import scipy.sparse as sp
+
+    if not sp.issparse(components):
+        return components
+    if components.format != "csr" or components.ndim != 2 or components.shape[1] != features:
+        refuse([("components_", f"must be a table of {features} columns")], loc)
+    rows = int(components.shape[0])
+    check_sizes(rows, 0, loc)
+    starts, columns, numbers = (np.asarray(part) for part in (components.indptr, components.indices, components.data))
+    good = (
+        (starts.dtype.kind, columns.dtype.kind, numbers.dtype.kind) == ("i", "i", "f")
+        and starts.shape == (rows + 1,)
+        and columns.shape == numbers.shape == (starts[-1],)
+        and starts[0] == 0
+        and bool((np.diff(starts) >= 0).all())
+        and bool(((columns >= 0) & (columns < features)).all())
+    )
+    refuse([] if good else [("components_", "is no table of numbers")], loc)
+    table = np.zeros((rows, features))
+    np.add.at(table, (np.repeat(np.arange(rows), np.diff(starts)), columns), numbers)
+    return table
 
 
 def _check_range(mean: Floats, spread: Floats, loc: Loc) -> None:
@@ -79,30 +130,29 @@ def _of_one_size(weights: Floats, mean: Floats, state: Mapping[str, object], n: 
     return bool(n * part * 2.0**-29 < ENOUGH)
 
 
-def _state(estimator: object, loc: Loc) -> Mapping[str, object]:
-    return state_of(estimator, _base(), "components_", loc)
-
-
-def _base() -> type:
-    (base,) = _known()
-    return base
+def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
+    base = base_of(estimator, _known())
+    assert base is not None, "dispatch asks takes() first"
+    return base, state_of(estimator, base, "components_", loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, worked out in float64 where the model was fitted on float32."""
-    return SklearnReference(in_doubles(estimator), head)
+    return SklearnReference(asked(estimator), head)
 
 
-def in_doubles(estimator: Any) -> Any:
-    """The same PCA with its numbers as float64: fitted on float32, it takes off a mean that it has rounded."""
+def asked(estimator: Any, plain: bool = True) -> Any:
+    """The same projection with its numbers as float64: fitted on float32, it takes off a mean that it has rounded."""
     exact = copy.copy(estimator)
-    for name in ("mean_", "components_", *(["explained_variance_"] if flag(vars(estimator), "whiten", Loc()) else [])):
-        setattr(exact, name, np.asarray(getattr(estimator, name), np.float64))
+    for name in ("mean_", "components_", "explained_variance_", "noise_variance_"):
+        found = vars(estimator).get(name)
+        if isinstance(found, np.ndarray):
+            setattr(exact, name, found.astype(np.float64))
     return exact
 
 
 @cache
 def _known() -> frozenset[type]:
-    from sklearn.decomposition import PCA
+    from sklearn import decomposition, random_projection
 
-    return frozenset({PCA})
+    return frozenset(getattr(decomposition, name, None) or getattr(random_projection, name) for name in SUPPORTED)

@@ -35,6 +35,11 @@ def exact(estimator: object) -> bool:
     return True
 
 
+def keeps(estimator: object) -> bool:
+    """What is filled in counts as the float32 that it is rounded to."""
+    return True
+
+
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted imputer says of itself."""
     return Head(_base(), features_of(_state(estimator, loc), loc), ("transform",))
@@ -43,7 +48,7 @@ def head(estimator: object, loc: Loc) -> Head:
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """A fitted imputer: columns that it drops, a number that means missing made NaN, then NaN filled in."""
     state = _state(estimator, loc)
-    fill, missing = _fill(state, head.n_features, loc), _missing(state, loc)
+    fill, missing = _fill(state, head.n_features, loc), missing_of(state, loc)
     marked = x
     if not isnan(missing):
         (marked,) = builder.add(Impute(np.full(head.n_features, nan), missing), marked, loc=loc)
@@ -76,12 +81,12 @@ def _state(estimator: object, loc: Loc) -> Mapping[str, object]:
     return state_of(estimator, _base(), "statistics_", loc)
 
 
-def _missing(state: Mapping[str, object], loc: Loc) -> float:
+def missing_of(state: Mapping[str, object], loc: Loc) -> float:
     """What counts as missing: NaN, or a number that a float32 may be."""
     found = state.get("missing_values")
     if not isinstance(found, int | float | np.number) or isinstance(found, bool):
         text = f"missing_values is {shown(found)}; only numbers and NaN can be missing in C"
-        raise error("E0302", text, help="use `SimpleImputer(missing_values=np.nan)`, or a number", loc=loc)
+        raise error("E0302", text, help="use `missing_values=np.nan`, or a number", loc=loc)
     number = float(found)
     if not isnan(number) and (not isfinite(number) or float(np.float32(number)) != number):
         text = f"missing_values is {number:g}, which no float32 is"
@@ -112,12 +117,17 @@ def _indicated(state: Mapping[str, object], n: int, loc: Loc) -> npt.NDArray[np.
     indicator = state.get("indicator_")
     if indicator is None:
         return None
+    return indicated_by(indicator, n, loc.within("indicator_"))
+
+
+def indicated_by(indicator: object, n: int, loc: Loc) -> npt.NDArray[np.int64]:
+    """The columns of n that a MissingIndicator tells of."""
     features = vars(indicator).get("features_") if type(indicator).__name__ == "MissingIndicator" else None
     if not isinstance(features, np.ndarray) or features.dtype.kind not in "iu" or features.ndim != 1:
-        refuse([("indicator_.features_", "must be an array of column numbers")], loc)
+        refuse([("features_", "must be an array of column numbers")], loc)
     assert isinstance(features, np.ndarray)
     columns = features.astype(np.int64)
-    refuse((("indicator_.features_", f"column {c} of {n}") for c in columns if not 0 <= c < n), loc)
+    refuse((("features_", f"column {c} of {n}") for c in columns if not 0 <= c < n), loc)
     return columns
 
 

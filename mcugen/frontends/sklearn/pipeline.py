@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
+from mcugen.frontends.sklearn.plain import keeps as keeps_numbers
 from mcugen.ir import GraphBuilder
 
 SUPPORTED = ("Pipeline",)
@@ -57,6 +60,23 @@ def reference(estimator: object, head: Head) -> Reference:
     from mcugen.frontends.sklearn.composite_reference import CompositeReference
 
     return CompositeReference(estimator, head)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """The pipeline of steps as references ask them."""
+    from mcugen.frontends.sklearn import as_asked
+
+    changed = copy(estimator)
+    changed.steps = []
+    for name, step in estimator.steps:
+        changed.steps.append((name, as_asked(step, plain)))
+        plain = plain and (is_passthrough(step) or keeps_numbers(step))
+    return changed
+
+
+def keeps(estimator: object) -> bool:
+    """Whether no step works numbers out."""
+    return all(keeps_numbers(step) for _, step in steps_of(estimator, Loc()))
 
 
 def steps_of(estimator: object, loc: Loc) -> tuple[Step, ...]:

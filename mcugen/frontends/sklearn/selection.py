@@ -41,6 +41,11 @@ def exact(estimator: object) -> bool:
     return True
 
 
+def keeps(estimator: object) -> bool:
+    """It hands on columns."""
+    return True
+
+
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted selector says of itself; one that also predicts is asked for its columns only."""
     base, state = _checked(estimator, loc)

@@ -33,6 +33,11 @@ def exact(estimator: object) -> bool:
     return base is not None and base.__name__ == "Binarizer"
 
 
+def keeps(estimator: object) -> bool:
+    """A Binarizer gives whole numbers."""
+    return exact(estimator)
+
+
 def head(estimator: object, loc: Loc) -> Head:
     """What one says of itself."""
     base, state = _checked(estimator, loc)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +75,15 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     shares = weights / weights.sum()
     output: Averaged = "value" if regressor else "proba" if wanted == "proba" else "label"
     return builder.add(Average(shares, output, max(len(head.labels or ()), 1)), *said, loc=loc)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """The vote of members as references ask them."""
+    from mcugen.frontends.sklearn import as_asked
+
+    changed = copy(estimator)
+    changed.estimators_ = [as_asked(one, plain) for one in estimator.estimators_]
+    return changed
 
 
 def reference(estimator: object, head: Head) -> Reference:
