@@ -226,6 +226,7 @@ def of_pairs(seeds: int) -> Iterator[Figure]:
             score(f"nearest {keep}", pairs=names_of(pairs.nearest(x, rows.y, keep, 10), 10))
     mean = {label: float(np.mean(one)) for label, one in found.items()}
     yield Figure("pairs", "digits", "opt-ovo", "45 pairs, vote", mean["vote"])
+    yield from of_dropping("digits", 45, [split("digits", seed) for seed in range(seeds)])
     yield Figure("pairs", "digits", "opt-ovo", "45 pairs by gradient descent (base sgd), vote", mean["base sgd"])
     for label, most in LOST.items():
         if label in mean:
@@ -241,6 +242,25 @@ def of_pairs(seeds: int) -> Iterator[Figure]:
     whole_mean, half = np.mean(halves, axis=0).tolist()
     yield Figure("pairs", "50 blobs, d = 22", "opt-ovo", "1,225 pairs, vote", whole_mean, before="83")
     yield Figure("pairs", "50 blobs, d = 22", "opt-ovo", "nearest 613: lost", whole_mean - half, 1.0, True)
+    yield from of_dropping("50 blobs, d = 22", 1225, [blobs(seed) for seed in range(min(3, seeds))])
+
+
+def of_dropping(name: str, every: int, splits: Sequence[Split]) -> Iterator[Figure]:
+    """One pass in which the device drops what decisions do not need: after all rows, or also after the least that it takes (40 a class)."""
+    features, classes = splits[0].x.shape[1], int(splits[0].y.max()) + 1
+    one = trainer("opt-ovo", features, classes, C=C, droppable=True)
+    for what, cut in (("at the end", 0), ("after 40 rows a class and at the end", 40 * classes)):
+        found = []
+        for rows in splits:
+            whole, left = right(one, rows, 1), every
+            one.reset()
+            for part in (slice(cut), slice(cut, None)):
+                if len(rows.y[part]):
+                    left = one.partial_fit(rows.x[part], rows.y[part]).drop()
+            found.append((left, whole - 100 * one.score(rows.x_test, rows.y_test)))
+        left_mean, lost = np.mean(found, axis=0).tolist()
+        yield Figure("pairs", name, "opt-ovo", f"of {every:,} dropped {what}: left", left_mean)
+        yield Figure("pairs", name, "opt-ovo", f"of {every:,} dropped {what}: lost", lost, None, True)
 
 
 DECODERS = ("soft", "ddag")

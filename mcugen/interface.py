@@ -13,6 +13,7 @@ import numpy as np
 from mcugen.ir import Array, DType, Graph, Label, Module, Storage, Value
 from mcugen.ops.arrive import Arrive
 from mcugen.ops.draw import Draw
+from mcugen.ops.drop_pairs import DropPairs
 from mcugen.symbols import locals_of, remark, rests_of
 
 Does = Literal["label", "proba", "decision", "value", "transform", "run"]
@@ -286,6 +287,7 @@ class Learning:
     replays    samples that are learnt again after each row
     schema     tells states of this trainer from others
     nbytes     of the state
+    least      rows that have to be learnt before pairs of classes are dropped
     limit      the largest feature of float32 that is taken
     """
 
@@ -296,6 +298,7 @@ class Learning:
     replays: int
     schema: int
     nbytes: int
+    least: int = 0
     limit: float = LARGEST
 
     @property
@@ -311,8 +314,16 @@ def learning_of(module: Module) -> Learning:
     labels = next(v.labels for v in graph.of(Storage.OUTPUT) if v.labels) or ()
     kept = {v.name: v.type for v in graph.of(Storage.STATE)}
     draws = [node.op.replays for node in module.nodes if isinstance(node.op, Draw)]
-    has = {"stats": "seen", "confusion": "confusion", "drift": "alarm", "ask": "tickets", "label": "tickets"}
+    has = {
+        "stats": "seen",
+        "confusion": "confusion",
+        "drift": "alarm",
+        "drop": "live",
+        "ask": "tickets",
+        "label": "tickets",
+    }
     also = tuple(name for name, field in has.items() if field in kept)
+    drops = [node.op.least for node in module.nodes if isinstance(node.op, DropPairs)]
     stored = ("save", "load") if module.state == "stored" else ()
     constants = [v for graph in module.functions for v in graph.of(Storage.CONST)]
     pairs = {str(v.data.tolist()) for v in constants if v.name == "pairs" and v.data is not None}  # all the same
@@ -325,6 +336,7 @@ def learning_of(module: Module) -> Learning:
         draws[0] if draws else 0,
         zlib.crc32(layout.encode()),
         sum(type.nbytes for type in kept.values()),
+        drops[0] if drops else 0,
     )
 
 

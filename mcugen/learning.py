@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import error
-from mcugen.ir import DType, TensorType
+from mcugen.ir import Array, DType, TensorType
 
 Integers = npt.NDArray[np.int64]
 FEATURE_BITS = 5  # fraction bits of a standardised feature in int8: it reaches from -4 to 4
@@ -51,6 +51,21 @@ class Kept:
     mean: DType
     mean_bits: int
     deviation_bits: int
+
+
+def bit_set(count: int) -> TensorType:
+    """A bit for each of `count`, the first in the lowest bit of the first byte."""
+    return TensorType((-(-count // 8),), DType.U8)
+
+
+def are_set(bits: Array, count: int) -> npt.NDArray[np.bool_]:
+    """Which of `count` bits are set: (count,)."""
+    return np.unpackbits(np.asarray(bits, np.uint8), bitorder="little")[:count].astype(bool)
+
+
+def as_bits(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """The bits of a mask (count,)."""
+    return np.packbits(mask, bitorder="little")
 
 
 WEYL = 40_503  # of 2^16, the golden ratio: a sequence that rounds as chance does

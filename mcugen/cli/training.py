@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from mcugen.trainers.trainer import Trainer
 
 
-OWN = ("base", "C", "rule", "decoder", "averaged", "r", "eta", "l2", "momentum", "batch")  # that not every learner has
+OWN = (
+    "base",
+    "C",
+    "rule",
+    "decoder",
+    "droppable",
+    "averaged",
+    "r",
+    "eta",
+    "l2",
+    "momentum",
+    "batch",
+)  # that not every learner has
 
 
 def _labels(context: click.Context, parameter: click.Parameter, text: str | None) -> int | list[str] | None:
@@ -49,6 +61,7 @@ def _labels(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--rule", type=click.Choice(["pa", "pa1", "pa2"]), help="How steps are limited: not at all, cut at C, or smoothly. Default: pa2.")  # fmt: skip
 @click.option("--base", type=click.Choice(["pa", "sgd"]), help="Of opt-ovo: whether its learners are those of train++ or of opt-sgd, with their options. Default: pa.")  # fmt: skip
 @click.option("--decoder", type=click.Choice(["vote", "soft", "ddag"]), help="Of opt-ovo: how its learners decide. ddag asks one less than there are classes. Default: vote.")  # fmt: skip
+@click.option("--droppable", is_flag=True, default=None, help="Of opt-ovo: with a function that drops the learners that decisions do not need.")  # fmt: skip
 @click.option("--averaged", is_flag=True, default=None, help="Predict by the mean of the weights over the rows that were learnt, for twice the RAM.")  # fmt: skip
 @click.option("--r", type=float, metavar="NUMBER", help="Of arow: how little a row may move weights. Default: 1.")
 @click.option(

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.learning import AT_ONCE, BLOCK, FEATURE_BITS, MARGIN_BITS, features_and_rows, fraction
+from mcugen.learning import AT_ONCE, BLOCK, FEATURE_BITS, MARGIN_BITS, are_set, bit_set, features_and_rows, fraction
 from mcugen.op import Op
 
 
@@ -21,24 +21,30 @@ class Margins(Op):
     of `learning.fraction`. Output (r,), `f32`, or `i32` with 12 fraction bits, rounded to the nearest: the sum, or, where it would
     not fit 32 bits, those of 256 features each.
 
-    With a class y `i32` and pairs of classes `u8` (r, 2) only rows whose pair y is in are worked out; the others have 0.
+    With a class y `i32` and pairs of classes `u8` (r, 2) only rows whose pair y is in are worked out, with a bit a row, `u8`,
+    only those whose bit is set; the others have 0.
     """
 
     name: ClassVar[str] = "margins"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         _, rows = features_and_rows(self.name, *inputs[:3])
-        if inputs[3:] not in ((), (TensorType((), DType.I32), TensorType((rows, 2), DType.U8))):
+        own, live = (TensorType((), DType.I32), TensorType((rows, 2), DType.U8)), (bit_set(rows),)
+        if inputs[3:] not in ((), own, live, own + live):
             found = ", ".join(map(str, inputs[3:]))
-            raise error("E0201", f"margins takes a class and a pair a row, not {found}", help="see its docs")
+            raise error("E0201", f"margins takes a class, a pair and a bit a row, not {found}", help="see its docs")
         return (TensorType((rows,), DType.F32 if inputs[0].dtype is DType.F32 else DType.I32),)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         z, weights, bias, *others = inputs
         if others:
-            y, pairs = others
             (every,) = self.evaluate(z, weights, bias)
-            return (np.where((pairs == y).any(axis=1), every, every.dtype.type(0)),)
+            counts = np.ones(bias.size, bool)
+            if len(others) > 1:
+                counts &= (others[1] == others[0]).any(axis=1)
+            if len(others) != 2:
+                counts &= are_set(others[-1], bias.size)
+            return (np.where(counts, every, every.dtype.type(0)),)
         if z.dtype == np.float32:
             sums = bias.astype(np.float32).copy()
             for i in range(z.size):
@@ -62,7 +68,7 @@ class Margins(Op):
         return inputs[1].size
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        return sum_facts(*inputs[:3]) | {"pairs": len(inputs) > 3}
+        return sum_facts(*inputs[:3]) | {"pairs": len(inputs) > 4, "live": len(inputs) in (4, 6)}
 
 
 def sum_facts(*inputs: TensorType) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.learning import FEATURE_BITS, MARGIN_BITS, STEP_BITS, WEYL, features_and_rows, fraction
+from mcugen.learning import FEATURE_BITS, MARGIN_BITS, STEP_BITS, WEYL, are_set, bit_set, features_and_rows, fraction
 from mcugen.op import Op
 
 Rule = Literal["pa", "pa1", "pa2"]
@@ -35,7 +35,8 @@ class PaStep(Op):
     With `skips` a row of nothing but 0 moves no bias: its features are not known yet, and the bias alone would go too far.
 
     Inputs: z (d,), margins (r,), y `i32`, weights (r, d), bias (r,) as op `margins` has them, where weights are `i8` the state of
-    the dither, `u16`, and the pairs, `u8`, where there are any. Integers count tau with 15 fraction
+    the dither, `u16`, and the pairs, `u8`, where there are any, with a bit a pair, `u8`, where those whose bit is not set
+    learn nothing. Integers count tau with 15 fraction
     bits, from one division, below 1; weights of
     16 bits round to the nearest, of 8 bits with a dither (Weyl's sequence), as most steps are less than half of their last bit. They
     stop at their limits.
@@ -53,7 +54,8 @@ class PaStep(Op):
         z, margins, y, weights, bias, *others = inputs
         _, rows = features_and_rows(self.name, z, weights, bias)
         dither = [TensorType((), DType.U16)] if weights.dtype is DType.I8 else []
-        wanted = dither, [*dither, TensorType((rows, 2), DType.U8)]
+        of_pairs = [*dither, TensorType((rows, 2), DType.U8)]
+        wanted = dither, of_pairs, [*of_pairs, bit_set(rows)]
         if margins.shape != (rows,) or y != TensorType((), DType.I32) or others not in wanted:
             found = ", ".join(map(str, inputs))
             raise error(
@@ -66,7 +68,9 @@ class PaStep(Op):
         weights, bias, *others = (np.array(one) for one in state)
         dither, pairs = [one for one in others if one.shape == ()], [one for one in others if one.shape != ()]
         rounding = dither[0] if dither else np.zeros((), np.uint16)
-        for row, side, margin in self.moved(int(y), margins, pairs[0] if pairs else None):
+        live = are_set(pairs[1], bias.size) if len(pairs) > 1 else np.ones(bias.size, bool)
+        every = self.moved(int(y), margins, pairs[0] if pairs else None)
+        for row, side, margin in [one for one in every if live[one[0]]]:
             if z.dtype == np.float32:
                 self._float(z, margin, side, weights[row], bias[row : row + 1])
             else:
@@ -152,5 +156,6 @@ class PaStep(Op):
             "skips": self.skips,
             "weyl": WEYL,
             "pairs": inputs[-1].dtype is DType.U8,
+            "live": inputs[-1].dtype is DType.U8 and len(inputs[-1].shape) == 1,
             "fixed": None if kind is DType.F32 else self.fixed(kind, features),
         }

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.learning import features_and_rows
+from mcugen.learning import are_set, bit_set, features_and_rows
 from mcugen.op import Op
 
 MOST_STEPS = 65_535
@@ -30,7 +30,8 @@ class SgdStep(Op):
 
     Inputs, all `f32` but for integers: z (d,), margins (r,), y `i32`, weights (r, d), bias (r,), the count of steps `u16`; with
     momentum, or more than one row in a batch, velocities of the shapes of weights and bias, and how many rows of the
-    batch there were, `u16`; and the pairs, `u8`, where there are any: then counts are (r,), too.
+    batch there were, `u16`; and the pairs, `u8`, where there are any: then counts are (r,), too;
+    with a bit a pair, `u8`, those whose bit is not set learn nothing.
     """
 
     name: ClassVar[str] = "sgd_step"
@@ -50,7 +51,8 @@ class SgdStep(Op):
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         z, margins, y, weights, bias, *others = inputs
         features_and_rows(self.name, z, weights, bias)
-        pairs = [TensorType((bias.size, 2), DType.U8)] if others[-1:] and others[-1].dtype is DType.U8 else []
+        pairs = [TensorType((bias.size, 2), DType.U8), bit_set(bias.size)]
+        pairs = pairs[: sum(one.dtype is DType.U8 for one in others)]
         count = TensorType(bias.shape if pairs else (), DType.U16)
         wanted = ([count, weights, bias, count] if self.moves else [count]) + pairs
         if weights.dtype is not DType.F32 or margins != bias or y != TensorType((), DType.I32) or others != wanted:
@@ -65,9 +67,11 @@ class SgdStep(Op):
 
     def _of_pairs(self, *inputs: Array) -> tuple[Array, ...]:
         """Each row of weights that y is of learns alone: class 1 is the first of its pair."""
-        z, margins, y, *state, pairs = inputs
+        z, margins, y, *state = inputs
+        live = are_set(state.pop(), margins.size) if state[-1].ndim == 1 else np.ones(margins.size, bool)
+        pairs = state.pop()
         kept = [np.array(one) for one in state]
-        for row in np.flatnonzero((pairs == y).any(axis=1)):
+        for row in np.flatnonzero((pairs == y).any(axis=1) & live):
             side = np.asarray(pairs[row, 0] == y, np.int32)
             own = [one[row] if one.ndim == 1 and one.dtype == np.uint16 else one[row : row + 1] for one in kept]
             for at, new in zip(kept, self._stepped(z, margins[row : row + 1], side, *own), strict=True):
@@ -111,5 +115,6 @@ class SgdStep(Op):
             "batch": self.batch,
             "moves": self.moves,
             "pairs": inputs[-1].dtype is DType.U8,
+            "live": inputs[-1].dtype is DType.U8 and len(inputs[-1].shape) == 1,
             "most": MOST_STEPS,
         }

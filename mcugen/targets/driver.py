@@ -21,6 +21,7 @@ PIECE, PIECES = (
     32,
     -100,
 )  # bytes of a trainer's state that are read at once, and the class that asks for the first of them
+DROP = -2  # the class that drops what a trainer does not need
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def unpack_results(module: Module, raw: bytes) -> list[Array]:
 
 
 def given_to(module: Module) -> tuple[Value, ...]:
-    """What a row is made of: the inputs; of a trainer a row and its class, which is -1 to predict, and PIECES - i to read the state
+    """What a row is made of: the inputs; of a trainer a row and its class, which is -1 to predict, DROP, and PIECES - i to read the state
     from byte 32 i on.
     """
     return module.functions[module.learns].of(Storage.INPUT)
@@ -142,6 +143,7 @@ def _model(unit: Unit, header: str) -> SimpleNamespace:
         header=header,
         learner=unit.module.name if unit.module.learns else "",
         pieces=(PIECES, PIECE),
+        drop=DROP if "drop" in {graph.name for graph in unit.module.functions} else 0,
         function=interface.symbol,
         inputs=[*ins.values()],
         outputs=[*outs.values()],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -166,18 +166,19 @@ class Wanted:
 
 def module_of(wanted: Wanted) -> Module:
     """The module of a trainer: `predict` and `learn` over the same STATE, which is the caller's. Besides `ask`, which predicts and keeps
-    the row, and `replay`, which learns from a sample that is remembered.
+    the row, `replay`, which learns from a sample that is remembered, and `drop`, after which rows of weights of no use are left out.
     """
     graphs = [_predict(wanted, "predict"), _learn(wanted)]
     graphs += [_predict(wanted, "ask")] if wanted.pending else []
     graphs += [_replay(wanted)] if wanted.samples else []
+    graphs += [_drop(wanted)] if wanted.learner.live() else []
     return Module(wanted.name, tuple(graphs), arena="stack", state="stored" if wanted.stored else "caller")
 
 
 def _predict(wanted: Wanted, function: str) -> Graph:
     builder = _begin(wanted, function)
     prefix = "" if function == "predict" else f"{function}_"
-    _, label, _ = _judged(wanted, builder, "x", prefix)
+    *_, label = _judged(wanted, builder, "x", prefix)
     if function == "ask":
         _update(builder, Keep(), ("x",), tuple(wanted.pending_state))
     builder.output(label, labels=wanted.labels, name="label")
@@ -188,9 +189,10 @@ def _learn(wanted: Wanted) -> Graph:
     """The row is judged by what was known before it, as `predict` does; then weights and scaler learn of it."""
     builder = _begin(wanted, "learn")
     y = builder.input("y", TensorType((), DType.I32))
-    row, label, learn = _judged(wanted, builder, "x", "row_")
+    row, z, margins, label = _judged(wanted, builder, "x", "row_")
+    wanted.learner.judge(builder, margins, label)
     if wanted.direct:
-        learn(y)
+        wanted.learner.learn(builder, z, margins, y, "row_")
     if wanted.scaler == "running":
         _update(builder, Welford(), (row,), tuple(wanted.scaler_state))
     if wanted.watched != "nothing":
@@ -213,12 +215,19 @@ def _replay(wanted: Wanted) -> Graph:
     return builder.build()
 
 
-def _judged(wanted: Wanted, builder: GraphBuilder, x: str, prefix: str) -> tuple[str, str, Callable[[str], None]]:
-    """A row as the scaler takes it, its class, and what learns that it is of another."""
+def _drop(wanted: Wanted) -> Graph:
+    """The learner says of which rows of weights nobody has use."""
+    builder = _begin(wanted, "drop")
+    wanted.learner.drop(builder)
+    return builder.build()
+
+
+def _judged(wanted: Wanted, builder: GraphBuilder, x: str, prefix: str) -> tuple[str, str, str, str]:
+    """A row as the scaler takes it, and as the learner does, its margins and its class."""
     row = _row(wanted, builder, x, f"{prefix}given")
     z = _standardised(wanted, builder, row, f"{prefix}z")
     margins, label = wanted.learner.predict(builder, z, prefix)
-    return row, label, lambda y: wanted.learner.learn(builder, z, margins, y, prefix)
+    return row, z, margins, label
 
 
 def _update(builder: GraphBuilder, op: Op, given: tuple[str, ...], kept: tuple[str, ...]) -> None:
@@ -229,7 +238,7 @@ def _update(builder: GraphBuilder, op: Op, given: tuple[str, ...], kept: tuple[s
 
 def _begin(wanted: Wanted, function: str) -> GraphBuilder:
     builder = GraphBuilder(function)
-    if function != "replay":
+    if function not in ("replay", "drop"):
         builder.input("x", TensorType((wanted.features,), wanted.row))
     for name, data in wanted.state.items():
         builder.state(name, data)

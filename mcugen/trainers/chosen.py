@@ -10,7 +10,7 @@ import numpy as np
 
 from mcugen.diagnostics import did_you_mean, error
 from mcugen.evaluate import evaluate
-from mcugen.ir import Array, DType
+from mcugen.ir import Array, DType, Label
 from mcugen.learning import MARGIN_BITS
 from mcugen.trainers import Wanted, module_of
 from mcugen.trainers.opt_ovo import OptOVO
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 How = Literal["greedy", "nearest"]
 FOLDS = 3
+OF_PAIRS = ("live", "needed", "judged")
 
 
 def pruned(trainer: Trainer, rows: Array, classes: Ints, keep: object, how: object) -> Trainer:
     """The trainer with `keep` of its pairs, and what it has learnt for these."""
-    learner, count = _opt_ovo(trainer), len(trainer.wanted.labels)
+    learner, count = _whole(trainer), len(trainer.wanted.labels)
     every = count * (count - 1) // 2
     if learner.pairs:
         raise error("E0112", "some pairs have no learner already", help="prune the trainer that has all pairs")
@@ -48,12 +49,27 @@ def pruned(trainer: Trainer, rows: Array, classes: Ints, keep: object, how: obje
 
 def with_bayes(trainer: Trainer, rows: Array, classes: Ints) -> Trainer:
     """The trainer with the decoder `bayes`, whose tables are counted over these rows, and all that it has learnt."""
-    learner, count = _opt_ovo(trainer), len(trainer.wanted.labels)
+    learner, count = _whole(trainer), len(trainer.wanted.labels)
     _check_classes(trainer, classes)
     kept = np.isin(np.arange(count * (count - 1) // 2), learner.columns)
     margins = _seen(trainer.wanted, trainer.host.values, rows).margins
     found = tables(margins, classes, groups(correlation(margins), kept), count)
-    return _again(trainer, replace(learner, decoder="bayes", tables=found))
+    return _again(trainer, replace(learner, decoder="bayes", tables=found, droppable=False))
+
+
+def left(trainer: Trainer) -> tuple[tuple[Label, Label], ...]:
+    """The pairs of labels that decide."""
+    learner, labels = _opt_ovo(trainer), trainer.wanted.labels
+    votes = learner.left(trainer.host.values)
+    return tuple((labels[a], labels[b]) for (a, b), one in zip(learner.kept_pairs, votes, strict=True) if one)
+
+
+def _whole(trainer: Trainer) -> OptOVO:
+    """The learner, all of whose pairs vote."""
+    learner = _opt_ovo(trainer)
+    if not learner.left(trainer.host.values).all():
+        raise error("E0112", "some pairs are dropped already", help="choose before the first is dropped")
+    return learner
 
 
 def _opt_ovo(trainer: Trainer) -> OptOVO:
@@ -81,7 +97,8 @@ class _Seen:
 def _seen(wanted: Wanted, state: Mapping[str, Array], rows: Array) -> _Seen:
     learner = wanted.learner
     assert isinstance(learner, OptOVO)
-    graph = module_of(replace(wanted, learner=replace(learner, decoder="vote", tables=None))).predict
+    plain = replace(learner, decoder="vote", tables=None, droppable=False)
+    graph = module_of(replace(wanted, learner=plain)).predict
     names = graph.nodes[graph.producer["margins"]].inputs[0], "margins"
     found = [evaluate(graph, {**state, "x": row}, names) for row in rows]
     z, kept = (np.stack([one[name] for one in found]).astype(np.float64) for name in names)
@@ -109,9 +126,9 @@ def _unseen(trainer: Trainer, rows: Array, classes: Ints) -> Floats:
 
 
 def _kept(trainer: Trainer) -> dict[str, Array]:
-    """What scaler and learners know."""
+    """What scaler and learners know; which pairs decisions need has to be seen anew."""
     wanted, values = trainer.wanted, trainer.host.values
-    return {name: np.array(values[name]) for name in wanted.scaler_state | wanted.learner_state}
+    return {name: np.array(values[name]) for name in wanted.scaler_state | wanted.learner_state if name not in OF_PAIRS}
 
 
 def _again(trainer: Trainer, learner: OptOVO, kept: Mask | None = None) -> Trainer:

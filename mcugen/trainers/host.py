@@ -47,6 +47,10 @@ class OnHost:
         """The alarm since the last call; 0 where there is none, or nothing is watched."""
         return self._call("drift") if "alarm" in self._types else 0
 
+    def drop(self) -> int:
+        """Drop what no decision needs; how many pairs are left."""
+        return self._call("drop")
+
     def reset(self) -> None:
         """Forget what was learnt."""
         self._call("init")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -98,21 +99,37 @@ class Learner:
         """What the update takes besides, as values."""
         return ()
 
+    def live(self) -> tuple[str, ...]:
+        """A bit for each row of weights that predicts and learns, as a value, where not all do."""
+        return ()
+
+    def judge(self, builder: GraphBuilder, margins: str, label: str) -> None:
+        """What is to be known of how a new row was decided."""
+
+    def drop(self, builder: GraphBuilder) -> None:
+        """Rows of weights that are of no use are not live any more. Where some are not."""
+
+    def is_sound(self, values: Mapping[str, Array]) -> bool:
+        """Whether the C can go on from what is kept."""
+        return True
+
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
         """The update by a row of class y, with the margins that `predict` gave; empty where nobody predicted."""
         if self.averaged or not margins:
             margins = self.own_margins(builder, z, y, f"{prefix}own_margins")
-        new = _updated(builder, self.step(builder.has("mean")), (z, margins, y), self.kept(builder), self.others())
+        new = updated(builder, self.step(builder.has("mean")), (z, margins, y), self.kept(builder), self.others())
         if self.averaged:
             dither = builder.type_of(WEIGHT).dtype is DType.I16
-            _updated(builder, Polyak(), new[:2], (*self.asked, "averaged", *(["mean_dither"] if dither else [])))
+            updated(
+                builder, Polyak(), new[:2], (*self.asked, "averaged", *(["mean_dither"] if dither else [])), self.live()
+            )
 
     def own_margins(self, builder: GraphBuilder, z: str, y: str, name: str) -> str:
         """The margins of the weights that learn."""
         return builder.add(Margins(), z, WEIGHT, BIAS, names=(name,))[0]
 
 
-def _updated(
+def updated(
     builder: GraphBuilder, op: Op, given: tuple[str, ...], kept: tuple[str, ...], others: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """What an op makes of what is kept, which it replaces."""

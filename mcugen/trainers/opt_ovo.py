@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.diagnostics import did_you_mean, error
 from mcugen.ir import Array, DType, GraphBuilder
+from mcugen.learning import are_set, bit_set
 from mcugen.op import Op
 from mcugen.ops.bayes import Bayes
 from mcugen.ops.ddag import Ddag
 from mcugen.ops.decide import Decide
+from mcugen.ops.drop_pairs import DropPairs
 from mcugen.ops.margins import Margins
+from mcugen.ops.needed import Needed
 from mcugen.ops.pa_step import Rule
-from mcugen.trainers.learner import BIAS, WEIGHT, Learner
+from mcugen.trainers.learner import BIAS, WEIGHT, Learner, updated
 from mcugen.trainers.opt_sgd import OptSGD
 from mcugen.trainers.pairs import LARGEST, Tables
 from mcugen.trainers.trainpp import TrainPP
@@ -24,6 +29,7 @@ from mcugen.trainers.trainpp import TrainPP
 Decoder = Literal["vote", "soft", "ddag", "bayes"]
 Base = Literal["pa", "sgd"]
 OF_BASE: dict[str, tuple[str, ...]] = {"pa": ("C", "rule"), "sgd": ("eta", "l2", "momentum", "batch")}
+LEAST = 40  # rows a class that say which pairs decisions need; digits: after 20 what is left loses up to 0.7 points, after 40 0.2
 COUNTS = ("steps", "in_batch")  # of gradient descent: each pair has its own, as it learns other rows
 
 
@@ -35,6 +41,7 @@ class OptOVO(Learner):
     pairs    those that are kept, by default all
     decoder  vote; soft: how clear each learner's answer is, too; ddag: one learner less than there are classes is asked, in turn; bayes: by `tables` of
              probabilities, which `Trainer.with_bayes` makes
+    droppable  of those that vote the device can drop the ones that decisions do not need, as rows say that it learns
     classes  how many there are
     """
 
@@ -52,6 +59,7 @@ class OptOVO(Learner):
     pairs: tuple[tuple[int, int], ...] = ()
     decoder: Decoder = "vote"
     tables: Tables | None = None
+    droppable: bool = False
 
     @property
     def of_a_pair(self) -> Learner:
@@ -75,6 +83,11 @@ class OptOVO(Learner):
         if self.decoder not in get_args(Decoder):
             help = f"{did_you_mean(str(self.decoder), get_args(Decoder))}it is one of {', '.join(get_args(Decoder))}"
             raise error("E0112", f"decoder is {self.decoder!r}", help=help)
+        if not isinstance(self.droppable, bool):
+            raise error("E0112", f"droppable is {self.droppable!r}", help="give True or False")
+        if self.droppable and self.decoder != "vote":
+            help = "let the pairs vote: decoder='vote'"
+            raise error("E0112", f"decoder is {self.decoder!r}, and pairs are droppable", help=help)
         whole = isinstance(self.pairs, tuple) and all(_is_pair(pair, classes) for pair in self.pairs)
         if not whole:
             help = "give a tuple of pairs (a, b) of whole numbers, a < b"
@@ -131,7 +144,9 @@ class OptOVO(Learner):
 
     def state(self, features: int, rows: int, weights: DType) -> dict[str, Array]:
         kept = self.of_a_pair.state(features, rows, weights)
-        return kept | {name: np.zeros(rows, np.uint16) for name in COUNTS if name in kept}
+        kept |= {name: np.zeros(rows, np.uint16) for name in COUNTS if name in kept}
+        bits = np.zeros(bit_set(rows).shape, np.uint8)
+        return kept | ({"live": ~bits, "needed": bits, "judged": np.zeros((), np.uint16)} if self.droppable else {})
 
     def kept(self, builder: GraphBuilder) -> tuple[str, ...]:
         return self.of_a_pair.kept(builder)
@@ -143,14 +158,14 @@ class OptOVO(Learner):
         if self.decoder == "ddag":
             (label,) = builder.add(Ddag(), z, *self.asked, names=(f"{prefix}label",))
             return "", label
-        (margins,) = builder.add(Margins(), z, *self.asked, names=(f"{prefix}margins",))
+        (margins,) = builder.add(Margins(), z, *self.asked, *self.live(), names=(f"{prefix}margins",))
         pairs = self._pairs(builder)
         if self.tables is not None:
             (label,) = builder.add(Bayes(), margins, *self._tables(builder, self.tables), names=(f"{prefix}label",))
             return margins, label
         assert self.decoder in ("vote", "soft")
-        op = Decide(self.classes, self.decoder, not self.pairs)
-        (label,) = builder.add(op, margins, pairs, names=(f"{prefix}label",))
+        op = Decide(self.classes, self.decoder, not self.pairs and not self.droppable)
+        (label,) = builder.add(op, margins, pairs, *self.live(), names=(f"{prefix}label",))
         return margins, label
 
     def learn(self, builder: GraphBuilder, z: str, margins: str, y: str, prefix: str) -> None:
@@ -177,7 +192,27 @@ class OptOVO(Learner):
         return builder.const("pairs", np.array(self.kept_pairs, np.uint8))
 
     def others(self) -> tuple[str, ...]:
-        return ("pairs",)
+        return ("pairs", *self.live())
+
+    def live(self) -> tuple[str, ...]:
+        return ("live",) if self.droppable else ()
+
+    def judge(self, builder: GraphBuilder, margins: str, label: str) -> None:
+        if self.droppable:
+            updated(builder, Needed(self.classes), (label, margins, "pairs", "live"), ("needed", "judged"))
+
+    def drop(self, builder: GraphBuilder) -> None:
+        op = DropPairs(self.classes, LEAST * self.classes)
+        updated(builder, op, (self._pairs(builder),), ("live", "needed", "judged"))
+
+    def left(self, values: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
+        """Which of the pairs that have a learner still vote: (pairs,)."""
+        count = len(self.kept_pairs)
+        return are_set(values["live"], count) if self.droppable else np.ones(count, bool)
+
+    def is_sound(self, values: Mapping[str, Array]) -> bool:
+        """Each class has a pair that votes."""
+        return {*np.array(self.kept_pairs)[self.left(values)].ravel().tolist()} == {*range(self.classes)}
 
 
 def _is_pair(pair: object, classes: int) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from mcugen.diagnostics import error
 from mcugen.evaluate import evaluate
 from mcugen.ir import Array, Graph
+from mcugen.targets.driver import DROP
 from mcugen.trainers import ROWS
 
 if TYPE_CHECKING:
@@ -22,11 +23,17 @@ COST = 2_000_000  # elements of weights that a proof in NumPy goes through at mo
 
 
 def replayed(trainer: Trainer, rows: Array, classes: Array) -> tuple[list[int], dict[str, Array]]:
-    """What each row (n, features) of a class (n,) was taken for before it was learnt, and the state after all, by name."""
+    """What each row (n, features) of a class (n,) was taken for before it was learnt, and the state after all, by name. Where the class
+    is DROP, what no decision needs is dropped instead, and 0 comes.
+    """
     graphs = {graph.name: graph for graph in trainer.module.functions}
     state = {name: np.asarray(value) for name, value in trainer.wanted.state.items()}
     found = []
     for x, y in zip(rows, classes, strict=True):
+        if y == DROP:
+            _called(graphs["drop"], state, {}, ())
+            found.append(0)
+            continue
         made = _called(graphs["learn"], state, {"x": x, "y": np.asarray(y, np.int32)}, ("label",))
         found.append(int(made["label"].item()))
         for _ in range(trainer.wanted.replays if REPLAY in graphs else 0):

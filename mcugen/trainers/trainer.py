@@ -203,6 +203,22 @@ class Trainer:
         """Whether errors have become more frequent since the last call: 0, 1 for those of all rows, 2 + c for those of class c."""
         return self.host.drift()
 
+    @property
+    def pairs_(self) -> tuple[tuple[Label, Label], ...]:
+        """Of Opt-OVO the pairs of labels that decide, each by a row of `coef_`; those that `drop` left. E0112 of another learner."""
+        from mcugen.trainers import chosen
+
+        return chosen.left(self)
+
+    def drop(self) -> int:
+        """Drop the pairs of classes that no decision needed since the last time, as the board's `drop` does, until `reset`; how many
+        are left. Nothing is dropped before 40 rows a class were learnt since then. E0112 for all but Opt-OVO with droppable=True.
+        """
+        if not self.wanted.learner.live():
+            help = "make it with learner='opt-ovo' and droppable=True"
+            raise error("E0112", "this trainer's pairs of classes cannot be dropped", help=help)
+        return self.host.drop()
+
     def pruned(self, x: object, y: object, keep: int, how: str = "greedy", *, check_fit: bool = True) -> Trainer:
         """A trainer with `keep` of this one's pairs of classes that begins with what this one has learnt of them. Opt-OVO only.
 
@@ -266,7 +282,8 @@ class Trainer:
             raise error(
                 "E0110", message, help="read it from a board that runs the C of a trainer with the same options"
             )
-        if not is_sound(self.host.decoded(found)):
+        values = self.host.decoded(found)
+        if not is_sound(values) or not self.wanted.learner.is_sound(values):
             help = "read it again, from a board that runs the C of a trainer with the same options"
             raise error("E0110", "the state is damaged, or another trainer's", help=help)
         self.host.state = found

@@ -15,7 +15,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator
 from mcugen.ir import Array, DType, Label
-from mcugen.learning import FEATURE_BITS, fraction
+from mcugen.learning import FEATURE_BITS, are_set, fraction
 from mcugen.ops.welford import MOST
 
 if TYPE_CHECKING:
@@ -152,6 +152,9 @@ def learnt(trainer: Trainer) -> Fitted:
     wanted, values = trainer.wanted, trainer.host.values
     unit = 1.0 if wanted.weights is DType.F32 else 2.0 ** -fraction(wanted.weights, wanted.features)
     weights, bias = (np.asarray(values[name], np.float64) * unit for name in wanted.learner.asked)
+    if wanted.learner.live():
+        live = are_set(values["live"], len(bias))
+        weights, bias = weights[live], bias[live]
     if wanted.weights is not DType.F32 and wanted.scaler == "none" and wanted.input == "int8":
         weights = weights / 2**FEATURE_BITS  # of the whole numbers that rows are made of
     found = Fitted(wanted.labels, weights, bias, wanted.learner.name == "opt-ovo")

@@ -42,7 +42,15 @@ def test_classes_with_fewer_pairs_are_not_behind() -> None:
     assert decided(Decide(4, "vote", even=False), [1, 1, -1, 1], pairs) == 3  # all of its one pair
 
 
+def test_pairs_whose_bit_is_not_set_have_no_vote() -> None:
+    margins, op = np.array([1, 1, -1], np.float32), Decide(3, even=False)
+    found = [int(op.evaluate(margins, PAIRS, np.array([live], np.uint8))[0]) for live in (0b111, 0b100, 0b001, 0)]
+    assert found == [0, 2, 0, 2]
+
+
 def test_types_that_do_not_go_together_are_refused() -> None:
     assert_refuses(Decide(), tensor(DType.I16, 4))
     assert_refuses(Decide(3), tensor(DType.F32, 3))
     assert_refuses(Decide(3), tensor(DType.F32, 3), tensor(DType.U8, 4, 2))
+    assert_refuses(Decide(3, even=True), tensor(DType.F32, 3), tensor(DType.U8, 3, 2), tensor(DType.U8, 1))
+    assert_refuses(Decide(3, even=False), tensor(DType.F32, 3), tensor(DType.U8, 3, 2), tensor(DType.U8, 2))

@@ -35,6 +35,9 @@ def test_of_a_class_only_its_own_pairs_are_worked_out() -> None:
     pairs, bias = np.array([(0, 1), (0, 2), (1, 2)], np.uint8), np.array([1, 2, 3], np.float32)
     given = np.zeros(2, np.float32), np.zeros((3, 2), np.float32), bias, np.asarray(2, np.int32), pairs
     assert Margins().evaluate(*given)[0].tolist() == [0, 2, 3]
+    live = np.array([3], np.uint8)
+    assert Margins().evaluate(*given, live)[0].tolist() == [0, 2, 0]
+    assert Margins().evaluate(*given[:3], live)[0].tolist() == [1, 2, 0]
 
 
 def test_types_that_do_not_go_together_are_refused() -> None:
@@ -44,3 +47,4 @@ def test_types_that_do_not_go_together_are_refused() -> None:
     row = tensor(DType.F32, 4), tensor(DType.F32, 3, 4), tensor(DType.F32, 3)
     assert_refuses(Margins(), *row, tensor(DType.I32), tensor(DType.U8, 2, 2))
     assert_refuses(Margins(), *row, tensor(DType.I32))
+    assert_refuses(Margins(), *row, tensor(DType.U8, 2))

@@ -12,7 +12,7 @@ from sanitized import check_as_cpp, check_on_avr, run_sanitized
 import mcugen
 from mcugen import Trainer
 from mcugen.ir import Array
-from mcugen.targets.driver import Unit
+from mcugen.targets.driver import DROP, Unit
 from mcugen.trainers.device import learnt_on
 from mcugen.trainers.pairs import Tables
 from mcugen.trainers.replayed import differing, replayed
@@ -71,6 +71,27 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"classes": 4, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "batch": 3, "decoder": "ddag", "samples": 9},
     {"classes": 3, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "averaged": True, "decoder": "soft"},
     {"classes": 2, "n_features": 5, "learner": "opt-ovo", "base": "sgd", "batch": 2},
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "droppable": True, "C": 1, "samples": 8, "watch": "classes"},
+    {
+        "classes": 4,
+        "n_features": 9,
+        "learner": "opt-ovo",
+        "droppable": True,
+        "C": 1,
+        "numeric": "int16",
+        "input": "uint8",
+    },
+    {"classes": 4, "n_features": 9, "learner": "opt-ovo", "droppable": True, "C": 1, "numeric": "int8", "pairs": PAIRS},
+    {
+        "classes": 4,
+        "n_features": 3,
+        "learner": "opt-ovo",
+        "droppable": True,
+        "C": 1,
+        "numeric": "int16",
+        "averaged": True,
+    },
+    {"classes": 3, "n_features": 5, "learner": "opt-ovo", "droppable": True, "base": "sgd", "averaged": True},
     {"classes": 4, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 20, "replays": 2, "pending": 3},
     {"classes": 7, "n_features": 6, "numeric": "int16", "input": "int8", "samples": 30, "weighted": True, "seed": 9},
     {"classes": 3, "n_features": 6, "samples": 9, "policy": "reservoir", "replays": 3},
@@ -87,8 +108,11 @@ def trainers(board: str) -> list[Trainer]:
 
 
 def stream(trainer: Trainer) -> tuple[Array, Array]:
-    """Rows of very different features, one that is always the same among them, in classes of very different sizes."""
-    count = 40 if trainer.wanted.features > 100 else 300 if trainer.wanted.samples else 90
+    """Rows of very different features, one that is always the same among them, in classes of very different sizes. Where pairs can be dropped, they
+    are after a few rows, which drops none, and twice after many.
+    """
+    droppable = trainer.wanted.learner.live()
+    count = 40 if trainer.wanted.features > 100 else 360 if droppable else 300 if trainer.wanted.samples else 90
     wanted, rng = trainer.wanted, np.random.default_rng(trainer.wanted.features)
     size = {"int16": 100.0, "float32": 1.0}.get(wanted.input, 3.0)
     rows = size * (rng.normal(size=(count, wanted.features)) * rng.uniform(1, 9, wanted.features) + 4)
@@ -101,15 +125,26 @@ def stream(trainer: Trainer) -> tuple[Array, Array]:
         else (-128, 127)
     )
     classes = np.minimum(rng.exponential(size=count) * 1.3, len(wanted.labels) - 1).astype(np.int64)
+    if droppable:
+        rows = rows / 5 + 9 * size * classes[:, None] * np.eye(wanted.features)[0]  # neighbours tell all
+        classes[[20, 185, 350]] = DROP
     return np.clip(rows, *limits).astype(wanted.input), classes
+
+
+def learnt_here(trainer: Trainer, rows: Array, classes: Array) -> list[int]:
+    """What this computer takes rows for; 0 where pairs are dropped instead."""
+    found: list[int] = []
+    for at, y in enumerate(classes):
+        one = slice(at, at + 1)
+        found += [0 * trainer.drop()] if y == DROP else trainer.host.learn(rows[one], classes[one]).tolist()
+    return found
 
 
 @cache
 def here(number: int) -> tuple[Trainer, list[int]]:
     """A trainer after its stream, on this computer, and what it took the rows for."""
     trainer = mcugen.trainer(**ASKED[number])
-    rows, classes = stream(trainer)
-    return trainer, trainer.host.learn(rows, classes).tolist()
+    return trainer, learnt_here(trainer, *stream(trainer))
 
 
 @pytest.mark.parametrize("number", range(len(ASKED)), ids=IDS)
@@ -118,6 +153,11 @@ def test_the_c_is_numpy(number: int) -> None:
     wanted, state = replayed(trainer, *stream(trainer))
     assert found == wanted
     assert not differing(trainer, trainer.state, state)
+
+
+def test_pairs_are_dropped_in_these_streams() -> None:
+    droppable = [here(number)[0] for number, asked in enumerate(ASKED) if asked.get("droppable")]
+    assert sum(len(one.pairs_) < one.host.values["bias"].size for one in droppable) >= 3
 
 
 def test_sanitizers_find_nothing() -> None:

@@ -66,6 +66,7 @@ def test_the_mean_begins_where_scikit_learn_ended(asked: dict[str, Any]) -> None
         ("arow --r 2", "float32"),
         ("opt-sgd --eta 0.2 --l2 0.01 --momentum 0.5 --batch 4", "float32"),
         ("opt-ovo --decoder ddag --classes 3 --averaged", "int16"),
+        ("opt-ovo --classes 3 --droppable", "int16"),
         ("opt-ovo --base sgd --classes 3 --eta 0.2 --l2 0.01 --momentum 0.5 --batch 4", "float32"),
     ],
 )
@@ -113,6 +114,9 @@ def test_the_command_line(asked: str, numeric: str, tmp_path: Path) -> None:
         {"learner": "opt-ovo", "batch": np.array([2, 3])},
         {"learner": "opt-ovo", "C": 0},
         {"learner": "train++", "base": "sgd"},
+        {"learner": "opt-ovo", "droppable": True, "decoder": "soft"},
+        {"learner": "opt-ovo", "droppable": "yes"},
+        {"learner": "multiclass-pa", "droppable": True},
     ],
     ids=str,
 )

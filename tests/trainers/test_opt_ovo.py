@@ -80,17 +80,17 @@ def test_bayes_is_the_papers_decoder_of_the_same_learners(numeric: str) -> None:
         assert np.mean(found.predict(data()[0]) == wanted) > 0.98  # z of the C is rounded
 
 
-@pytest.mark.parametrize("averaged", [False, True])
-def test_learners_by_gradient_descent_are_opt_sgd_of_their_own_rows(averaged: bool) -> None:
+def test_learners_by_gradient_descent_are_opt_sgd_of_their_own_rows() -> None:
     """Each pair has the weights that opt-sgd of its two classes has, bit for bit: its counts of steps and rows are its own."""
     x, y = data()
     z = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
-    options: dict[str, Any] = {"eta": 0.3, "l2": 0.05, "momentum": 0.5, "batch": 3, "averaged": averaged}
+    options: dict[str, Any] = {"eta": 0.3, "l2": 0.05, "momentum": 0.5, "batch": 3}
     every = mcugen.trainer("opt-ovo", n_features=3, classes=["a", "b", "c", "d"], base="sgd", scaler="none", **options)
     found = every.partial_fit(z, y).host.values
+    alone = mcugen.trainer("opt-sgd", n_features=3, scaler="none", **options)
     for row, (first, second) in enumerate(EVERY):
         own = np.isin(y, ["abcd"[first], "abcd"[second]])
-        alone = mcugen.trainer("opt-sgd", n_features=3, scaler="none", **options)
+        alone.reset()
         wanted = alone.partial_fit(z[own], (y[own] == "abcd"[first]).astype(int)).host.values
         for name in ("weights", "bias", "velocity_weights", "velocity_bias", "steps", "in_batch"):
             np.testing.assert_array_equal(found[name][row], wanted[name].squeeze())
@@ -110,6 +110,65 @@ def test_learners_by_gradient_descent_are_pruned_decode_and_begin_as_others_do()
     begun = mcugen.trainer(start=model, base="sgd", averaged=True)
     np.testing.assert_array_equal(begun.predict(data()[0]), trainer.predict(data()[0]))
     assert begun.partial_fit(*data()).score(*data()) > 0.8
+
+
+@cache
+def on_a_line() -> tuple[Array, Array]:
+    """Four classes far from each other: neighbours tell everything."""
+    rng = np.random.default_rng(1)
+    classes = rng.integers(0, 4, 400)
+    return rng.normal(size=(400, 3)) + np.array([9.0, 0, 0]) * classes[:, None], np.array([*"abcd"])[classes]
+
+
+def test_pairs_that_no_decision_needs_are_dropped_until_reset() -> None:
+    x, y = on_a_line()
+    make: dict[str, Any] = {"n_features": 3, "classes": [*"abcd"], "numeric": "int16", "C": 1}
+    trainer = mcugen.trainer("opt-ovo", droppable=True, **make)
+    trainer.partial_fit(x[:159], y[:159])
+    assert trainer.drop() == 6  # 160 rows of four classes are the least
+    trainer.partial_fit(x[159:200], y[159:200]).drop()
+    trainer.partial_fit(x[200:], y[200:])
+    every, before = trainer.score(x, y), trainer.pairs_
+    left = trainer.drop()
+    assert 3 <= left < 6
+    assert left == trainer.drop() == len(trainer.pairs_) == len(trainer.coef_) <= len(before)
+    assert trainer.score(x, y) >= every - 0.01
+    bits = opt_ovo(trainer).left(trainer.host.values)
+    kept = {name: trainer.host.values[name][~bits].copy() for name in trainer.wanted.learner.asked}
+    trainer.partial_fit(x, y)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(trainer.host.values[name][~bits], value)  # what is dropped learns nothing
+    other = mcugen.trainer("opt-ovo", droppable=True, **make)
+    other.state = trainer.state
+    assert other.pairs_ == trainer.pairs_
+    np.testing.assert_array_equal(other.predict(x), trainer.predict(x))
+    refused(trainer.to_sklearn, "E0302")
+    assert "before" in refused(lambda: trainer.pruned(x, y, 4))
+    assert "before" in refused(lambda: trainer.with_bayes(x, y))
+    trainer.reset()
+    assert len(trainer.pairs_) == 6
+
+
+def test_what_may_be_dropped_is_pruned_and_decodes_before() -> None:
+    x, y = on_a_line()
+    trainer = mcugen.trainer("opt-ovo", n_features=3, classes=[*"abcd"], droppable=True).partial_fit(x, y)
+    np.testing.assert_array_equal(trainer.to_sklearn().predict(x), trainer.predict(x))
+    pruned = trainer.pruned(x, y, 4)
+    assert pruned.score(x, y) > 0.9
+    assert pruned.partial_fit(x, y).drop() <= 4
+    assert trainer.with_bayes(x, y).score(x, y) > 0.9
+    assert trainer.prove()
+
+
+def test_what_has_nothing_to_drop_says_so_and_a_state_without_a_class_is_refused() -> None:
+    assert "droppable" in refused(fitted().drop)
+    assert "opt-ovo" in refused(lambda: mcugen.trainer(n_features=3).pairs_)
+    trainer = mcugen.trainer("opt-ovo", n_features=3, classes=4, droppable=True, numeric="int16", input="int8")
+    at, whole = trainer.memory.places["live"].offset, trainer.state
+    with pytest.raises(McugenError, match="damaged"):
+        trainer.state = whole[:at] + bytes([0b000011]) + whole[at + 1 :]  # 3 has no pair
+    trainer.state = whole[:at] + bytes([0b000111]) + whole[at + 1 :]
+    assert trainer.pairs_ == ((0, 1), (0, 2), (0, 3))
 
 
 def test_a_state_of_other_pairs_is_another_state() -> None:
