@@ -241,7 +241,9 @@ def test_the_sigmoid_kernel_and_probabilities_whose_scores_cancel_are_refused():
         ({"_gamma": -1.0}, "E0107"),
         ({"_gamma": "scale"}, "E0107"),
         ({"_gamma": np.nan}, "E0107"),
+        ({"_gamma": 1e58}, "E0302"),
         ({"coef0": None}, "E0107"),
+        ({"coef0": -1e58}, "E0302"),
         ({"degree": 2.5}, "E0107"),
         ({"kernel": "poly", "degree": 1000}, "E0302"),
         ({"kernel": "precomputed"}, "E0302"),
@@ -254,10 +256,19 @@ def test_the_sigmoid_kernel_and_probabilities_whose_scores_cancel_are_refused():
         ({"_impl": "nu_svr"}, "E0301"),
         ({"predict": print}, "E0301"),
     ],
-    ids=range(36),
+    ids=range(38),
 )
 def test_every_rule(attributes, code):
     assert code_of(changed(SVC, **attributes)) == code
+
+
+def test_a_linear_machine_has_no_gamma():
+    """Features of 1e-30 make gamma="scale" 6e58: nothing that a linear kernel knows, and too much for the others."""
+    x, y = IRIS[0] * 1e-30, IRIS[1]
+    model = svm.SVC(kernel="linear").fit(x, y)
+    assert (mcugen.compile(model, check_answers=False).predict(x) == model.predict(x)).all()
+    with pytest.raises(McugenError, match=r"E0302.*6\.42e\+58(.|\n)*scale the features"):
+        read(svm.SVC().fit(x, y))
 
 
 def test_what_is_asked_has_to_be_there():

@@ -32,6 +32,7 @@ KERNELS = ("linear", "poly", "rbf", "sigmoid")
 MOST_VECTORS = 65_535
 MOST_DEGREE = 32
 LARGEST = 2.0**100  # of any number: the C has room for it
+SCALE = "scale the features first, as with `make_pipeline(StandardScaler(), SVC())`"
 
 
 def takes(estimator: object) -> bool:
@@ -152,6 +153,8 @@ def _kernel(state: Mapping[str, object], loc: Loc) -> Kernel | None:
     if not isinstance(name, str) or name not in KERNELS:
         help = f"fit with one of the kernels {', '.join(KERNELS)}"
         raise error("E0302", f"the kernel {shown(name)} is not supported", help=help, loc=loc.within("kernel"))
+    if name == "linear":
+        return None  # whatever the others' parameters are
     degree, coef0, gamma = whole(state.get("degree")), _number(state.get("coef0")), _number(state.get("_gamma"))
     problems: list[Problem] = []
     if degree is None or degree < 0:
@@ -164,11 +167,12 @@ def _kernel(state: Mapping[str, object], loc: Loc) -> Kernel | None:
     assert degree is not None
     assert coef0 is not None
     assert gamma is not None
+    for key, number in (("coef0", coef0), ("_gamma", gamma)):
+        if abs(number) >= LARGEST:  # gamma="scale" of features of 1e-30
+            raise error("E0302", f"{key} is {number:.3g}, beyond 2^100", help=SCALE, loc=loc.within(key))
     if name == "poly" and degree > MOST_DEGREE:
         text = f"a polynomial of degree {degree} is not supported"
         raise error("E0302", text, help=f"fit with a degree up to {MOST_DEGREE}", loc=loc.within("degree"))
-    if name == "linear":
-        return None
     if name == "poly" and degree == 0:
         return Kernel("rbf", 0.0)  # 1 everywhere
     return Kernel("rbf" if name == "rbf" else "poly" if name == "poly" else "sigmoid", gamma, coef0, degree)
@@ -183,7 +187,7 @@ def _number(value: object) -> float | None:
         number = float(value)  # a complex one: TypeError
     except (TypeError, OverflowError):
         return None
-    return number if abs(number) < LARGEST else None
+    return number if np.isfinite(number) else None
 
 
 def _array(
@@ -206,8 +210,7 @@ def _array(
     if not np.isfinite(numbers).all():
         refuse([(name, "holds numbers that are not finite")], loc)
     if not (np.abs(numbers) < LARGEST).all():
-        help = "scale the features first, as with `make_pipeline(StandardScaler(), SVC())`"
-        raise error("E0302", f"{name} holds numbers beyond 2^100", help=help, loc=loc.within(name))
+        raise error("E0302", f"{name} holds numbers beyond 2^100", help=SCALE, loc=loc.within(name))
     return numbers
 
 
