@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Graph, Module, Node
+from mcugen.made_rows import next_to_changes
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
 from mcugen.ops.kernel_values import KernelValues
@@ -24,6 +26,8 @@ from mcugen.passes.pair_terms import pick_and_scale, source_or_self
 from mcugen.rewrite import replaced
 from mcugen.rows import single
 
+Floats = npt.NDArray[np.float64]
+FEW = 50  # rows on either side of 0
 ROWS = 500  # of the vectors, that say whether pairs are needed
 MOVED = 1e-6  # of a machine's score: what rounding may move it by where a class is asked for: what a near tie is
 MOVED_NUMBERS = 5e-6  # and where the score is
@@ -52,7 +56,7 @@ def _as_values(graph: Graph, node: Node, op: Svm, target: Target) -> Graph:
     rounded, source = _rounded(graph, node.inputs[0]), source_or_self(graph, node.inputs[0])
     if (source.plain and rounded is None) or not can_be_pairs(op) or not (source.slope != 0).all():
         return graph
-    exact = op.vectors[:ROWS]
+    exact = op.vectors[:ROWS] if op.output == "label" else np.concatenate([op.vectors[:ROWS], _next_to_nothing(op)])
     if rounded is None:
         given = single(exact / source.slope + source.origin).astype(np.float64)
         exact = (given - source.origin) * source.slope
@@ -67,6 +71,13 @@ def _as_values(graph: Graph, node: Node, op: Svm, target: Target) -> Graph:
     kernel = KernelValues(op.kernel, op.vectors, of_pairs=rounded is not None)
     values = Node(kernel, (x,), (name,), node.loc)
     return replaced(graph, node, *steps, values, replace(node, op=sums_of_values(op), inputs=(name,)))
+
+
+def _next_to_nothing(op: Svm) -> Floats:
+    """Rows between those that are usual where a score is next to 0, and every digit of it is asked for."""
+    (usual,) = op.probe(ROWS, np.random.default_rng(0))
+    rows = next_to_changes(usual, lambda rows: op.scores(rows)[:, 0] > 0, FEW)
+    return rows.astype(np.float64)
 
 
 def _rounded(graph: Graph, value: str) -> tuple[tuple[Node, ...], str] | None:

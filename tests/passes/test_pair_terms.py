@@ -140,3 +140,12 @@ def test_a_machine_behind_a_scaler_that_centres_stays_integers() -> None:
     for output in ("label", "decision"):
         model = make_pipeline(StandardScaler(), SVC()).fit(x, y)
         assert "kernel_values" not in str(compile(model, output=output, board="host", check_answers=False).module)
+
+
+def test_polynomials_that_come_near_nothing_keep_their_scalers_digits() -> None:
+    """Values of a thousand between which lie some next to 0, where 1e-5 is less than the scaler rounds; a Gaussian's have none there."""
+    x, y = load_diabetes(return_X_y=True)
+    for machine, ops in ((SVR(kernel="poly"), ["affine", "kernel_values", "linear"]), (SVR(), ["affine", "svm"])):
+        compiled = compile(make_pipeline(StandardScaler(), machine).fit(x, y), board="feather_nrf52840")
+        assert [node.op.name for node in compiled.module.predict.nodes] == ops
+        assert compiled.proof.wrong == 0
