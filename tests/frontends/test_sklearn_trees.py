@@ -288,7 +288,6 @@ def test_regression_values_that_a_float_does_not_hold(scale):
 @pytest.mark.parametrize(
     ("estimator", "advice"),
     [
-        (ensemble.StackingClassifier([]), "RandomForestClassifier"),
         (gaussian_process.GaussianProcessClassifier(), "RandomForestClassifier"),
         (multioutput.MultiOutputClassifier(tree.DecisionTreeClassifier()), "one model per output"),
         (ensemble.RandomTreesEmbedding(), "supervised"),
@@ -299,7 +298,7 @@ def test_regression_values_that_a_float_does_not_hold(scale):
         (type("RandomForestClassifer", (), {"__module__": "cuml"})(), "did you mean 'RandomForestClassifier'"),
         (type("DaskXGBClassifier", (), {"__module__": "xgboost.dask"})(), "XGBClassifier"),
     ],
-    ids=range(10),
+    ids=range(9),
 )
 def test_what_is_not_supported_names_what_is_near(estimator, advice):
     with pytest.raises(McugenError) as caught:

@@ -121,6 +121,7 @@ def test_a_fault_in_the_middle_of_a_talk_is_told(tmp_path: Path) -> None:
     text = """#include "mcu.h"
     int main(void) {
         mcu_serial_begin();
+        mcu_serial_write('!'); /* what comes before the UART is on is lost */
         for (;;) {
             while (!mcu_serial_available()) {}
             const uint8_t c = mcu_serial_read();
@@ -131,6 +132,7 @@ def test_a_fault_in_the_middle_of_a_talk_is_told(tmp_path: Path) -> None:
     for name in ("bluepill_f103c8", "esp32c3"):
         board = load_board(name)
         with toolchain(board).talk(program(text, board, tmp_path), board) as line:
+            assert line.read(20) == b"!"
             line.write(b"7")
             assert line.read(20) == b"7"
             line.write(b"x")
