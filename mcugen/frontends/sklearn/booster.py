@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,18 +15,16 @@ import numpy.typing as npt
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.frontends import Output
 from mcugen.frontends.sklearn.attributes import MAX_SHOWN, Problem
-from mcugen.frontends.sklearn.head import Head, check_sizes, too_large
-from mcugen.frontends.sklearn.line_splits import MOST_NODES, Lines, TooManyError, by_thresholds
+from mcugen.frontends.sklearn.head import Head, check_sizes
 from mcugen.frontends.sklearn.reference import Numbers, SklearnReference, close
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays, Wanted, problems_of
-from mcugen.frontends.sklearn.tree_members import check_sum, joined
+from mcugen.frontends.sklearn.tree_members import check_exponent, check_sum, joined
 from mcugen.ir import Array, GraphBuilder, Label
 from mcugen.ops.sigmoid import Sigmoid
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.combine import Combine, Link
 from mcugen.ops.tree_ensemble.trees import Trees
 
-MOST_EXPONENT = 80.0  # of a prediction that is a power: e**80 is 5e34
 Kind = Literal["binary", "classes", "number"]
 
 
@@ -102,7 +99,7 @@ class Boosted:
         link = _LINKS["identity" if self._is_share else objective.link]
         factor = objective.factor if number else objective.factor / parts  # scores of classes stay sums
         made = replace(trees, combine=Combine("sum", self.base, link=link, factor=factor))
-        _check_exponent(made, loc)
+        check_exponent(made, loc)
         return replace(made, doubles=np.concatenate([tree.threshold for tree in self.trees])) if self.doubles else made
 
     def build(self, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
@@ -125,17 +122,6 @@ _LINKS: Mapping[str, Link] = {
     "softmax": "softmax",
     "exp": "exp",
 }
-
-
-def _check_exponent(trees: Trees, loc: Loc) -> None:
-    """E0303 where a prediction that is a power of e is beyond what a C float holds."""
-    if trees.combine.link != "exp":
-        return
-    ends = np.concatenate([[0], np.cumsum(trees.leaf >= 0)])[np.append(trees.roots, len(trees.leaf))]
-    most = sum(float(np.abs(trees.values[a:b]).max()) for a, b in pairwise(ends.tolist()))
-    if most + abs(float(trees.combine.base[0])) > MOST_EXPONENT:
-        message = f"the predicted values may reach e**{most:.0f}, beyond what a C float holds"
-        raise error("E0303", message, help="scale the target before `fit` (`y / y.mean()`, say)", loc=loc)
 
 
 class BoosterReference(SklearnReference):
@@ -184,6 +170,12 @@ class BoosterReference(SklearnReference):
         return np.asarray(~infinite | self._model.infinite)
 
 
+def class_of(estimator: object, modules: Sequence[str], names: Sequence[str]) -> type | None:
+    """A library's own class of an object, or of what it derives from; the library need not be there."""
+    mro = type(estimator).__mro__
+    return next((cls for cls in mro if cls.__module__ in modules and cls.__name__ in names), None)
+
+
 def missing_library(name: str, loc: Loc) -> McugenError:
     """E0606 where the library that made a model is not there to be asked."""
     text = f"{name} is not installed, which has to say what this model answers"
@@ -195,18 +187,6 @@ def damaged(problems: Sequence[Problem], loc: Loc) -> McugenError:
     where, what = problems[0]
     rest = tuple(f"{at}: {text}" for at, text in problems[1:MAX_SHOWN])
     return error("E0104", f"{where} {what}", help="save the fitted model again", loc=loc, notes=rest)
-
-
-def without_lines(found: Sequence[tuple[TreeArrays, Lines]], loc: Loc) -> list[TreeArrays]:
-    """The trees with thresholds alone. E0303 where that makes too many nodes."""
-    room, trees = MOST_NODES, []
-    for tree, lines in found:
-        try:
-            trees.append(by_thresholds(tree, lines, max(room, tree.size)))
-        except TooManyError:
-            raise too_large(f"the splits by categories take more than {MOST_NODES:,} nodes", loc) from None
-        room -= trees[-1].size
-    return trees
 
 
 def tree_problems(tree: TreeArrays, n_features: int) -> Iterator[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -22,9 +21,8 @@ from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, show
 from mcugen.frontends.sklearn.ensemble_reference import SumReference
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.hist_trees import Columns, Read, fresh_predictor, read
-from mcugen.frontends.sklearn.line_splits import MOST_NODES, TooManyError, by_thresholds
-from mcugen.frontends.sklearn.tree_arrays import TreeArrays
-from mcugen.frontends.sklearn.tree_members import check_sum, joined
+from mcugen.frontends.sklearn.line_splits import without_lines
+from mcugen.frontends.sklearn.tree_members import check_exponent, check_sum, joined
 from mcugen.ir import Array, DType, GraphBuilder
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.combine import Combine, Link
@@ -60,7 +58,6 @@ _HOLDS = (
     "n_features_in_",
     "n_trees_per_iteration_",
 )
-MOST_EXPONENT = 80.0  # of a prediction that is a power: e**80 is 5e34
 
 
 def takes(estimator: object) -> bool:
@@ -139,14 +136,15 @@ class _Model:
         refuse(_problems(state, scores, head), loc)
         columns = columns_of(state, head, loc)
         found = _predictors(state, scores, columns, integers, loc)
-        plain = _plain(found, loc)
+        plain = without_lines([(one.arrays, one.lines) for one in found], loc)
         trees = joined(plain, head.n_features, loc)
         doubles = np.concatenate([tree.threshold for tree in plain])  # it compares float64
         loss = type(state["_loss"]).__name__
         baseline = np.asarray(state["_baseline_prediction"], np.float64).ravel()
         combine = Combine("sum", baseline, link=_LINKS[loss])
-        _check_exponent(trees, combine, loc)
-        return cls(base, state, loss, columns, replace(trees, combine=combine, doubles=doubles))
+        made = replace(trees, combine=combine, doubles=doubles)
+        check_exponent(made, loc)
+        return cls(base, state, loss, columns, made)
 
     def fresh(self) -> Any:
         """The model as scikit-learn's own object, made of what was checked."""
@@ -202,35 +200,6 @@ def _predictors(state: Mapping[str, object], scores: int, columns: Columns, inte
                 problems += [(f"_predictors[{i}][{k}]", what) for what in one]
     refuse(problems, loc)
     return found
-
-
-def _plain(found: Sequence[Read], loc: Loc) -> list[TreeArrays]:
-    """The trees without sets of categories. E0303 where that makes too many nodes."""
-    room, trees = MOST_NODES, []
-    for one in found:
-        try:
-            trees.append(by_thresholds(one.arrays, one.lines, max(room, one.arrays.size)))
-        except TooManyError:
-            raise error(
-                "E0303",
-                f"the splits by categories take more than {MOST_NODES:,} nodes",
-                help="fit with fewer categorical_features, or with smaller trees (`max_leaf_nodes=8`); numbers of categories "
-                "can be features like all others, too",
-                loc=loc,
-            ) from None
-        room -= trees[-1].size
-    return trees
-
-
-def _check_exponent(trees: Trees, combine: Combine, loc: Loc) -> None:
-    """E0303 where a prediction that is a power of e is beyond what a C float holds."""
-    if combine.link != "exp":
-        return
-    ends = np.concatenate([[0], np.cumsum(trees.leaf >= 0)])[np.append(trees.roots, len(trees.leaf))]
-    sizes = [float(np.abs(trees.values[a:b]).max()) for a, b in pairwise(ends.tolist())]
-    if sum(sizes) + abs(float(combine.base[0])) > MOST_EXPONENT:
-        message = f"the predicted values may reach e**{sum(sizes):.0f}, beyond what a C float holds"
-        raise error("E0303", message, help="scale the target before `fit` (`y / y.mean()`, say)", loc=loc)
 
 
 def columns_of(state: Mapping[str, object], head: Head, loc: Loc) -> Columns:

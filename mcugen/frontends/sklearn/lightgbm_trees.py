@@ -24,15 +24,15 @@ from mcugen.frontends.sklearn.booster import (
     Boosted,
     BoosterReference,
     Objective,
+    class_of,
     damaged,
     missing_library,
     reached,
     tree_problems,
     whole,
-    without_lines,
 )
 from mcugen.frontends.sklearn.head import Head
-from mcugen.frontends.sklearn.line_splits import INFINITY, Line, Lines, Piece, line_of, of_ranges
+from mcugen.frontends.sklearn.line_splits import INFINITY, Line, Lines, Piece, line_of, of_ranges, without_lines
 from mcugen.frontends.sklearn.reference import Numbers
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays
 from mcugen.ir import GraphBuilder, Label
@@ -86,11 +86,8 @@ def reference(estimator: object, head: Head) -> Reference:
 
 
 def _class_of(estimator: object) -> type | None:
-    """LightGBM's own class of an object, or of what it derives from."""
-    for cls in type(estimator).__mro__:
-        if cls.__module__ in ("lightgbm.sklearn", "lightgbm.basic") and cls.__name__ in _CLASSES:
-            return cls
-    return None
+    """LightGBM's own class of an object."""
+    return class_of(estimator, ("lightgbm.sklearn", "lightgbm.basic"), _CLASSES)
 
 
 def _model_of(estimator: object, loc: Loc) -> LightgbmModel:

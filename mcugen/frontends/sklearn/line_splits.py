@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.diagnostics import Loc, error
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays
 
 MOST_NODES = 200_000  # of a model, its copies counted
@@ -122,6 +123,20 @@ class _Writer:
         if place.parent >= 0:
             getattr(self, place.side)[place.parent] = number
         return number
+
+
+def without_lines(found: Sequence[tuple[TreeArrays, Lines]], loc: Loc) -> list[TreeArrays]:
+    """Trees with thresholds alone. E0303 where that makes too many nodes."""
+    room, trees = MOST_NODES, []
+    for tree, lines in found:
+        try:
+            trees.append(by_thresholds(tree, lines, max(room, tree.size)))
+        except TooManyError:
+            text = f"the splits by categories take more than {MOST_NODES:,} nodes"
+            help = "fit with fewer features of categories, or with smaller trees; numbers of categories can be features like all others, too"
+            raise error("E0303", text, help=help, loc=loc) from None
+        room -= trees[-1].size
+    return trees
 
 
 def by_thresholds(tree: TreeArrays, lines: Lines, room: int) -> TreeArrays:

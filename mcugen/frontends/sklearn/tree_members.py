@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ TRUSTED = tuple(f"sklearn.tree._classes.{name}" for name in SINGLE)
 CHECKS = "_validate_X_predict"  # a method that decides what the trees see
 MAX_NODES = 2**31 - 1
 MIN_VALUE = 1e-30  # the largest number of a regressor; much below, a float loses digits
+MOST_EXPONENT = 80.0  # of a prediction that is a power: e**80 is 5e34
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
@@ -177,3 +179,14 @@ def fresh_tree(member: object) -> Any:
     """A member of its own class that holds what was checked."""
     classes = () if type(member).__name__.endswith("Regressor") else ("classes_", "n_classes_")
     return fresh(member, type(member), (*classes, "n_features_in_", "n_outputs_", "tree_"))
+
+
+def check_exponent(trees: Trees, loc: Loc) -> None:
+    """E0303 where a prediction that is a power of e is beyond what a C float holds."""
+    if trees.combine.link != "exp":
+        return
+    ends = np.concatenate([[0], np.cumsum(trees.leaf >= 0)])[np.append(trees.roots, len(trees.leaf))]
+    most = sum(float(np.abs(trees.values[a:b]).max()) for a, b in pairwise(ends.tolist()))
+    if most + abs(float(trees.combine.base[0])) > MOST_EXPONENT:
+        message = f"the predicted values may reach e**{most:.0f}, beyond what a C float holds"
+        raise error("E0303", message, help="scale the target before `fit` (`y / y.mean()`, say)", loc=loc)

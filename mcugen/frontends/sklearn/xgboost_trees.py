@@ -26,15 +26,15 @@ from mcugen.frontends.sklearn.booster import (
     BoosterReference,
     Objective,
     array_in,
+    class_of,
     damaged,
     missing_library,
     reached,
     tree_problems,
     whole,
-    without_lines,
 )
 from mcugen.frontends.sklearn.head import Head
-from mcugen.frontends.sklearn.line_splits import Line, Lines, of_ranges
+from mcugen.frontends.sklearn.line_splits import Line, Lines, of_ranges, without_lines
 from mcugen.frontends.sklearn.reference import Numbers
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays
 from mcugen.ir import GraphBuilder, Label
@@ -114,11 +114,8 @@ def of_file(data: bytes, content: Mapping[str, Any]) -> XgboostModel:
 
 
 def _class_of(estimator: object) -> type | None:
-    """XGBoost's own class of an object, or of what it derives from."""
-    for cls in type(estimator).__mro__:
-        if cls.__module__ in ("xgboost.sklearn", "xgboost.core") and cls.__name__ in _CLASSES:
-            return cls
-    return None
+    """XGBoost's own class of an object."""
+    return class_of(estimator, ("xgboost.sklearn", "xgboost.core"), _CLASSES)
 
 
 def _model_of(estimator: object, loc: Loc) -> XgboostModel:
