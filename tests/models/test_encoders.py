@@ -12,13 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -167,3 +178,25 @@ def test_bins_behind_a_scaler_are_bins_of_the_row() -> None:
         model = make_pipeline(*steps, bins).fit(given, y)
         compiled = mcugen.compile(model, board="host", data=given)
         np.testing.assert_allclose(compiled.transform(given), model.transform(given))
+
+
+def test_encoders_in_all_that_hold_models() -> None:
+    """Categories of float64 that float32 rounds are found, however deep the encoder lies."""
+    rng = np.random.default_rng(0)
+    x = np.c_[rng.choice([0.1, 0.2, 0.3, 0.7], 200), rng.choice([1.1, 2.2, 3.3], 200)]
+    y = ((x[:, 0] > 0.15) ^ (x[:, 1] > 2) ^ (rng.random(200) < 0.1)).astype(int)
+    model = make_pipeline(OrdinalEncoder(), LogisticRegression())
+    holders = [
+        CalibratedClassifierCV(model, cv=2),
+        FixedThresholdClassifier(model, threshold=0.3),
+        GridSearchCV(model, {}, cv=2),
+        OneVsOneClassifier(model),
+        OneVsRestClassifier(model),
+        SelfTrainingClassifier(model),
+        StackingClassifier([("encoded", model), ("tree", tree())], final_estimator=tree(), cv=2),
+    ]
+    deep = [make_pipeline(FunctionTransformer(), one) for one in holders]
+    passed_on = TransformedTargetRegressor(
+        make_pipeline(OrdinalEncoder(), Ridge()), func=np.sqrt, inverse_func=np.square
+    )
+    prove_all([(one, "label") for one in (*holders, *deep)] + [(passed_on, "value")], x, y)

@@ -7,9 +7,10 @@ What counts is `predict_proba` of scikit-learn 1.4 to 1.9, with `method="sigmoid
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mcugen.frontends.sklearn.attributes import labels_of, numbers_of, refuse, s
 from mcugen.frontends.sklearn.coefficients import Floats
 from mcugen.frontends.sklearn.head import NO_SIGMOID, Head, base_of, check_sizes, state_of
 from mcugen.frontends.sklearn.pipeline import check_width
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import GraphBuilder, Label
 from mcugen.ops.affine import Affine
 from mcugen.ops.average import Average
@@ -68,6 +70,15 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     found = [_chances(member, head, builder, x) for member in members]
     shares = np.full(len(members), 1 / len(members))
     return builder.add(Average(shares, "proba" if wanted == "proba" else "label", len(labels)), *found, loc=loc)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """Its classifiers as references ask them."""
+    changed = copy(estimator)
+    changed.calibrated_classifiers_ = [
+        asked_inside(one, plain, "estimator") for one in estimator.calibrated_classifiers_
+    ]
+    return changed
 
 
 def reference(estimator: object, head: Head) -> Reference:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +22,7 @@ class CalibratedReference(CompositeReference):
     """Calibrated classifiers, each asked as its own reference asks it."""
 
     def __init__(self, estimator: Any, head: Head, members: Sequence[Member], inner: Sequence[Reference]) -> None:
-        model = copy(estimator)
-        model.calibrated_classifiers_ = [copy(one) for one in model.calibrated_classifiers_]
-        for calibrated, asked in zip(model.calibrated_classifiers_, inner, strict=True):
-            calibrated.estimator = getattr(asked, "model", calibrated.estimator)
-        super().__init__(model, head)
+        super().__init__(estimator, head)
         self._members, self._inner = members, inner
 
     def near_ties(self, rows: Array) -> Mask:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, whole
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
 from mcugen.frontends.sklearn.pipeline import check_width
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import GraphBuilder
 
 SEARCHES = {
@@ -61,6 +63,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     name, inner = held_by(estimator, loc)
     place = loc.within(name)
     return build_estimator(inner, head_of(inner, place), wanted, builder, x, place)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """The estimator inside as references ask it."""
+    return asked_inside(estimator, plain, held_by(estimator, Loc())[0])
 
 
 def reference(estimator: object, head: Head) -> Reference:

@@ -17,6 +17,7 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, state_of
 from mcugen.frontends.sklearn.pipeline import check_width
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import GraphBuilder, Label
 from mcugen.ops.concat import MOST, Concat
 from mcugen.ops.gather import Gather
@@ -104,6 +105,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         return builder.add(OneVsRest(count, "proba", members.threshold), scores, chances, loc=loc)
     (label,) = builder.add(OneVsRest(count, "label", members.threshold), scores, loc=loc)
     return (label, scores) if wanted == "decision" else (label,)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """Its models as references ask them."""
+    return asked_inside(estimator, plain, "estimators_")
 
 
 def reference(estimator: object, head: Head) -> Reference:

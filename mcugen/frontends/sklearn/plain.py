@@ -1,6 +1,10 @@
-"""Which numbers of a model are those of its rows, or whole ones: what float32 holds as scikit-learn's float64 does."""
+"""Which numbers of a model are those of its rows, or whole ones: what float32 holds as scikit-learn's float64 does; and the
+models that others hold, as they are asked of such rows."""
 
 from __future__ import annotations
+
+from copy import copy
+from typing import Any
 
 from mcugen.ir import GraphBuilder
 from mcugen.ops.binarize import Binarize
@@ -33,3 +37,15 @@ def keeps(estimator: object) -> bool:
 
     asked = getattr(family_of(estimator), "keeps", None)
     return bool(asked and asked(estimator))
+
+
+def asked_inside(estimator: Any, plain: bool, *names: str) -> Any:
+    """A copy whose attributes `names`, estimators or lists of them, are as references ask them."""
+    from mcugen.frontends.sklearn import as_asked
+
+    changed = copy(estimator)
+    for name in names:
+        held = getattr(estimator, name)
+        several = isinstance(held, list | tuple)
+        setattr(changed, name, [as_asked(one, plain) for one in held] if several else as_asked(held, plain))
+    return changed

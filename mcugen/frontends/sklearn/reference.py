@@ -37,11 +37,6 @@ class SklearnReference:
         self._model = estimator
         self._head = head
 
-    @property
-    def model(self) -> Any:
-        """The object that is asked."""
-        return self._model
-
     def labels(self, rows: Array) -> npt.NDArray[np.int64]:
         """The index of the predicted class of each row, (rows,)."""
         index = {label: i for i, label in enumerate(self._head.labels or ())}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import flag, labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, state_of
 from mcugen.frontends.sklearn.pipeline import check_width, within
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.frontends.sklearn.voting import members_of
 from mcugen.ir import GraphBuilder
 from mcugen.ops.cast import as_float
@@ -87,6 +88,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     return build_estimator(state["final_estimator_"], final, wanted, builder, row, place)
 
 
+def asked(estimator: Any, plain: bool) -> Any:
+    """The members as references ask them, and the final estimator, which is given what they work out."""
+    return asked_inside(asked_inside(estimator, plain, "estimators_"), False, "final_estimator_")
+
+
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, and what the members and the final estimator call near ties."""
     from mcugen.frontends.sklearn import reference_of
@@ -94,7 +100,7 @@ def reference(estimator: object, head: Head) -> Reference:
 
     _, state = _checked(estimator, Loc())
     members = [reference_of(one.estimator) for one in _members(state, Loc())]
-    return StackingReference(estimator, head, members, reference_of(state["final_estimator_"]))
+    return StackingReference(estimator, head, members)
 
 
 def _said(member: Member, head: Head, builder: GraphBuilder, x: str, loc: Loc) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,9 @@ class StackingReference(CompositeReference):
     them: where it then takes differences of large ones, their last digit is what an answer hangs on.
     """
 
-    def __init__(self, estimator: Any, head: Head, members: Sequence[Reference], final: Reference) -> None:
+    def __init__(self, estimator: Any, head: Head, members: Sequence[Reference]) -> None:
         super().__init__(estimator, head)
-        model = copy(self._model)
-        pairs = zip(members, model.estimators_, strict=True)
-        model.estimators_ = [getattr(one, "model", other) for one, other in pairs]
-        model.final_estimator_ = getattr(final, "model", model.final_estimator_)
-        self._model, self._members = model, members
+        self._members = members
         self._last_rows: tuple[Array, Mask, Floats, Floats] | None = None  # with what is known of them
 
     def near_ties(self, rows: Array) -> Mask:

@@ -18,6 +18,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown, word
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import GraphBuilder, Label
 from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
@@ -67,6 +68,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         limit = -least
     (label,) = builder.add(OneVsRest(1, "label", float(limit)), score, loc=loc)
     return (label,) if wanted == "label" else (label, numbers)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """Its estimator as references ask it."""
+    return asked_inside(estimator, plain, "estimator_")
 
 
 def reference(estimator: object, head: Head) -> Reference:

@@ -13,6 +13,7 @@ from mcugen.frontends import Reference
 from mcugen.frontends.sklearn import scalers
 from mcugen.frontends.sklearn.attributes import flag, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import DType, GraphBuilder, TensorType
 from mcugen.ops.affine import Affine
 from mcugen.ops.elementwise import Elementwise
@@ -62,6 +63,11 @@ def build(estimator: object, head: Head, wanted: str, builder: GraphBuilder, x: 
     (row,) = builder.add(Reshape((1,)), *made, loc=loc)
     (row,) = builder.add(back, row, loc=loc)
     return builder.add(Reshape(()), row, loc=loc)
+
+
+def asked(estimator: Any, plain: bool) -> Any:
+    """Its regressor as references ask it."""
+    return asked_inside(estimator, plain, "regressor_")
 
 
 def reference(estimator: object, head: Head) -> Reference:

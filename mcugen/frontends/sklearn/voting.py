@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from functools import cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, state_of
 from mcugen.frontends.sklearn.pipeline import check_width, within
+from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import GraphBuilder
 from mcugen.ops.average import Average
 from mcugen.ops.average import Output as Averaged
@@ -79,11 +79,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 def asked(estimator: Any, plain: bool) -> Any:
     """The vote of members as references ask them."""
-    from mcugen.frontends.sklearn import as_asked
-
-    changed = copy(estimator)
-    changed.estimators_ = [as_asked(one, plain) for one in estimator.estimators_]
-    return changed
+    return asked_inside(estimator, plain, "estimators_")
 
 
 def reference(estimator: object, head: Head) -> Reference:
