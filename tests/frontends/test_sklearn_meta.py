@@ -49,6 +49,7 @@ STACK = StackingClassifier(
 ).fit(X, Y)
 CALIBRATED = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3), cv=2).fit(X, Y)
 EVERY = {
+    "boosting": make_pipeline(StandardScaler(), GradientBoostingClassifier(n_estimators=3)).fit(X, Y),
     "calibrated": CALIBRATED,
     "stack": STACK,
     "stacked numbers": StackingRegressor([("line", LinearRegression()), ("ridge", Ridge())], cv=2).fit(X, NUMBERS),

@@ -81,6 +81,11 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=builder.type_of(x).dtype), x, loc=loc)
 
 
+def asked(estimator: object, plain: bool) -> Any:
+    """An object that holds what was checked and nothing else: files of skops hold a loss without its link."""
+    return _Read.of(estimator, head(estimator, Loc()), Loc()).fresh()
+
+
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, of an object that holds what was checked and nothing else."""
     read = _Read.of(estimator, head, Loc())

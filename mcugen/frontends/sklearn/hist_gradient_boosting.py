@@ -85,6 +85,11 @@ def build(estimator: object, head: Head, wanted: str, builder: GraphBuilder, x: 
     return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=dtype), x, loc=loc)
 
 
+def asked(estimator: object, plain: bool) -> Any:
+    """An object that holds what was checked and nothing else."""
+    return _Model.of(estimator, head(estimator, Loc()), Loc(), False).fresh()
+
+
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, of an object that holds what was checked and nothing else."""
     model = _Model.of(estimator, head, Loc(), False)
