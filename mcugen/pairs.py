@@ -60,6 +60,27 @@ def renewed(whole: Floats, rest: Floats) -> Pair:
     return first, rest - (first - whole)
 
 
+def negative(a: Pair) -> Pair:
+    """A pair with the other sign."""
+    return -a[0], -a[1]
+
+
+def quotient(a: Pair, b: Pair) -> Pair:
+    """The quotient of two pairs, the second of which is not 0: one step of long division."""
+    whole = a[0] / b[0]
+    times = whole * b[0]
+    left = difference_rest(a[0], times, a[0] - times) - product_rest(whole, b[0], times) + (a[1] - whole * b[1])
+    return renewed(whole, ((a[0] - times) + left) / b[0])
+
+
+def root(a: Pair) -> Pair:
+    """The square root of a pair that is not negative: one step of Newton's."""
+    whole = np.sqrt(a[0])
+    square = whole * whole
+    left = (a[0] - square) - product_rest(whole, whole, square) + a[1]
+    return renewed(whole, np.where(whole > 0, left / (whole + whole), np.float32(0)))
+
+
 def pair_of(numbers: npt.ArrayLike) -> Pair:
     """Float64 numbers as pairs."""
     exact = np.asarray(numbers, np.float64)

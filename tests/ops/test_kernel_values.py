@@ -22,13 +22,21 @@ KERNELS = [
     Kernel("poly", 0.7, 0.5, 3),
     Kernel("poly", 2.0, 0.0, 1),
     Kernel("poly", 1.0, -3.0, 8),
+    Kernel("sigmoid", 0.7, -0.5),
+    Kernel("laplacian", 0.3),
+    Kernel("squares", 0.3),
+    Kernel("matern1", 0.3),
+    Kernel("matern3", 0.9),
+    Kernel("matern5", 1e-3),
+    Kernel("rational", 0.3, power=1.7),
 ]
 VECTORS = np.random.default_rng(0).normal(size=(9, 4))
 
 
 def test_the_c_is_numpy() -> None:
     rng = np.random.default_rng(1)
-    ops = [KernelValues(kernel, VECTORS, of_pairs=pairs) for kernel in KERNELS for pairs in (False, True)]
+    ops = [KernelValues(kernel, VECTORS) for kernel in KERNELS]
+    ops += [KernelValues(kernel, VECTORS, of_pairs=True) for kernel in (*KERNELS[:7], Kernel("laplacian", 0.3))]
     ops.append(KernelValues(KERNELS[0], np.ones((300, 1))))
     rows = [[np.concatenate([op.probe(20, rng)[0], hard_floats(rng, 20, (op.width,))])] for op in ops]
     assert_c_is_numpy([(op, (vector(op.width),)) for op in ops], rows)
@@ -48,6 +56,28 @@ def test_products() -> None:
     x = op.probe(200, np.random.default_rng(2))[0]
     found = summed(np.stack([op.evaluate(row)[0] for row in x]))
     np.testing.assert_allclose(found, (0.3 * (x.astype(np.float64) @ op.vectors.T) + 1) ** 3, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [1e-4, 0.3, 20])
+def test_other_kernels(gamma: float) -> None:
+    x = (VECTORS[:, None] * 2 + np.random.default_rng(2).normal(size=(9, 30, 4))).reshape(-1, 4).astype(np.float32)
+    x = np.concatenate([x, VECTORS.astype(np.float32)])
+    apart = x.astype(np.float64)[:, None] - VECTORS
+    square, product = gamma * np.square(apart).sum(axis=2), gamma * (x.astype(np.float64) @ VECTORS.T) - 0.3
+    d = np.sqrt(square)
+    wanted = {
+        Kernel("laplacian", gamma): np.exp(-gamma * np.abs(apart).sum(axis=2)),
+        Kernel("squares", gamma): square,
+        Kernel("matern1", gamma): np.exp(-d),
+        Kernel("matern3", gamma): (1 + d) * np.exp(-d),
+        Kernel("matern5", gamma): (1 + d + square / 3) * np.exp(-d),
+        Kernel("rational", gamma, power=1.7): (1 + square) ** -1.7,
+        Kernel("sigmoid", gamma, -0.3): np.tanh(product),
+    }
+    for kernel, numbers in wanted.items():
+        op = KernelValues(kernel, VECTORS)
+        found = summed(np.stack([op.evaluate(row)[0] for row in x]))
+        np.testing.assert_allclose(found, numbers, rtol=1e-12, atol=1e-13, err_msg=kernel.name)
 
 
 @pytest.mark.parametrize("kernel", [Kernel("rbf", 20.0), Kernel("poly", 0.3, 1.0, 3)])

@@ -34,7 +34,19 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("localoutlierfactor", "use OneClassSVM or IsolationForest"),
     ("neighbors", "use KNeighborsClassifier, KNeighborsRegressor or NearestCentroid"),
     ("naive_bayes", "not yet; BernoulliNB is supported: give it a column of 0 and 1 for each category"),
-    ("gaussian_process", f"not yet; {_FOREST}"),
+    (
+        "gaussianprocessclassifier",
+        "its probabilities are integrals over normal distributions; fit an SVC, a LogisticRegression behind Nystroem, or a "
+        "GaussianProcessRegressor on labels of -1 and 1",
+    ),
+    (
+        "additivechi2sampler",
+        "it is a square root and sines of logarithms of each feature; fit SkewedChi2Sampler or Nystroem",
+    ),
+    (
+        "polynomialcountsketch",
+        "it multiplies Fourier transforms of sketches; fit Nystroem(kernel='poly') or PolynomialFeatures",
+    ),
     ("cluster", "not yet; KMeans is supported, and a RandomForestClassifier trained on the cluster labels"),
     ("keras", "export it to ONNX (`model.export(path, format='onnx')`) and give that file"),
     ("tensorflow", "export it to ONNX with tf2onnx and give that file"),

@@ -115,3 +115,10 @@ def count_of(state: Mapping[str, object], name: str, loc: Loc) -> int:
         refuse([(name, f"must be a positive whole number, not {shown(state.get(name))}")], loc)
     assert found is not None
     return found
+
+
+def number_of(state: Mapping[str, object], name: str, loc: Loc) -> float:
+    """An attribute that is one finite number, of Python or NumPy; E0107 where it is anything else, E0303 beyond float32."""
+    found = state.get(name)
+    plain = isinstance(found, int | float | np.number) and not isinstance(found, bool)
+    return float(numbers_of({name: np.asarray(found) if plain else found}, name, (), loc))

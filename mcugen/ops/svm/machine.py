@@ -10,18 +10,25 @@ import numpy as np
 
 from mcugen.fixed import Floats, Integers
 
-KernelName = Literal["rbf", "poly", "sigmoid"]
+KernelName = Literal[
+    "rbf", "poly", "sigmoid", "laplacian", "squares", "matern1", "matern3", "matern5", "rational"
+]  # libsvm has the first three
 NEAREST = 1e-7  # a pair's probability does not come nearer to 0 or 1
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """K(x, t): exp(-gamma |x - t|²), (gamma x·t + coef0)^degree or tanh(gamma x·t + coef0)."""
+    """K(x, t): exp(-gamma |x - t|²), (gamma x·t + coef0)^degree or tanh(gamma x·t + coef0).
+
+    Others: laplacian, exp(-gamma s) for the sum s of |x_i - t_i|; squares, d² = gamma |x - t|²; of that matern1, exp(-d), matern3,
+    (1 + d) exp(-d), and matern5, (1 + d + d² / 3) exp(-d); rational, (1 + d²)^-power.
+    """
 
     name: KernelName
     gamma: float
     coef0: float = 0.0
     degree: int = 3
+    power: float = 1.0
 
     def of_product(self, product: Floats) -> Floats:
         """Of what x·t is scaled and shifted to."""
