@@ -61,10 +61,10 @@ class SamplerReference(SklearnReference):
     """A cosine of a large angle is off by what the angle is."""
 
     def rounding(self, rows: Array) -> Floats:
-        weights, _, amplitude = _read(vars(self.model), self._head.n_features, Loc())
+        weights, _, amplitude = _read(vars(self._model), self._head.n_features, Loc())
         x = np.where(self.accepts(rows)[:, None], single(rows), np.float32(1)).astype(np.float64)
         if self._head.base.__name__ == "SkewedChi2Sampler":
-            x = np.log(x + _skewedness(vars(self.model), Loc()))
+            x = np.log(x + _skewedness(vars(self._model), Loc()))
         sizes = (np.abs(x) @ np.abs(weights)).max(axis=1)
         return np.asarray(np.finfo(np.float64).eps * amplitude * np.maximum(sizes, 1))
 
@@ -73,7 +73,7 @@ class SamplerReference(SklearnReference):
         finite = super().accepts(rows)
         if self._head.base.__name__ != "SkewedChi2Sampler":
             return finite
-        return np.asarray(finite & (single(rows) > -_skewedness(vars(self.model), Loc())).all(axis=1))
+        return np.asarray(finite & (single(rows) > -_skewedness(vars(self._model), Loc())).all(axis=1))
 
 
 def _read(state: Mapping[str, object], features: int, loc: Loc) -> tuple[Floats, Floats, float]:
