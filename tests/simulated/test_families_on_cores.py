@@ -1,4 +1,5 @@
-"""Estimators that hold others, regressors with links and mixtures on an AVR and a Cortex-M4F: scikit-learn's labels, and its numbers within 1e-5."""
+"""Encoders, projections, estimators that hold others, regressors with links and mixtures on an AVR and a Cortex-M4F: scikit-learn's
+labels, and its numbers within 1e-5."""
 
 from __future__ import annotations
 
@@ -10,13 +11,23 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, StackingRegressor
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
+from sklearn.tree import DecisionTreeClassifier
 
 from mcugen.boards import Target, load_board
 from mcugen.compile import lower
@@ -31,7 +42,28 @@ CLASSIFIERS = (
     (DummyClassifier(), "proba"),
     (GaussianMixture(3, random_state=0), "proba"),
     (CalibratedClassifierCV(LINE, cv=2), "proba"),
-    (StackingClassifier([("forest", RandomForestClassifier(3, max_depth=3)), ("line", LINE)], cv=2), "proba"),
+    (
+        StackingClassifier([("forest", RandomForestClassifier(3, max_depth=3, random_state=0)), ("line", LINE)], cv=2),
+        "proba",
+    ),
+)
+PREPROCESSING = (
+    (make_pipeline(OneHotEncoder(max_categories=5), LogisticRegression(max_iter=300)), "proba"),
+    (make_pipeline(OrdinalEncoder(), DecisionTreeClassifier(max_depth=5, random_state=0)), "label"),
+    (TargetEncoder(random_state=0), "transform"),
+    (KBinsDiscretizer(4, encode="onehot-dense", strategy="kmeans", random_state=0), "transform"),
+    (make_union(FunctionTransformer(np.log1p), FunctionTransformer(np.sqrt), StandardScaler()), "transform"),
+    (
+        make_union(
+            TruncatedSVD(2, random_state=0),
+            IncrementalPCA(2),
+            FactorAnalysis(2, random_state=0),
+            FastICA(2, random_state=0),
+            GaussianRandomProjection(2, random_state=0),
+            SparseRandomProjection(2, random_state=0),
+        ),
+        "transform",
+    ),
 )
 OF_TWO = (
     (FixedThresholdClassifier(LINE, threshold=0.3), "label"),
@@ -49,7 +81,11 @@ REGRESSORS = (
 def sources() -> Iterator[tuple[Source, Any]]:
     """Every family, and rows."""
     number = 0
-    for models, load in ((CLASSIFIERS, load_iris), (OF_TWO, load_breast_cancer), (REGRESSORS, load_diabetes)):
+    for models, load in (
+        (CLASSIFIERS + PREPROCESSING, load_iris),
+        (OF_TWO, load_breast_cancer),
+        (REGRESSORS, load_diabetes),
+    ):
         x, y = load(return_X_y=True)
         for model, output in models:
             number += 1
