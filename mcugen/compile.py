@@ -25,6 +25,7 @@ from mcugen.arguments import (
     sample_of,
 )
 from mcugen.boards import ByRows, Numeric, Optimize, Requant, Target, load_board
+from mcugen.compared import least_sizes
 from mcugen.diagnostics import McugenError, error
 from mcugen.emit import Files, check_header, emit
 from mcugen.frontends import Reference, Source, read
@@ -47,7 +48,6 @@ from mcugen.verify import (
     accepted_rows,
     agreeing,
     held,
-    least_size,
     made_text,
     probe,
     prove,
@@ -324,7 +324,8 @@ class Compiled:
         """The size from which on numbers are compared relative to themselves on the user's rows; 0 of classes alone."""
         x = np.ascontiguousarray(np.asarray(self.rows)[:USUAL_ROWS], np.float32)
         what = [cast("Output", v.name) for v in self.module.predict.of(Storage.OUTPUT) if v.labels is None]
-        return min((least_size(one, self.reference, self.reference.numbers(one, x)) for one in what), default=0.0)
+        asked = ((one, self.reference, self.reference.numbers(one, x)) for one in what)
+        return min((float(least_sizes(*one).min()) for one in asked), default=0.0)
 
     def verify(self, rows: Array | None = None, *, limit: int = 10_000_000, source: str = "") -> Proof:
         """Compare the C on this computer with the model on rows (n, features), or without rows on rows hard for the model.

@@ -16,7 +16,7 @@ from mcugen.ops.draw import Draw
 from mcugen.ops.drop_pairs import DropPairs
 from mcugen.symbols import locals_of, remark, rests_of
 
-Does = Literal["label", "proba", "decision", "value", "transform", "run"]
+Does = Literal["label", "proba", "decision", "value", "values", "transform", "run"]
 LITERAL = 4_095  # characters of the longest string literal that C99 promises
 LISTED = 6  # nodes that the summary names one by one
 STATE = "s"  # what functions call the caller's state
@@ -25,6 +25,7 @@ INT64 = range(-(2**63), 2**63)
 COUNTS = {
     "decision": "DECISIONS",
     "transform": "OUTPUTS",
+    "value": "VALUES",
 }  # of outputs that have neither a number a class nor one in all
 
 
@@ -148,9 +149,15 @@ def _returned(scalars: Sequence[Value], tensors: Sequence[Value]) -> Value | Non
     return scalars[0] if labelled or (not tensors and scalars[0].type.dtype is DType.F32) else None
 
 
+def asked(does: Does) -> str:
+    """The output that a function was made for: several values are asked for as one is."""
+    return "value" if does == "values" else does
+
+
 def _does(result: Value | None, tensors: Sequence[Value]) -> Does:
     if result is None:
-        return "transform" if [t.name for t in tensors] == ["transform"] else "run"
+        only = tensors[0].name if len(tensors) == 1 else ""
+        return "transform" if only == "transform" else "values" if only == "value" else "run"
     if result.labels is None:
         return "value"
     if not tensors:
@@ -171,6 +178,7 @@ _VERBS: dict[Does, str] = {
     "proba": "predict_proba",
     "decision": "decision",
     "value": "predict",
+    "values": "predict",
     "transform": "transform",
     "run": "run",
 }

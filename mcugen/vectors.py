@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.compared import PART, least_sizes, range_of
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.frontends import Output, Reference
-from mcugen.interface import Does, signature
+from mcugen.interface import Does, asked, signature
 from mcugen.ir import Array, Module, Storage
 from mcugen.targets import host
 from mcugen.templating import c_array, c_floats, c_lit, environment
-from mcugen.verify import PART, checked_rows, least_size, probe, range_of
+from mcugen.verify import checked_rows, probe
 
 if TYPE_CHECKING:
     from mcugen.compile import Compiled
@@ -87,8 +88,10 @@ def choose(
 def _classes_and_numbers(
     kind: Does, reference: Reference, x: Floats, share: Floats64, item: int, agrees: Agrees | None
 ) -> Vectors | None:
-    numbers = None if kind == "label" else reference.numbers(cast("Output", kind), x)
-    labels = None if kind in ("value", "transform") else reference.labels(x)
+    numbers = None if kind == "label" else reference.numbers(cast("Output", asked(kind)), x)
+    if numbers is not None and kind == "values":
+        numbers = numbers.reshape(len(x), -1)
+    labels = None if kind in ("value", "values", "transform") else reference.labels(x)
     clear = np.ones(len(x), np.bool_) if agrees is None else agrees(x)
     clear &= True if labels is None else ~reference.near_ties(x)
     single = None
@@ -114,7 +117,7 @@ def _allowed(kind: Does, reference: Reference, numbers: Floats64 | None, small: 
         return PART * range_of(numbers), None
     if numbers is None or kind == "proba":
         return reference.tolerance, None
-    return reference.tolerance, least_size(cast("Output", kind), reference, numbers)
+    return reference.tolerance, float(least_sizes(cast("Output", asked(kind)), reference, numbers).max())
 
 
 def _values(reference: Reference, x: Floats, share: Floats64, item: int) -> Vectors | None:
@@ -128,7 +131,7 @@ def _values(reference: Reference, x: Floats, share: Floats64, item: int) -> Vect
     usable = np.flatnonzero(np.isfinite(single) & (solid | (not enough)))
     chosen = usable[_spread(values[usable], share[usable], _count(x, item, 4))]
     rounding = 0.0 if enough else float(blurred[chosen].max(initial=0.0)) + tiny
-    least = 0.0 if reference.relative else least_size("value", reference, values)
+    least = 0.0 if reference.relative else float(least_sizes("value", reference, values).max())
     return Vectors(x[chosen], None, single[chosen], reference.tolerance, least, rounding) if len(chosen) else None
 
 

@@ -10,13 +10,12 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.compared import PART, Compared, compared_classes, compared_numbers, least_sizes
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.frontends import Output, Reference
-from mcugen.ir import Array, DType, Label, Module, Storage, Value
+from mcugen.ir import Array, DType, Module, Storage, Value
 
 SEED = 0
-SMALL = float(np.finfo(np.float32).tiny)  # below, a float has fewer digits
-PART = 0.01  # of an output's range: what its numbers may be off in a smaller number format
 ENOUGH = 0.1  # of the user's rows: a proof that compares no more of them says nothing of rows in use
 MOST_VALUES = 50_000_000  # of made rows: 200 MB
 FEWEST = 8  # made rows of a large network
@@ -366,40 +365,22 @@ def _too_many(proof: Proof, loc: Loc, notes: Sequence[str]) -> McugenError:
 
 
 @dataclass(frozen=True, eq=False)
-class _Compared:
-    """One output, row by row: whether it is wrong, by how much (as it is judged, and absolute), and how both answers are
-    shown; the range of the model's numbers. And where rounding decides what the model answers (`excused`), and whether it
-    differs if nothing is allowed for that (`differs`).
-    """
-
-    name: str
-    is_class: bool
-    wrong: npt.NDArray[np.bool_]
-    differs: npt.NDArray[np.bool_]
-    excused: npt.NDArray[np.bool_]
-    errors: npt.NDArray[np.float64]
-    off: npt.NDArray[np.float64]
-    range: float
-    show: Callable[[int], tuple[str, str]]
-
-
-@dataclass(frozen=True, eq=False)
 class _Found:
     """Every output, and the rows that are not compared: refused by the model, or near ties where a class is asked for."""
 
-    outputs: tuple[_Compared, ...]
+    outputs: tuple[Compared, ...]
     accepted: npt.NDArray[np.bool_]
     ties: npt.NDArray[np.bool_]
 
-    def used(self, one: _Compared) -> npt.NDArray[np.bool_]:
+    def used(self, one: Compared) -> npt.NDArray[np.bool_]:
         """The rows that an output is compared on."""
         return self.accepted & ~self.ties if one.is_class else self.accepted
 
-    def forgiven(self, one: _Compared) -> npt.NDArray[np.bool_]:
+    def forgiven(self, one: Compared) -> npt.NDArray[np.bool_]:
         """The rows in which an output differs where rounding decides."""
         return self.accepted & one.excused & one.differs
 
-    def is_blind(self, one: _Compared, enough: float | None) -> bool:
+    def is_blind(self, one: Compared, enough: float | None) -> bool:
         """Whether no more than a part of an output's rows is compared, and not all of the others agree."""
         answered, excused = int(self.accepted.sum()), int((self.accepted & one.excused).sum())
         if enough is None or answered - excused > enough * answered:
@@ -431,72 +412,19 @@ def _compared(
     found: Array,
     known: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
     terms: Terms,
-) -> _Compared:
+) -> Compared:
     accepted, ties = known
     if value.labels is not None:
-        return _classes(value.labels, reference.labels(x), found, ties)
+        return compared_classes(value.labels, reference.labels(x), found, ties)
     what = cast("Output", value.name)
     expected = reference.numbers(what, x)
     if terms.numeric:
-        return _numbers(what, expected, found, accepted, np.zeros(len(x)), PART)
+        return compared_numbers(what, expected, found, accepted, np.zeros(len(x)), PART)
     rounding = reference.rounding(x)
-    noise = bool((np.abs(expected.reshape(len(x), -1)) <= rounding[:, np.newaxis])[accepted].all())
-    least = 1.0 if noise else least_size(what, reference, expected)  # what only rounding left has no size of its own
-    return _numbers(what, expected, found, accepted, rounding, reference.tolerance, max(least, terms.least))
-
-
-def least_size(what: Output, reference: Reference, expected: npt.NDArray[np.float64]) -> float:
-    """The size from which on numbers are compared relative to themselves; smaller ones as if they had it."""
-    return 1.0 if what == "proba" else SMALL if reference.relative else _typical(expected)
-
-
-def range_of(expected: npt.NDArray[np.float64]) -> float:
-    """The range of an output's numbers over rows; where it has none, their size, or 1."""
-    real = expected[np.isfinite(expected)]
-    return float(np.ptp(real) if len(real) else 0.0) or float(np.abs(real).max(initial=0.0)) or 1.0
-
-
-def _typical(expected: npt.NDArray[np.float64]) -> float:
-    """Answers smaller than the model's usual ones are compared in absolute terms, and all at 1 at least so."""
-    sizes = np.abs(expected[np.isfinite(expected)])
-    return float(min(1.0, max(sizes.max(initial=0.0), SMALL)))
-
-
-def _classes(names: Sequence[Label], expected: Array, found: Array, ties: npt.NDArray[np.bool_]) -> _Compared:
-    def show(i: int) -> tuple[str, str]:
-        index = int(found[i])
-        return repr(names[int(expected[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
-
-    wrong = np.asarray(found != expected)
-    errors = wrong.astype(np.float64)
-    return _Compared("label", True, wrong, wrong, ties, errors, errors, 1.0, show)
-
-
-def _numbers(
-    name: str,
-    expected: npt.NDArray[np.float64],
-    found: Array,
-    accepted: npt.NDArray[np.bool_],
-    rounding: npt.NDArray[np.float64],
-    tolerance: float,
-    least: float | None = None,
-) -> _Compared:
-    """Compared relative to their size, `least` at least; without that relative to their range."""
-    expected, real = expected.reshape(len(expected), -1), found.astype(np.float64).reshape(len(found), -1)
-    range = range_of(expected[accepted])
-    size = np.full_like(expected, range) if least is None else np.fmax(np.abs(expected), least)
-    with np.errstate(all="ignore"):
-        single = expected.astype(np.float32)  # what is beyond floats is infinite in C, and equal to that
-        equal = (real == expected) | (np.isinf(single) & (real == single)) | (np.isnan(real) & np.isnan(expected))
-        off = np.where(equal, 0.0, np.abs(real - expected))
-        errors = (np.maximum(off - rounding[:, None], 0.0) / size).max(
-            axis=1
-        )  # NaN of one alone stays NaN, and is wrong
-        differs = ~((off / size).max(axis=1) <= tolerance)
-
-    def show(i: int) -> tuple[str, str]:
-        at = int(np.argmax(np.nan_to_num(off[i], nan=np.inf)))
-        return f"{expected[i, at]:.9g}", f"{real[i, at]:.9g}"
-
-    excused = np.asarray(rounding > PART * range)
-    return _Compared(name, False, ~(errors <= tolerance), differs, excused, errors, off.max(axis=1), range, show)
+    noise = (np.abs(expected.reshape(len(x), -1)) <= rounding.reshape(len(x), -1))[accepted].all(axis=0)
+    least = least_sizes(what, reference, expected)
+    least = np.where(
+        noise if len(least) > 1 else noise.all(), 1.0, least
+    )  # what only rounding left has no size of its own
+    least = np.maximum(least, terms.least)
+    return compared_numbers(what, expected, found, accepted, rounding, reference.tolerance, least)

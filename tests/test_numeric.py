@@ -21,6 +21,7 @@ from test_vectors import passes
 
 import mcugen
 from mcugen.cli import cli
+from mcugen.compared import range_of
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.ir import DType, GraphBuilder, Module, TensorType
 from mcugen.numeric import BETWEEN, between
@@ -28,7 +29,7 @@ from mcugen.op import Op
 from mcugen.report.json import of_proof
 from mcugen.report.show import proof_line
 from mcugen.targets import host
-from mcugen.verify import Proof, Terms, prove, range_of, require
+from mcugen.verify import Proof, Terms, prove, require
 
 X, Y = load_iris(return_X_y=True)
 ROWS = 200

@@ -38,11 +38,15 @@ class Reference(Protocol):
         ...
 
     def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:
-        """The answers that are numbers: proba and decision (rows, classes or 1), value (rows,), transform (rows, outputs)."""
+        """The answers that are numbers: proba and decision (rows, classes or 1), value (rows,), transform (rows, outputs); of a
+        regressor of several values (rows, values).
+        """
         ...
 
     def rounding(self, rows: Array) -> npt.NDArray[np.float64]:
-        """How far each prediction may be off by the model's own float64 sums, (rows,): where numbers cancel, nothing else is left."""
+        """How far each prediction may be off by the model's own float64 sums, (rows,), or each of its values, (rows, values): where
+        numbers cancel, nothing else is left.
+        """
         ...
 
     def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.compared import PART, range_of
 from mcugen.diagnostics import error
 from mcugen.frontends import Source
 from mcugen.frontends.onnx_reference import OnnxReference
 from mcugen.frontends.pickle_file import one_line
 from mcugen.ir import Array, DType, Storage
-from mcugen.verify import PART, range_of
 
 if TYPE_CHECKING:
     import onnx

@@ -61,10 +61,14 @@ class Firmware:
     ram: Figure
 
 
+GIVES = {"values": "transform"}  # whose sketch is made of the same text
+
+
 def facts_of(module: Module, *, sample: bool = False) -> Facts:
     """The features of the sketch of a module; `sample` where it has a row to try when it starts."""
     graph = module.predict
     labels, does = label_function(module), signature(module, graph).does
+    gives = f"gives {GIVES.get(does, does)}"
     taken, given = graph.of(Storage.INPUT), graph.of(Storage.OUTPUT)
     said = label_kind(labels) if labels else "none"
     prints = f"labels {'text' if said == 'strings' else 'wide' if said == '64' else 'int'}"
@@ -74,7 +78,7 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
     no_floats = {"no floats": 1.0} if whole_numbers and does == "label" else {}
     flash = {
         "base": 1.0,
-        f"gives {does}": 1.0,
+        gives: 1.0,
         prints if labels else "no labels": 1.0,
         **whole_numbers,
         **no_floats,
@@ -86,7 +90,7 @@ def facts_of(module: Module, *, sample: bool = False) -> Facts:
     answers = sum(v.type.nbytes for v in given if v.type.shape)
     feed = feed_of(module, graph)
     held = rows // feed.rows * feed.streamed if feed else rows
-    ram = {"base": 1.0, f"gives {does}": 1.0, "bytes": float(held + answers), **whole_numbers}
+    ram = {"base": 1.0, gives: 1.0, "bytes": float(held + answers), **whole_numbers}
     return Facts(flash, ram)
 
 

@@ -76,7 +76,7 @@ def read_estimator(
     element type of a row. Every array is checked before it is used, and nothing of the estimator is called. Raises E0301
     and E0302 (not supported), E0106 (not fitted), E0107 (invalid inside), E0303 (too large), E0304 (no such output).
     """
-    head = head_of(estimator, loc)
+    head = head_of(estimator, loc, several=True)
     wanted = chosen(output, head, loc)
     builder = GraphBuilder("predict")
     x = builder.input("x", TensorType((head.n_features,), input))
@@ -88,9 +88,17 @@ def read_estimator(
     return Module(name, (graph,), loc, arena="stack")
 
 
-def head_of(estimator: object, loc: Loc) -> Head:
-    """What an estimator of any family says of itself; E0301 where no family takes it."""
-    return _family(estimator, loc).head(estimator, loc)  # type: ignore[no-any-return]  # found by place
+def head_of(estimator: object, loc: Loc, *, several: bool = False) -> Head:
+    """What an estimator of any family says of itself; E0301 where no family takes it.
+
+    several  whether one that gives several answers at once will do; E0302 for it otherwise
+    """
+    head: Head = _family(estimator, loc).head(estimator, loc)
+    if head.several and not several:
+        help = "fit one model per answer: `fit(X, y[:, 0])`"
+        text = f"this {head.base.__name__} gives several answers at once, where one is needed"
+        raise error("E0302", text, help=help, loc=loc)
+    return head
 
 
 def build_estimator(

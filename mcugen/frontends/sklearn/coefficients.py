@@ -91,11 +91,10 @@ def weights_of(state: Mapping[str, object], features: int, rows: int, loc: Loc) 
     return weights, np.array(np.broadcast_to(bias, (len(weights),)))
 
 
-def check_one_output(state: Mapping[str, object], name: str, loc: Loc) -> None:
-    """E0302 for a regressor of several outputs."""
+def rows_in(state: Mapping[str, object]) -> int:
+    """How many numbers a regressor's `coef_` predicts at once; 1 where it is no matrix."""
     shape: tuple[int, ...] = getattr(state.get("coef_"), "shape", ())
-    if len(shape) == 2 and shape[0] > 1:
-        raise several_outputs(name, int(shape[0]), loc)
+    return max(int(shape[0]), 1) if len(shape) == 2 else 1
 
 
 def several_outputs(name: str, outputs: int, loc: Loc) -> McugenError:

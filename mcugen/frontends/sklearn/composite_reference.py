@@ -64,7 +64,8 @@ class CompositeReference(SklearnReference):
         """The last step's own; infinite for rows that hang on a threshold: the leaf depends on how steps before it round."""
         last = self._last()
         own = last.rounding(self._before_last(rows)) if last is not None else np.zeros(len(rows))
-        return np.where(self._on_thresholds(rows), np.inf, own)
+        hangs = self._on_thresholds(rows)
+        return np.where(hangs if own.ndim == 1 else hangs[:, np.newaxis], np.inf, own)
 
     def _steps(self) -> list[Any]:
         steps = getattr(self._model, "steps", [])

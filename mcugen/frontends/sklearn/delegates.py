@@ -49,7 +49,7 @@ def head(estimator: object, loc: Loc) -> Head:
     base = base_of(estimator, _known())
     assert base is not None, "dispatch asks takes() first"
     name, inner = held_by(estimator, loc)
-    found = head_of(inner, loc.within(name))
+    found = head_of(inner, loc.within(name), several=True)
     features = vars(estimator).get("n_features_in_")
     if features is not None:
         check_width(found, whole(features) or 0, loc)
@@ -62,7 +62,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
     name, inner = held_by(estimator, loc)
     place = loc.within(name)
-    return build_estimator(inner, head_of(inner, place), wanted, builder, x, place)
+    return build_estimator(inner, head_of(inner, place, several=True), wanted, builder, x, place)
 
 
 def asked(estimator: Any, plain: bool) -> Any:

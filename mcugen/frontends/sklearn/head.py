@@ -32,6 +32,7 @@ class Head:
     labels      the user's labels where a class is predicted
     odds        of two classes, where `build` gives the logarithm of the second one's odds as `decision`, whether or not that is
                 one of the outputs: below it scikit-learn's probability is 0. None where there are no such numbers
+    several     whether it gives a row of answers at once
     """
 
     base: type
@@ -39,6 +40,7 @@ class Head:
     outputs: tuple[Output, ...]
     labels: tuple[Label, ...] | None = None
     odds: float | None = None
+    several: bool = False
 
 
 def base_of(estimator: object, known: Iterable[type]) -> type | None:

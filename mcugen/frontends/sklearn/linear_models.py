@@ -14,7 +14,7 @@ import numpy as np
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, word
-from mcugen.frontends.sklearn.coefficients import Floats, check_one_output, several_outputs, weights_of
+from mcugen.frontends.sklearn.coefficients import Floats, rows_in, several_outputs, weights_of
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder, Label
@@ -31,11 +31,12 @@ REGRESSORS = (
     "OrthogonalMatchingPursuitCV", "PassiveAggressiveRegressor", "QuantileRegressor", "Ridge", "RidgeCV", "SGDRegressor",
     "TheilSenRegressor",
 )  # fmt: skip
-SUPPORTED = tuple(sorted(CLASSIFIERS + REGRESSORS))
+TASKS = ("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV")
+SUPPORTED = tuple(sorted(CLASSIFIERS + REGRESSORS + TASKS))
 _PLACES = {
     "_base": ("LinearRegression",),
     "_bayes": ("ARDRegression", "BayesianRidge"),
-    "_coordinate_descent": ("ElasticNet", "ElasticNetCV", "Lasso", "LassoCV"),
+    "_coordinate_descent": ("ElasticNet", "ElasticNetCV", "Lasso", "LassoCV", *TASKS),
     "_huber": ("HuberRegressor",),
     "_least_angle": ("Lars", "LarsCV", "LassoLars", "LassoLarsCV", "LassoLarsIC"),
     "_logistic": LOGISTIC,
@@ -60,15 +61,15 @@ _SGD_PROBA: dict[str, Link] = {"log_loss": "ovr", "modified_huber": "clip"}
 
 
 def takes(estimator: object) -> bool:
-    """Whether the estimator is one of scikit-learn's linear models with one output, or of a class derived from one."""
-    return base_of(estimator, _known()) is not None and base_of(estimator, _several()) is None
+    """Whether the estimator is one of scikit-learn's linear models, or of a class derived from one."""
+    return base_of(estimator, _known()) is not None
 
 
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted model says of itself."""
     base, state = _checked(estimator, loc)
-    if base.__name__ in REGRESSORS:
-        return Head(base, features_of(state, loc), ("value",))
+    if base.__name__ not in CLASSIFIERS:
+        return Head(base, features_of(state, loc), ("value",), several=rows_in(state) > 1)
     labels = _labels(base, state, loc)
     check_sizes(0, len(labels), loc)
     proba = base.__name__ in LOGISTIC or (base.__name__ in SGD and word(state, "loss", loc) in _SGD_PROBA)
@@ -79,9 +80,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """A fitted model as a node `linear`."""
     _, state = _checked(estimator, loc)
     if head.labels is None:
-        check_one_output(state, head.base.__name__, loc)
-        weights, bias = weights_of(state, head.n_features, 1, loc)
-        return builder.add(Linear(weights, bias, wanted), x, loc=loc)
+        weights, bias = weights_of(state, head.n_features, rows_in(state), loc)
+        return builder.add(Linear(weights, bias, "transform" if head.several else wanted), x, loc=loc)
     rows = 1 if len(head.labels) == 2 else len(head.labels)
     weights, bias = weights_of(state, head.n_features, rows, loc)
     link = _link(head.base.__name__, state, len(head.labels), loc) if wanted == "proba" else "identity"
@@ -159,14 +159,6 @@ def _has_multi_class() -> bool:
     from sklearn.linear_model import LogisticRegression
 
     return "multi_class" in signature(LogisticRegression).parameters
-
-
-@cache
-def _several() -> frozenset[type]:
-    """Those that are derived from models of one output, and have more."""
-    from sklearn import linear_model
-
-    return frozenset({linear_model.MultiTaskElasticNet, linear_model.MultiTaskLasso})
 
 
 @cache

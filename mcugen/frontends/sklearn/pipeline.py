@@ -123,7 +123,7 @@ def _is_step(step: object) -> bool:
 def _heads(steps: Sequence[Step], loc: Loc) -> list[Head]:
     from mcugen.frontends.sklearn import head_of
 
-    heads = [head_of(step, within(_named(loc), name)) for name, step in steps]
+    heads = [head_of(step, within(_named(loc), name), several=step is steps[-1][1]) for name, step in steps]
     for (name, _), one in zip(steps[:-1], heads[:-1], strict=True):
         if "transform" not in one.outputs:
             text = f"the step {shown(name)} is a {one.base.__name__}, which transforms nothing"

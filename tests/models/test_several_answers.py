@@ -1,0 +1,112 @@
+"""Models of several answers at once, on every row of data sets: numbers within 1e-5 of scikit-learn's, each in its own units."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.cross_decomposition import CCA, PLSCanonical, PLSRegression
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.linear_model import (
+    LinearRegression,
+    MultiTaskElasticNet,
+    MultiTaskElasticNetCV,
+    MultiTaskLasso,
+    MultiTaskLassoCV,
+    Ridge,
+)
+from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+from test_maps import prove_all
+
+import mcugen
+from mcugen.diagnostics import McugenError
+from mcugen.frontends.files import read_model
+from mcugen.frontends.sklearn import read_estimator
+from mcugen.vectors import run_on_host
+
+
+def numbers(x: Any, y: Any) -> Any:
+    """Three targets of which none is as large as another, (rows, 3)."""
+    noise = np.random.default_rng(0).normal(0, 0.1, len(x))
+    return np.column_stack([y, (x[:, 0] * 2 - x[:, -1] + noise) * 1e-3, np.sin(x[:, 1]) * 1000 + 5])
+
+
+def scaled(model: Any) -> Any:
+    return make_pipeline(StandardScaler(), model)
+
+
+def regressors() -> list[Any]:
+    forest = RandomForestRegressor(4, max_depth=4, random_state=0)
+    return [
+        *(LinearRegression(), scaled(Ridge()), MultiTaskLasso(0.1), MultiTaskElasticNet(0.1)),
+        *(MultiTaskLassoCV(cv=2), MultiTaskElasticNetCV(cv=2), PLSRegression(2), scaled(PLSCanonical(2)), CCA(2)),
+        *(MultiOutputRegressor(Ridge()), MultiOutputRegressor(scaled(Ridge()))),
+        *(MultiOutputRegressor(forest), RegressorChain(forest, order=[2, 0, 1])),
+        *(RegressorChain(LinearRegression(), order=[1, 2, 0]), RegressorChain(scaled(Ridge()), order=[2, 1, 0])),
+        scaled(RegressorChain(HistGradientBoostingRegressor(max_iter=3), order=[1, 0, 2])),
+    ]
+
+
+@pytest.mark.parametrize("load", [load_diabetes, load_wine])
+def test_numbers_on_every_row(load: Any) -> None:
+    x, y = load(return_X_y=True)
+    found: list[tuple[Any, str]] = [(one, "value") for one in regressors()]
+    prove_all([*found, (PLSRegression(2), "transform")], x, numbers(x, y))
+
+
+def test_from_python_and_as_a_library() -> None:
+    x, y = load_wine(return_X_y=True)
+    model = RegressorChain(DecisionTreeRegressor(max_depth=3, random_state=0), order=[2, 0, 1]).fit(x, numbers(x, y))
+    made = mcugen.compile(model, board="uno", name="three", data=x)
+    np.testing.assert_allclose(made.predict(x), model.predict(x.astype(np.float32)), rtol=1e-6)
+    assert made.fits
+    assert all(proof.proven for proof in made.proofs)
+    assert "int three_predict(const float x[13], float value[3]);" in made.files["src/three.h"]
+    assert "#define THREE_VALUES 3" in made.files["src/three.h"]
+    tested = run_on_host(made, x)
+    assert tested is not None
+    assert tested.vectors
+    assert tested.wrong == 0
+
+
+def test_a_small_number_is_judged_in_its_own_units() -> None:
+    """Beside values in the thousands those of a thousandth would be 0 in 8 bits, and no more off than a part of these."""
+    x, y = load_diabetes(return_X_y=True)
+    model = PLSRegression(2).fit(x, numbers(x, y))
+    with pytest.raises(McugenError, match="rows are off by more than 1 % of the output's range with --numeric int8"):
+        mcugen.compile(model, board="uno", numeric="int8", data=x)
+
+
+def test_what_is_refused() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    several = numbers(x, y)
+    chain = RegressorChain(Ridge()).fit(x, several)
+    again = read_model(skops.io.dumps(make_pipeline(chain))).estimator
+    assert str(read_estimator(again, "m")) == str(read_estimator(make_pipeline(chain), "m"))
+    inside = MultiOutputRegressor(Ridge()).fit(x, several)
+    inside.estimators_[1] = LinearRegression().fit(x, several)
+    vote = VotingRegressor([("a", Ridge())]).fit(x, y)
+    vote.estimators_[0] = Ridge().fit(x, several)
+    damaged = RegressorChain(Ridge()).fit(x, several)
+    damaged.order_ = np.array([0, 0, 1])
+    short = RegressorChain(Ridge()).fit(x, several)
+    short.estimators_ = short.estimators_[::-1]
+    for model, output, text in (
+        (chain, "label", r"E0304.*no output 'label'"),
+        (RegressorChain(Ridge()), None, r"E0106"),
+        (inside, None, r"E0302.*LinearRegression gives several answers at once, where one is needed"),
+        (vote, None, r"E0302.*several answers at once"),
+        (damaged, None, r"E0107.*must name each of the 3 answers once"),
+        (short, None, r"E0107.*n_features_in_"),
+    ):
+        with pytest.raises(McugenError) as caught:
+            read_estimator(model, "m", output)
+        first = caught.value.diagnostics[0]
+        assert re.search(text, f"{first.code} {first.message} {first.loc}"), first
