@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
-from sklearn.mixture import GaussianMixture
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_pipelines import prove_all
@@ -20,6 +20,7 @@ from mcugen.frontends.sklearn import read_estimator
 
 X, Y = load_iris(return_X_y=True)
 MODEL = GaussianMixture(3, random_state=0).fit(X)
+BAYESIAN = BayesianGaussianMixture(n_components=3, random_state=0).fit(X)
 
 
 def code_of(model: Any) -> str:
@@ -37,9 +38,24 @@ def test_every_row(load: Any) -> None:
     prove_all([(one, output) for one in models for output in ("label", "proba")], x, y, 200)
 
 
+def test_every_row_of_bayesian_ones() -> None:
+    priors = ("dirichlet_process", "dirichlet_distribution")
+    kinds = ("full", "tied", "diag", "spherical")
+    models = [
+        BayesianGaussianMixture(
+            n_components=3, covariance_type=kind, weight_concentration_prior_type=prior, random_state=0
+        )
+        for kind, prior in zip(kinds, (*priors, *priors), strict=True)
+    ]
+    x, y = load_wine(return_X_y=True)
+    prove_all([(make_pipeline(StandardScaler(), one), "proba") for one in models], x, y, 200)
+    prove_all([(one, "label") for one in models[:2]], X + 1e4, Y, 200)
+
+
 def test_skops_files() -> None:
-    loaded = read_model(skops.io.dumps(MODEL)).estimator
-    assert str(read_estimator(loaded, "m", "proba")) == str(read_estimator(MODEL, "m", "proba"))
+    for model in (MODEL, BAYESIAN):
+        loaded = read_model(skops.io.dumps(model)).estimator
+        assert str(read_estimator(loaded, "m", "proba")) == str(read_estimator(model, "m", "proba"))
 
 
 def test_what_is_refused() -> None:
@@ -55,3 +71,13 @@ def test_what_is_refused() -> None:
     assert code_of(singular) == "E0107"
     singular.precisions_cholesky_ = MODEL.precisions_cholesky_.transpose(0, 2, 1)
     assert code_of(singular) == "E0107"
+
+
+def test_what_is_refused_of_bayesian_ones() -> None:
+    assert code_of(BayesianGaussianMixture()) == "E0106"
+    names = ("weight_concentration_", "weight_concentration_prior_type", "degrees_of_freedom_", "mean_precision_")
+    for name in names:
+        for value in (None, "x", np.full(3, np.nan), -np.ones(3)):
+            model = copy.deepcopy(BAYESIAN)
+            setattr(model, name, value)
+            assert code_of(model) == "E0107", name

@@ -28,12 +28,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("catboost", f"not yet; {_FOREST}"),
     ("quantile_forest", f"not yet; {_FOREST}"),
     ("sksurv", f"survival trees give curves, not one answer; {_FOREST}"),
-    ("sgdoneclass", "not yet; an IsolationForest is supported"),
     ("linear_model", "fit and compile one model per output: Lasso and ElasticNet are supported"),
     ("radiusneighbors", "use KNeighborsClassifier or KNeighborsRegressor, with a fixed number of neighbours"),
     ("localoutlierfactor", "use OneClassSVM or IsolationForest"),
     ("neighbors", "use KNeighborsClassifier, KNeighborsRegressor or NearestCentroid"),
-    ("naive_bayes", "not yet; BernoulliNB is supported: give it a column of 0 and 1 for each category"),
     (
         "gaussianprocessclassifier",
         "its probabilities are integrals over normal distributions; fit an SVC, a LogisticRegression behind Nystroem, or a "
@@ -47,7 +45,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "polynomialcountsketch",
         "it multiplies Fourier transforms of sketches; fit Nystroem(kernel='poly') or PolynomialFeatures",
     ),
-    ("cluster", "not yet; KMeans is supported, and a RandomForestClassifier trained on the cluster labels"),
+    ("cluster", "use KMeans, BisectingKMeans, or a RandomForestClassifier trained on the cluster labels"),
     ("keras", "export it to ONNX (`model.export(path, format='onnx')`) and give that file"),
     ("tensorflow", "export it to ONNX with tf2onnx and give that file"),
     ("torch", "export it to ONNX (`torch.onnx.export`) and give that file"),

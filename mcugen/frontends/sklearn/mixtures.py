@@ -1,7 +1,8 @@
-"""GaussianMixture: the component that most likely made a row, one op `quadratic`.
+"""GaussianMixture and BayesianGaussianMixture: the component that most likely made a row, one op `quadratic`.
 
 What counts is `_estimate_weighted_log_prob` of scikit-learn 1.4 to 1.9: for each component the logarithm of its weight, less half
-the squared length of the row's distance from `means_` by `precisions_cholesky_`, and the logarithm of that's determinant.
+the squared length of the row's distance from `means_` by `precisions_cholesky_`, and the logarithm of that's determinant. A
+BayesianGaussianMixture has expected logarithms in place of both, which are constants, too.
 """
 
 from __future__ import annotations
@@ -14,18 +15,32 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output
+from mcugen.frontends.sklearn.attributes import numbers_of as filled_of
 from mcugen.frontends.sklearn.attributes import refuse, shown, word
 from mcugen.frontends.sklearn.coefficients import Floats, check_size, numbers_of
 from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
-from mcugen.frontends.sklearn.quadratic import COARSEST
+from mcugen.frontends.sklearn.quadratic import add_forms
 from mcugen.gaussian import AROUND
 from mcugen.ir import GraphBuilder
-from mcugen.ops.quadratic import Quadratic
-from mcugen.quadratic import Forms, quadratic
+from mcugen.quadratic import Forms
 
-SUPPORTED = ("GaussianMixture",)
-TRUSTED = ("sklearn.mixture._gaussian_mixture.GaussianMixture",)
-HOLDS = ("covariance_type", "means_", "precisions_cholesky_", "weights_", "_estimate_log_prob", "_estimate_log_weights")
+SUPPORTED = ("BayesianGaussianMixture", "GaussianMixture")
+TRUSTED = (
+    "sklearn.mixture._bayesian_mixture.BayesianGaussianMixture",
+    "sklearn.mixture._gaussian_mixture.GaussianMixture",
+)
+PRIORS = ("dirichlet_distribution", "dirichlet_process")
+HOLDS = (
+    "covariance_type",
+    "degrees_of_freedom_",
+    "mean_precision_",
+    "means_",
+    "precisions_cholesky_",
+    "weight_concentration_",
+    "weights_",
+    "_estimate_log_prob",
+    "_estimate_log_weights",
+)
 
 
 def takes(estimator: object) -> bool:
@@ -41,27 +56,22 @@ def head(estimator: object, loc: Loc) -> Head:
     check_sizes(0, count, loc)
     if count < 2:
         help = "its answer is always 0: fit it with `n_components=2` or more"
-        raise error("E0302", "this GaussianMixture has a single component", help=help, loc=loc)
+        raise error("E0302", f"this {base.__name__} has a single component", help=help, loc=loc)
     return Head(base, features, ("label", "proba"), tuple(range(count)), NO_POWER if count == 2 else None)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """A fitted mixture as a node `quadratic`."""
     forms, sizes = _forms(_checked(estimator, loc)[1], head, loc)
-    off = quadratic(forms, sizes).step
-    if off > COARSEST:
-        text = f"a covariance is too near to a singular one: distances would be off by {off:.2g} deviations"
-        help = "fit with a larger `reg_covar`, or leave out features that follow from others"
-        raise error("E0302", text, help=help, loc=loc)
-    return builder.add(Quadratic(forms, sizes, wanted), x, loc=loc)
+    return add_forms(builder, x, forms, sizes, wanted, "fit with a larger `reg_covar`", loc)
 
 
 def _forms(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Forms, npt.NDArray[np.int64]]:
     """The components as quadratic forms, and the sizes of the features: the means and six deviations around them."""
     count, features = len(head.labels or ()), head.n_features
     means = numbers_of(state, "means_", (count, features), loc)
-    weights = numbers_of(state, "weights_", (count,), loc)
-    refuse([("weights_", "must be positive numbers")] * bool((weights <= 0).any()), loc)
+    bayesian = head.base.__name__ == "BayesianGaussianMixture"
+    likely = _expected(state, count, features, loc) if bayesian else _logarithms(state, count, loc)
     matrices, offsets, constants, widest = [], [], [], np.zeros(features)
     for k, factor in enumerate(_factors(state, count, features, loc)):
         diagonal = np.diag(factor)
@@ -71,12 +81,50 @@ def _forms(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Forms, np
         )
         matrices.append(factor.T / np.sqrt(2))
         offsets.append(matrices[-1] @ means[k])
-        constants.append(np.log(weights[k]) + np.log(diagonal).sum())
+        constants.append(likely[k] + np.log(diagonal).sum())
         spread = np.sqrt(np.square(np.linalg.inv(factor)).sum(axis=0))
         widest = np.maximum(widest, np.abs(means[k]) + AROUND * spread)
     for found in (*matrices, *offsets, widest):
         check_size(float(np.abs(found).max()), "precisions_cholesky_", loc)
     return Forms(tuple(matrices), tuple(offsets), np.array(constants)), np.frexp(widest)[1].astype(np.int64) + 126
+
+
+def _logarithms(state: Mapping[str, object], count: int, loc: Loc) -> Floats:
+    """Of the components' weights, (count,)."""
+    return np.log(_positive(state, "weights_", count, loc))
+
+
+def _expected(state: Mapping[str, object], count: int, features: int, loc: Loc) -> Floats:
+    """What a BayesianGaussianMixture expects of the logarithms of weights and determinants, (count,) (Bishop 2006, 10.65 and 10.66)."""
+    from scipy.special import digamma
+
+    prior, name = word(state, "weight_concentration_prior_type", loc), "weight_concentration_"
+    if prior not in PRIORS:
+        text = f"must be one of {', '.join(PRIORS)}, not {shown(prior)}"
+        refuse([("weight_concentration_prior_type", text)], loc)
+    given = state.get(name)
+    if prior == PRIORS[0]:
+        found = _positive(state, name, count, loc)
+        weights = digamma(found) - digamma(found.sum())
+    else:
+        if not isinstance(given, tuple) or len(given) != 2:
+            refuse([(name, f"must be two arrays, not {shown(given)}")], loc)
+        assert isinstance(given, tuple)
+        held = {f"{name}[{i}]": part for i, part in enumerate(given)}
+        a, b = (_positive(held, part, count, loc) for part in held)
+        left = digamma(b) - digamma(a + b)
+        weights = digamma(a) - digamma(a + b) + np.concatenate([[0.0], np.cumsum(left)[:-1]])
+    freedom = filled_of(state, "degrees_of_freedom_", (count,), loc)
+    refuse([("degrees_of_freedom_", "must be above the features less 1")] * bool((freedom <= features - 1).any()), loc)
+    precision = _positive(state, "mean_precision_", count, loc)
+    spread = features * np.log(2.0) + digamma((freedom - np.arange(features)[:, np.newaxis]) / 2).sum(axis=0)
+    return np.asarray(weights + (spread - features * np.log(freedom) - features / precision) / 2)
+
+
+def _positive(state: Mapping[str, object], name: str, count: int, loc: Loc) -> Floats:
+    found = numbers_of(state, name, (count,), loc)
+    refuse([(name, "must be positive numbers")] * bool((found <= 0).any()), loc)
+    return found
 
 
 def _factors(state: Mapping[str, object], count: int, features: int, loc: Loc) -> list[Floats]:
@@ -105,6 +153,6 @@ def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
 
 @cache
 def _known() -> frozenset[type]:
-    from sklearn.mixture import GaussianMixture
+    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-    return frozenset([GaussianMixture])
+    return frozenset([BayesianGaussianMixture, GaussianMixture])

@@ -61,14 +61,14 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         (x,) = builder.add(Binarize(head.n_features, float(threshold)), x, loc=loc)  # type: ignore[arg-type]
     if len(weights) == 2:
         return builder.add(Linear(weights[1:] - weights[:1], bias[1:] - bias[:1], wanted, "sigmoid"), x, loc=loc)
-    return builder.add(Linear(_centred(weights), _centred(bias), wanted, "softmax"), x, loc=loc)
+    return builder.add(Linear(centred(weights), centred(bias), wanted, "softmax"), x, loc=loc)
 
 
 def _likelihood(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Floats, Floats]:
     """The joint log likelihood's weights (classes, features) and constants (classes,)."""
     classes = len(head.labels or ())
     for name in ("feature_log_prob_", "class_log_prior_"):
-        _check_possible(state.get(name), name, head, loc)
+        check_possible(state.get(name), name, head, loc)
     logs = numbers_of(state, "feature_log_prob_", (classes, head.n_features), loc)
     prior = numbers_of(state, "class_log_prior_", (classes,), loc)
     if head.base.__name__ == "ComplementNB":
@@ -84,11 +84,11 @@ def _likelihood(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Floa
         )
     with np.errstate(divide="ignore"):
         others = np.log(1 - np.exp(logs))
-    _check_possible(others, "feature_log_prob_", head, loc)
+    check_possible(others, "feature_log_prob_", head, loc)
     return logs - others, prior + others.sum(axis=1)
 
 
-def _check_possible(logs: object, name: str, head: Head, loc: Loc) -> None:
+def check_possible(logs: object, name: str, head: Head, loc: Loc) -> None:
     """E0302 where a probability is 0, as without smoothing: one feature alone decides, and 0 times infinity is no number."""
     if isinstance(logs, np.ndarray) and logs.dtype.kind == "f" and np.isneginf(logs).any():
         raise error(
@@ -99,7 +99,8 @@ def _check_possible(logs: object, name: str, head: Head, loc: Loc) -> None:
         )
 
 
-def _centred(columns: Floats) -> Floats:
+def centred(columns: Floats) -> Floats:
+    """Columns less the middle of their range: what all classes share tells none from another."""
     return np.asarray(columns - (columns.min(axis=0) / 2 + columns.max(axis=0) / 2))
 
 

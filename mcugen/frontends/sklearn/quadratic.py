@@ -53,14 +53,17 @@ def head(estimator: object, loc: Loc) -> Head:
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """A fitted model as a node `quadratic`."""
     forms, sizes = _forms(vars(estimator), head, loc)
+    return add_forms(builder, x, forms, sizes, wanted, "fit with `reg_param=0.01` or larger", loc)
+
+
+def add_forms(
+    builder: GraphBuilder, x: str, forms: Forms, sizes: npt.NDArray[np.int64], wanted: Output, help: str, loc: Loc
+) -> tuple[str, ...]:
+    """A node `quadratic`; E0302, with the help given, where 64 bits lose its digits."""
     off = quadratic(forms, sizes).step
     if off > COARSEST:
-        raise error(
-            "E0302",
-            f"a covariance is too near to a singular one: distances would be off by {off:.2g} deviations",
-            help="fit with `reg_param=0.01` or larger, or leave out features that follow from others",
-            loc=loc,
-        )
+        text = f"a covariance is too near to a singular one: distances would be off by {off:.2g} deviations"
+        raise error("E0302", text, help=f"{help}, or leave out features that follow from others", loc=loc)
     return builder.add(Quadratic(forms, sizes, wanted), x, loc=loc)
 
 

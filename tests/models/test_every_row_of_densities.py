@@ -1,0 +1,117 @@
+"""Outliers and clusters told apart by distances and densities, and naive Bayes of categories, on every row of data sets of scikit-learn."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.cluster import BisectingKMeans
+from sklearn.covariance import EllipticEnvelope
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.linear_model import SGDOneClassSVM
+from sklearn.naive_bayes import CategoricalNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
+from test_maps import prove_all
+
+from mcugen.diagnostics import McugenError
+from mcugen.frontends.files import read_model
+from mcugen.frontends.sklearn import read_estimator
+
+X, Y = load_iris(return_X_y=True)
+
+
+def code_of(model: Any) -> str:
+    with pytest.raises(McugenError) as caught:
+        read_estimator(model, "m")
+    assert all(one.help for one in caught.value.diagnostics)
+    return caught.value.diagnostics[0].code
+
+
+def check_damage(model: Any, *names: str) -> None:
+    """E0106 of the class itself, E0107 of the model with anything else in one of its attributes."""
+    assert code_of(type(model)()) == "E0106"
+    for name in names:
+        for value in (None, "x", np.full(4, np.nan), np.ones((2, 2, 2))):
+            damaged = copy.deepcopy(model)
+            setattr(damaged, name, value)
+            assert code_of(damaged) == "E0107", (name, value)
+
+
+def check_skops(model: Any) -> None:
+    loaded = read_model(skops.io.dumps(model)).estimator
+    assert str(read_estimator(loaded, "m")) == str(read_estimator(model, "m"))
+
+
+def test_outliers() -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    found = [(EllipticEnvelope(random_state=0), "decision"), (SGDOneClassSVM(random_state=0), "decision")]
+    prove_all([*found, (make_pipeline(StandardScaler(), SGDOneClassSVM(random_state=0)), "label")], x, y)
+    thin = np.c_[X, X[:, :1], np.ones(len(X))]  # features that say nothing new, or nothing
+    less = EllipticEnvelope(random_state=0, store_precision=False)
+    prove_all([(less, "label"), (EllipticEnvelope(random_state=0), "decision")], X + 1e4, Y)
+    prove_all([(less, "decision")], thin, Y)
+
+
+def test_outliers_of_damaged_models() -> None:
+    check_damage(SGDOneClassSVM(random_state=0).fit(X), "coef_", "offset_")
+    ellipse = EllipticEnvelope(random_state=0).fit(X)
+    check_damage(ellipse, "location_", "precision_", "offset_")
+    for matrix in (-np.eye(4), np.zeros((4, 4)), np.triu(np.ones((4, 4)))):
+        ellipse.precision_ = matrix
+        assert code_of(ellipse) == "E0107"
+    check_skops(EllipticEnvelope(random_state=0).fit(X))
+    check_skops(SGDOneClassSVM(random_state=0).fit(X))
+
+
+def test_bisecting() -> None:
+    models = [(BisectingKMeans(k, random_state=0), "label") for k in (2, 7)]
+    x, y = load_wine(return_X_y=True)
+    scaled = make_pipeline(StandardScaler(), BisectingKMeans(5, random_state=0, bisecting_strategy="largest_cluster"))
+    prove_all([*models, (BisectingKMeans(3, random_state=0), "transform"), (scaled, "label")], x, y)
+    prove_all(models, (X + 1e4).astype(np.float32), Y)
+
+
+def test_damaged_trees_of_clusters() -> None:
+    model = BisectingKMeans(3, random_state=0).fit(X)
+    check_skops(model)
+    assert code_of(BisectingKMeans(3)) == "E0106"
+    for name in ("_bisecting_tree", "_X_mean", "cluster_centers_", "_n_threads"):
+        for value in (None, "x", np.full(4, np.nan)):
+            damaged = copy.deepcopy(model)
+            setattr(damaged, name, value)
+            with pytest.raises(McugenError) as caught:
+                read_estimator(damaged, "m", "label")
+            assert caught.value.diagnostics[0].code == "E0107", name
+    for break_it in (
+        lambda tree: setattr(tree, "left", None),
+        lambda tree: setattr(tree, "left", tree),
+        lambda tree: setattr(tree.left, "center", np.zeros(3)),
+        lambda tree: [setattr(one, "label", 0) for one in tree.iter_leaves()],
+        lambda tree: [setattr(one, "label", "x") for one in tree.iter_leaves()],
+    ):
+        damaged = copy.deepcopy(model)
+        break_it(damaged._bisecting_tree)
+        assert code_of(damaged) == "E0107"
+
+
+def test_categories() -> None:
+    binned = make_pipeline(KBinsDiscretizer(4, encode="ordinal"), CategoricalNB(min_categories=4))
+    prove_all([(CategoricalNB(min_categories=9), "proba"), (binned, "label")], X, Y)  # cut to whole numbers
+    digits, y = load_digits(return_X_y=True)
+    two = y < 2
+    prove_all([(CategoricalNB(min_categories=17), "proba")], digits[two][:, :12], y[two])
+
+
+def test_damaged_categories() -> None:
+    model = CategoricalNB(min_categories=9).fit(X, Y)
+    check_skops(model)
+    check_damage(model, "feature_log_prob_", "class_log_prior_")
+    model.feature_log_prob_[1] = np.full((3, 9), -np.inf)
+    assert code_of(model) == "E0302"
+    model.feature_log_prob_[1] = np.zeros((2, 9))
+    assert code_of(model) == "E0107"
+    assert code_of(CategoricalNB().fit(X, np.ones(150))) == "E0302"
