@@ -29,7 +29,8 @@ class LoadedModel:
 
 
 def read_model(source: ModelFile, *, allow_pickle: bool = False) -> LoadedModel:
-    """The model in a file (path) or in bytes: skops, ONNX, XGBoost's JSON, LightGBM's text, or pickle and joblib with `allow_pickle`.
+    """The model in a file (path) or in bytes: skops, ONNX, the JSON of XGBoost and CatBoost, LightGBM's text, or pickle and
+    joblib with `allow_pickle`.
 
     Nothing in a file but a pickle is run. Raises E0101 (cannot be read), E0102 (no model file), E0103 (pickle without the flag),
     E0104 (damaged), E0105 (untrusted types), E0108 (pickle does not load), E0301 (another estimator), E0303 (too large).
@@ -112,8 +113,8 @@ def _lightgbm(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
 
 
 def _json(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
-    """XGBoost's JSON, or E0102."""
-    from mcugen.frontends.sklearn import xgboost_trees
+    """XGBoost's or CatBoost's JSON, or E0102."""
+    from mcugen.frontends.sklearn import catboost_trees, xgboost_trees
 
     try:
         content = json.loads(data)
@@ -123,12 +124,19 @@ def _json(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
         ) from None
     if isinstance(content, dict) and xgboost_trees.looks_like(content):
         return LoadedModel(xgboost_trees.of_file(data, content), loc)
-    raise error("E0102", "the file is JSON, but no model of XGBoost's", help=SAVE_HELP, loc=loc)
+    if isinstance(content, dict) and catboost_trees.looks_like(content):
+        return LoadedModel(catboost_trees.CatboostModel(data), loc)
+    raise error("E0102", "the file is JSON, but no model of XGBoost's or CatBoost's", help=SAVE_HELP, loc=loc)
 
 
 def _ubj(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
     help = 'save it as text: `model.save_model("model.json")`'
     raise error("E0102", "the file is XGBoost's binary JSON", help=help, loc=loc)
+
+
+def _cbm(data: bytes, loc: Loc, allow_pickle: bool) -> LoadedModel:
+    help = 'save it as JSON: `model.save_model("model.json", format="json")`'
+    raise error("E0102", "the file is CatBoost's binary format", help=help, loc=loc)
 
 
 def _begins(*with_: bytes) -> Callable[[bytes], bool]:
@@ -175,6 +183,7 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, Loc, bool], Load
     (looks_like_onnx, _onnx),
     (_begins(b"tree\n", b"tree\r\n"), _lightgbm),
     (_begins(b"{L\x00"), _ubj),
+    (_begins(b"CBM1"), _cbm),
     (_begins(b"{"), _json),
     (pickle_file.looks_like_pickle, _pickle),
 )

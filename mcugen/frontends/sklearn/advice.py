@@ -25,7 +25,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("randomtreesembedding", "not yet; compile a supervised forest"),
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),
     ("lightgbm", "LGBMClassifier, LGBMRegressor, LGBMRanker and Booster are supported"),
-    ("catboost", f"not yet; {_FOREST}"),
     ("quantile_forest", f"not yet; {_FOREST}"),
     ("sksurv", f"survival trees give curves, not one answer; {_FOREST}"),
     ("linear_model", "fit and compile one model per output: Lasso and ElasticNet are supported"),

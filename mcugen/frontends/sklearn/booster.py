@@ -176,10 +176,10 @@ def class_of(estimator: object, modules: Sequence[str], names: Sequence[str]) ->
     return next((cls for cls in mro if cls.__module__ in modules and cls.__name__ in names), None)
 
 
-def missing_library(name: str, loc: Loc) -> McugenError:
+def missing_library(name: str, loc: Loc, package: str = "'mcugen[trees]'") -> McugenError:
     """E0606 where the library that made a model is not there to be asked."""
     text = f"{name} is not installed, which has to say what this model answers"
-    return error("E0606", text, help="install it: `pip install 'mcugen[trees]'`", loc=loc)
+    return error("E0606", text, help=f"install it: `pip install {package}`", loc=loc)
 
 
 def damaged(problems: Sequence[Problem], loc: Loc) -> McugenError:
