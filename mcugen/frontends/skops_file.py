@@ -130,7 +130,10 @@ def _untrusted(types: set[str], loc: Loc) -> McugenError:
         return error("E0105", text, help="call `model.densify()` before you save it", loc=loc)
     if all(name in NEIGHBOUR_TREES for name in types):
         text = "the skops file holds a search tree of neighbours, whose indices scikit-learn follows unchecked"
-        help = 'fit with algorithm="brute", which gives the same neighbours, and save that; the C is the same for all'
+        help = (
+            'fit with algorithm="brute", which gives the same neighbours, and save that; a KernelDensity always has one: '
+            "pass the estimator itself, in Python: `mcugen.compile(estimator, board=...)`"
+        )
         return error("E0105", text, help=help, loc=loc)
     names = [one_line(name, 100) for name in sorted(types)]
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -13,13 +13,18 @@ from sklearn.covariance import EllipticEnvelope
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.linear_model import SGDOneClassSVM
 from sklearn.naive_bayes import CategoricalNB
+from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from test_maps import prove_all
 
+from mcugen.boards import Target, load_board
+from mcugen.compile import lower
 from mcugen.diagnostics import McugenError
+from mcugen.frontends import read
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator
+from mcugen.targets.host import compile_for_host
 
 X, Y = load_iris(return_X_y=True)
 
@@ -47,7 +52,7 @@ def check_skops(model: Any) -> None:
 
 
 def test_outliers() -> None:
-    x, y = load_breast_cancer(return_X_y=True)
+    x, y = (part[::4] for part in load_breast_cancer(return_X_y=True))
     found = [(EllipticEnvelope(random_state=0), "decision"), (SGDOneClassSVM(random_state=0), "decision")]
     prove_all([*found, (make_pipeline(StandardScaler(), SGDOneClassSVM(random_state=0)), "label")], x, y)
     thin = np.c_[X, X[:, :1], np.ones(len(X))]  # features that say nothing new, or nothing
@@ -65,6 +70,72 @@ def test_outliers_of_damaged_models() -> None:
         assert code_of(ellipse) == "E0107"
     check_skops(EllipticEnvelope(random_state=0).fit(X))
     check_skops(SGDOneClassSVM(random_state=0).fit(X))
+
+
+def test_local_outliers() -> None:
+    x, y = load_wine(return_X_y=True)
+    scaled = make_pipeline(StandardScaler(), LocalOutlierFactor(n_neighbors=5, contamination=0.1, novelty=True))
+    prove_all([(LocalOutlierFactor(novelty=True), "decision"), (scaled, "label")], x[::2], y[::2])
+    same = np.concatenate([X[:15]] * 3)  # distances of 0, and nothing but these among the neighbours
+    few = [LocalOutlierFactor(n_neighbors=k, novelty=True) for k in (2, 5)]
+    prove_all([(one, "decision") for one in few], np.float32(same * 4096 + 1e6).astype(np.float64), None)
+
+
+def test_damaged_local_outliers() -> None:
+    model = LocalOutlierFactor(novelty=True, algorithm="brute").fit(X)
+    check_skops(model)
+    check_damage(model, "_lrd", "_distances_fit_X_", "n_neighbors_", "offset_", "_fit_X")
+    assert code_of(LocalOutlierFactor().fit(X)) == "E0302"
+    assert code_of(LocalOutlierFactor(novelty=True, metric="manhattan").fit(X)) == "E0302"
+    model.n_neighbors_ = 151
+    assert code_of(model) == "E0107"
+    model = LocalOutlierFactor(novelty=True, algorithm="kd_tree").fit(X)
+    model._fit_X = X + 1  # of which its tree knows nothing
+    assert code_of(model) == "E0107"
+
+
+def test_densities() -> None:
+    ends = ("tophat", "epanechnikov", "linear", "exponential")
+    models = [KernelDensity(bandwidth=0.5, kernel=kernel) for kernel in ("gaussian", *ends)]
+    scaled = make_pipeline(StandardScaler(), KernelDensity(bandwidth="scott"))
+    prove_all([(one, "value") for one in (*models, scaled, Weighted(bandwidth=0.6))], X[::2], Y[::2])
+
+
+class Weighted(KernelDensity):
+    """One of rows with weights, some of them 0."""
+
+    def fit(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        return super().fit(x, sample_weight=np.arange(len(x)) % 3)
+
+
+def test_the_cosine_kernel() -> None:
+    """Of as many features as scikit-learn knows its volume in."""
+    prove_all([(KernelDensity(bandwidth=0.3, kernel="cosine"), "value")], X[::2, :2], None)
+    assert code_of(KernelDensity(kernel="cosine").fit(X)) == "E0302"
+
+
+def test_rows_far_from_all_points_have_finite_logarithms() -> None:
+    source = read(KernelDensity(bandwidth=0.01).fit(X), name="m")
+    made = lower(source, Target(load_board("mega2560"), numeric="float32"))
+    (found,) = compile_for_host([made.unit], ("-std=c99", "-O0")).run([X.astype(np.float32) + 1e6])
+    np.testing.assert_allclose(found, -4 * 1e12 / 2 / 1e-4, rtol=1e-4)
+
+
+def test_damaged_densities() -> None:
+    model = KernelDensity().fit(X)
+    assert code_of(KernelDensity()) == "E0106"
+    for name in ("tree_", "bandwidth_", "kernel", "rtol"):
+        for value in (None, "x", np.full(4, np.nan)):
+            damaged = copy.deepcopy(model)
+            setattr(damaged, name, value)
+            assert code_of(damaged) == "E0107", (name, value)
+    assert code_of(KernelDensity(rtol=0.1).fit(X)) == "E0302"
+    assert code_of(KernelDensity(metric="manhattan").fit(X)) == "E0302"
+    model.bandwidth_ = -1.0
+    assert code_of(model) == "E0107"
+    with pytest.raises(McugenError, match="KernelDensity always has one") as caught:
+        read_model(skops.io.dumps(KernelDensity().fit(X)))
+    assert caught.value.diagnostics[0].code == "E0105"
 
 
 def test_bisecting() -> None:

@@ -29,8 +29,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ("sksurv", f"survival trees give curves, not one answer; {_FOREST}"),
     ("linear_model", "fit and compile one model per output: Lasso and ElasticNet are supported"),
     ("radiusneighbors", "use KNeighborsClassifier or KNeighborsRegressor, with a fixed number of neighbours"),
-    ("localoutlierfactor", "use OneClassSVM or IsolationForest"),
-    ("neighbors", "use KNeighborsClassifier, KNeighborsRegressor or NearestCentroid"),
+    ("neighbors", "use KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor or NearestCentroid"),
     (
         "gaussianprocessclassifier",
         "its probabilities are integrals over normal distributions; fit an SVC, a LogisticRegression behind Nystroem, or a "

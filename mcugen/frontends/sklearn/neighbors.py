@@ -60,12 +60,12 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 def read_knn(estimator: object, head: Head, wanted: Output, loc: Loc) -> Knn:
     """The op of a fitted estimator, every array checked."""
     state = vars(estimator)
-    points = _points(state.get("_fit_X"), head.n_features, loc)
+    points = points_in(state.get("_fit_X"), head.n_features, loc)
     answers = _answers(state.get("_y"), head, len(points), loc)
     metric = _metric(state, loc)
     _check_scales(points, metric, loc)
     neighbours = _neighbours(state.get("n_neighbors"), len(points), loc)
-    _check_tree(state.get("_tree"), points, loc)
+    check_tree(state.get("_tree"), points, loc)
     return Knn(points, answers, neighbours, len(head.labels or ()), wanted, _votes(state.get("weights"), loc), metric)
 
 
@@ -75,7 +75,7 @@ def reference(estimator: object, head: Head) -> Reference:
     return NeighborsReference(estimator, head, read_knn(estimator, head, head.outputs[0], Loc()))
 
 
-def _points(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
+def points_in(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
     if type(given).__module__.startswith("scipy.sparse"):
         help = "fit on a dense array: `fit(X.toarray(), y)`"
         raise error("E0302", "the training rows are sparse", help=help, loc=loc.within("_fit_X"))
@@ -93,7 +93,7 @@ def _points(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
     return points
 
 
-def _check_tree(tree: object, points: npt.NDArray[np.float64], loc: Loc) -> None:
+def check_tree(tree: object, points: npt.NDArray[np.float64], loc: Loc) -> None:
     """E0107 where scikit-learn would find neighbours in a tree of other rows."""
     from sklearn.neighbors import BallTree, KDTree
 
