@@ -28,8 +28,9 @@ class Knn(Op):
     """The `neighbours` nearest of the points: the class with the most votes (the first of several), or a mean of numbers.
 
     Input `f32` of shape (features,). points (points, features) float64; answers (points,): class indices, or float64 numbers
-    where the output is `value`. Of equally near points the first counts. Outputs: label → a class index (`i32` scalar); proba
-    → the index and each class's share of the votes, `f32` (classes,); value → `f32` scalar. Votes are `uniform`, or by
+    where the output is `value`, also several of each point, (points, values). Of equally near points the first counts. Outputs: label → a class index (`i32` scalar); proba
+    → the index and each class's share of the votes, `f32` (classes,); value → `f32` scalar, or
+    `f32` (values,). Votes are `uniform`, or by
     `distance`: each weighs 1 / distance, and points at distance 0 outvote all others. metric: `euclidean`, `manhattan`,
     `chebyshev`. Distances are sums of integers on one grid for points and row. With slope and origin, both (features,), points
     are those of a scaler that the row has not gone through: it is (x - origin) · slope.
@@ -69,7 +70,7 @@ class Knn(Op):
             found = ", ".join(map(str, inputs))
             raise error("E0201", f"knn takes {wanted}, not {found}", help="give the features as one row of float32")
         if self.output == "value":
-            return (TensorType((), DType.F32),)
+            return (TensorType(self.answers.shape[1:], DType.F32),)
         index, shares = TensorType((), DType.I32), TensorType((self.classes,), DType.F32)
         return (index, shares) if self.output == "proba" else (index,)
 
@@ -83,7 +84,8 @@ class Knn(Op):
         weights = _weights(np.take_along_axis(np.asarray(distance), nearest, axis=1), self.votes, self.metric)
         answers = self.answers[nearest]
         if self.output == "value":
-            mean = (weights * answers.astype(np.float64)).sum(axis=1) / weights.sum(axis=1)
+            each = weights.reshape(*weights.shape, *[1] * (answers.ndim - 2))
+            mean = (each * answers.astype(np.float64)).sum(axis=1) / each.sum(axis=1)
             return (mean.astype(np.float32),)
         totals = np.stack([np.where(answers == c, weights, 0).sum(axis=1) for c in range(self.classes)], axis=1)
         index = totals.argmax(axis=1).astype(np.int32)
@@ -147,7 +149,7 @@ class Knn(Op):
 
     @property
     def _nbytes(self) -> int:
-        return self.grid.nbytes + len(self.points) * self.answer_bits // 8
+        return self.grid.nbytes + self.answers.size * self.answer_bits // 8
 
     @property
     def answer_bits(self) -> int:
@@ -157,11 +159,16 @@ class Knn(Op):
         return 8 if self.classes <= 256 else 16
 
     @cached_property
-    def numbers(self) -> tuple[Integers, int, int]:
-        """The targets as integers, the exponent of their unit, and the bits that one takes: 64 where the mean of some may be
-        so small beside the largest that 32 are too few.
+    def numbers(self) -> tuple[Integers, list[int], int]:
+        """The targets as integers (points, values), the exponents of the values' units, and the bits that one takes: 64 where the
+        mean of some may be so small beside the largest that 32 are too few.
         """
-        return numbers_of(np.asarray(self.answers, np.float64), self.neighbours, width_of(self.form))
+        columns = np.asarray(self.answers, np.float64).reshape(len(self.points), -1).T
+        width = width_of(self.form)
+        found = [numbers_of(column, self.neighbours, width) for column in columns]
+        if len({bits for _, _, bits in found}) > 1:  # one of them needs 64
+            found = [numbers_of(column, self.neighbours, width, wide=True) for column in columns]
+        return np.stack([integers for integers, _, _ in found], axis=1), [e for _, e, _ in found], found[0][2]
 
     def work(self, target: Target, *inputs: TensorType) -> Work | None:
         from mcugen.work import knn
@@ -188,9 +195,10 @@ class Knn(Op):
             "metric": self.metric,
             "neighbours": self.neighbours,
             "classes": self.classes,
-            "answers": _halves(*self.numbers) if value else self.answers,
+            "answers": _halves(self.numbers[0], self.answer_bits) if value else self.answers,
+            "values": self.answers.shape[1] if self.answers.ndim > 1 else 0,
             "answer_bits": self.answer_bits,
-            "exponent": self.numbers[1] if value else 0,
+            "exponents": self.numbers[1] if value else [],
         }
 
 
@@ -214,8 +222,11 @@ def _weights(distance: Array, votes: Votes, metric: Metric) -> Floats:
     return np.asarray(np.where(zero.any(axis=1, keepdims=True), zero.astype(np.float64), weights))
 
 
-def numbers_of(numbers: Floats, count: int, width: int) -> tuple[Integers, int, int]:
-    """Numbers as integers of one exponent, so that `count` of them add up exactly: (integers, exponent, bits of each)."""
+def numbers_of(numbers: Floats, count: int, width: int, *, wide: bool = False) -> tuple[Integers, int, int]:
+    """Numbers as integers of one exponent, so that `count` of them add up exactly: (integers, exponent, bits of each).
+
+    wide  whether they take 64 bits however few would do
+    """
     largest = float(np.abs(numbers).max(initial=0.0))
     exponent = int(np.frexp(largest)[1])
     narrow = NUMBER_BITS[width]
@@ -223,13 +234,13 @@ def numbers_of(numbers: Floats, count: int, width: int) -> tuple[Integers, int, 
     exact = bool((np.ldexp(short, exponent - narrow) == numbers).all())
     same_sign = bool((numbers > 0).all() or (numbers < 0).all())
     smallest = max(min(1.0, largest), float(np.abs(numbers).min()) if same_sign else 0.0)  # that a mean can be
-    if width < 32 or exact or largest * 2.0**-31 <= 2e-6 * smallest:
+    if not wide and (width < 32 or exact or largest * 2.0**-31 <= 2e-6 * smallest):
         most = (1 << narrow) - 1
         return np.clip(short, -most, most).astype(np.int64), exponent - narrow, narrow + 1
-    wide = 61 - count.bit_length()
-    return np.rint(np.ldexp(numbers, wide - exponent)).astype(np.int64), exponent - wide, 64
+    digits = 61 - count.bit_length()
+    return np.rint(np.ldexp(numbers, digits - exponent)).astype(np.int64), exponent - digits, 64
 
 
-def _halves(integers: Integers, exponent: int, bits: int) -> Integers:
+def _halves(integers: Integers, bits: int) -> Integers:
     """The entries of the table: of 64 bits as two of 32, the upper one first and the lower one of 31 bits."""
-    return integers if bits < 64 else np.stack([integers >> 31, integers & 0x7FFFFFFF], axis=1).ravel()
+    return integers.ravel() if bits < 64 else np.stack([integers >> 31, integers & 0x7FFFFFFF], axis=-1).ravel()

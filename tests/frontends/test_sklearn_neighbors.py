@@ -164,7 +164,9 @@ def test_every_rule(attributes, code):
 
 def test_regressors_have_rules_too():
     assert code_of(changed(REGRESSOR, _y=np.full(442, np.nan))) == "E0107"
-    assert code_of(changed(REGRESSOR, _y=np.zeros((442, 2)))) == "E0302"
+    assert code_of(changed(REGRESSOR, _y=np.full((442, 2), np.nan))) == "E0107"
+    assert code_of(changed(REGRESSOR, _y=np.zeros((441, 2)))) == "E0107"
+    assert code_of(changed(REGRESSOR, _y=np.zeros((442, 2, 2)))) == "E0107"
     assert code_of(REGRESSOR, "proba") == "E0304"
     assert code_of(neighbors.KNeighborsRegressor()) == "E0106"
     assert code_of(neighbors.RadiusNeighborsClassifier().fit(*IRIS)) == "E0301"

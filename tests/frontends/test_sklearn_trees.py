@@ -263,7 +263,12 @@ def test_several_outputs():
     x, y = IRIS
     two = np.column_stack([y, y])
     assert code_of(tree.DecisionTreeClassifier().fit(x, two)) == "E0302"
-    assert code_of(ensemble.RandomForestRegressor(2).fit(x, two)) == "E0302"
+    forest = ensemble.RandomForestRegressor(2, random_state=0).fit(x, two)
+    assert read_estimator(forest, "m").predict.values["value"].type.shape == (2,)
+    forest.estimators_[1] = ensemble.RandomForestRegressor(1, random_state=0).fit(x, y).estimators_[0]
+    assert code_of(forest) == "E0107"
+    forest.n_outputs_ = 3
+    assert code_of(forest) == "E0107"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import skops.io
 from sklearn.cross_decomposition import CCA, PLSCanonical, PLSRegression
 from sklearn.datasets import load_diabetes, load_wine
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
 from sklearn.linear_model import (
     LinearRegression,
     MultiTaskElasticNet,
@@ -20,9 +20,11 @@ from sklearn.linear_model import (
     Ridge,
 )
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 from test_maps import prove_all
 
 import mcugen
@@ -47,6 +49,13 @@ def regressors() -> list[Any]:
     return [
         *(LinearRegression(), scaled(Ridge()), MultiTaskLasso(0.1), MultiTaskElasticNet(0.1)),
         *(MultiTaskLassoCV(cv=2), MultiTaskElasticNetCV(cv=2), PLSRegression(2), scaled(PLSCanonical(2)), CCA(2)),
+        *(forest, ExtraTreesRegressor(3, max_depth=5, random_state=0), DecisionTreeRegressor(random_state=0)),
+        *(
+            ExtraTreeRegressor(max_depth=3, random_state=0),
+            KNeighborsRegressor(3),
+            scaled(KNeighborsRegressor(weights="distance")),
+        ),
+        scaled(MLPRegressor(hidden_layer_sizes=(4,), max_iter=9, random_state=0)),
         *(MultiOutputRegressor(Ridge()), MultiOutputRegressor(scaled(Ridge()))),
         *(MultiOutputRegressor(forest), RegressorChain(forest, order=[2, 0, 1])),
         *(RegressorChain(LinearRegression(), order=[1, 2, 0]), RegressorChain(scaled(Ridge()), order=[2, 1, 0])),

@@ -74,6 +74,8 @@ SHAPES = [
     Shape(6, 1, 12, 60, "wide", "value"),  # further apart than 64 bits hold
     Shape(6, 1, 300, 4, "wide", "value"),
     Shape(100, 3, 4, 60, "pure", "label"),  # half of the features are used, and listed
+    Shape(4, 1, 1, 300, "numbers", "leaves"),
+    Shape(6, 1, 12, 25, "numbers", "leaves"),
 ]
 WHOLE = [
     Shape(1, 2, 1, 0, "pure", "label"),
@@ -92,6 +94,8 @@ def made(shape: Shape, seed: int) -> TreeEnsemble:
     trees = random_trees(
         rng, features=shape.features, outputs=shape.outputs, trees=shape.trees, splits=shape.splits, leaves=shape.leaves
     )
+    if shape.output == "leaves":
+        trees = replace(trees, values=np.arange(float(len(trees.values)))[:, np.newaxis])
     if shape.x != DType.F32:
         numbers = rng.normal(100, 80 if shape.x == DType.U8 else 20_000, len(trees.feature)).astype(np.float32)
         some = np.where(rng.random(len(numbers)) < 0.1, trees.threshold, numbers)
@@ -110,7 +114,7 @@ def unit(op: TreeEnsemble, form: str, name: str, cut: int = 32) -> Unit:
     builder = GraphBuilder("predict")
     x = builder.input("x", TensorType((op.trees.n_features,), op.x))
     labels = tuple(range(op.trees.n_outputs))
-    names = {"label": ("label",), "proba": ("label", "proba"), "value": ("value",)}[op.output]
+    names = {"label": ("label",), "proba": ("label", "proba"), "value": ("value",), "leaves": ("leaves",)}[op.output]
     builder.add(in_form(op, form, cut), x, names=names)
     for output in names:
         builder.output(output, labels if output == "label" else None)
@@ -153,6 +157,9 @@ def test_the_c_gives_numpys_answers(part: int) -> None:
 
 def assert_answers(op: TreeEnsemble, x: Array, found: list[Array], what: str) -> None:
     """Labels where the best class is 1e-12 ahead; probabilities to 2**-22 absolute; numbers to 1e-6 relative."""
+    if op.output == "leaves":
+        np.testing.assert_array_equal(found[0], [op.evaluate(row)[0] for row in x], err_msg=what)
+        return
     scores = op.scores(x)
     if op.output == "value":
         np.testing.assert_allclose(found[0], scores[:, 0], rtol=1e-6, atol=1e-37, err_msg=what)

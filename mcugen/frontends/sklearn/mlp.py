@@ -61,7 +61,7 @@ def head(estimator: object, loc: Loc) -> Head:
     state = state_of(estimator, base, "coefs_", loc, also=HOLDS)
     _check_activations(state, base, loc)
     if base.__name__ == "MLPRegressor":
-        return Head(base, features_of(state, loc), ("value",))
+        return Head(base, features_of(state, loc), ("value",), several=state["n_outputs_"] != 1)
     labels = _labels(state, loc)
     check_sizes(0, len(labels), loc)
     odds = NO_SIGMOID if len(labels) == 2 else None
@@ -72,7 +72,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """The layers of a fitted perceptron."""
     state = vars(estimator)
     layers = _layers(state, head, loc)
-    wanted = "transform" if wanted == "decision" else wanted  # the logarithm of the odds is the sum itself
+    if wanted == "decision" or head.several:
+        wanted = "transform"  # the logarithm of the odds is the sum itself
     hidden = state["activation"]
     if hidden == "relu" and len(layers.weights) > 1:
         return builder.add(Mlp(layers, wanted), x, loc=loc)
@@ -102,15 +103,15 @@ class ForwardReference(SklearnReference):
 
     def rounding(self, rows: Array) -> Floats:
         """What float32 leaves open of a row, as it arrives in the last sums. The C's integers lose less, which is no excuse."""
-        off = INPUT * self._last(rows)[1]
+        size = self._last(rows)[1]
         if self._head.labels is None:
-            return off
-        proba = self.numbers("proba", rows)
+            return INPUT * (size if self._head.several else size[:, 0])
+        off, proba = INPUT * size.max(axis=1), self.numbers("proba", rows)
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nan_to_num(2 * off * (proba * (1 - proba)).max(axis=1)))
 
     def _last(self, rows: Array) -> tuple[Floats, Floats]:
-        """The last layer's sums (n, rows), and what the parts of the largest add up to without their signs (n,)."""
+        """The last layer's sums (n, rows), and what the parts of each add up to without their signs (n, rows)."""
         x = np.where(self.accepts(rows)[:, None], np.asarray(rows, np.float32), 0.0).astype(np.float64)
         size, layers = np.abs(x), [*zip(self._model.coefs_, self._model.intercepts_, strict=True)]
         for i, (coef, intercept) in enumerate(layers):
@@ -118,7 +119,7 @@ class ForwardReference(SklearnReference):
             if i < len(layers) - 1:
                 x = self._hidden(x)
                 size = size if self._model.activation in ("relu", "identity") else np.minimum(size, 1.0)
-        return x, size.max(axis=1)
+        return x, size
 
     def _hidden(self, x: Floats) -> Floats:
         from sklearn.neural_network._base import ACTIVATIONS
@@ -139,7 +140,7 @@ def _check_activations(state: Mapping[str, object], base: type, loc: Loc) -> Non
         refuse([("n_outputs_", f"must be a positive whole number, not {shown(state.get('n_outputs_'))}")], loc)
     assert outputs is not None
     regressor = base.__name__ == "MLPRegressor"
-    if outputs > 1 and (regressor or out == "logistic"):
+    if outputs > 1 and not regressor and out == "logistic":
         raise several_outputs(base.__name__, outputs, loc)
     if regressor and out in ("exp", "exponential"):
         way_out = "fit it with loss='squared_error', on the logarithm of y"
@@ -181,6 +182,7 @@ def _layers(state: Mapping[str, object], head: Head, loc: Loc) -> Layers:
     coefs, intercepts = state["coefs_"], state.get("intercepts_")
     refuse(_list_problems(coefs, intercepts, state), loc)
     outputs = 1 if head.labels is None or len(head.labels) == 2 else len(head.labels)
+    outputs = whole(state["n_outputs_"]) or 1 if head.several else outputs
     if whole(state["n_outputs_"]) != outputs:
         refuse([("n_outputs_", f"is {shown(state['n_outputs_'])}; the labels need {outputs}")], loc)
     weights: list[Floats] = []

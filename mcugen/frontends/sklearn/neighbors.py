@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -46,7 +47,7 @@ def head(estimator: object, loc: Loc) -> Head:
     state = state_of(estimator, base, "_fit_X", loc, also=("kneighbors",))
     features = features_of(state, loc)
     if base.__name__ == "KNeighborsRegressor":
-        return Head(base, features, ("value",))
+        return Head(base, features, ("value",), several=_answers_in(state) > 1)
     _check_one_output(state.get("classes_"), loc)
     labels = labels_of(state.get("classes_"), loc)
     check_sizes(0, len(labels), loc)
@@ -70,9 +71,13 @@ def read_knn(estimator: object, head: Head, wanted: Output, loc: Loc) -> Knn:
 
 
 def reference(estimator: object, head: Head) -> Reference:
+    from mcugen.frontends.sklearn.multi_output_reference import ManyReference
     from mcugen.frontends.sklearn.neighbors_reference import NeighborsReference
 
-    return NeighborsReference(estimator, head, read_knn(estimator, head, head.outputs[0], Loc()))
+    op = read_knn(estimator, head, head.outputs[0], Loc())
+    if not head.several:
+        return NeighborsReference(estimator, head, op)
+    return ManyReference([NeighborsReference(estimator, head, replace(op, answers=one)) for one in op.answers.T])
 
 
 def points_in(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
@@ -108,18 +113,22 @@ def _answers(given: object, head: Head, rows: int, loc: Loc) -> Array:
             [("_y", f"must be an array of {'class indices' if head.labels else 'numbers'}, not {shown(given)}")], loc
         )
     assert isinstance(given, np.ndarray)
-    if not head.labels:
-        _check_one_output(given if given.ndim == 2 and given.shape[1] > 1 else None, loc)
-    if given.size != rows or given.shape[0] != rows:
+    if given.ndim not in (1, 2) or given.shape[0] != rows or (given.size != rows and not head.several):
         refuse([("_y", f"has the shape {given.shape}; there are {rows:,} training rows")], loc)
     if head.labels is None:
-        numbers = given.reshape(rows).astype(np.float64)
+        numbers = given.reshape((rows, -1) if head.several else rows).astype(np.float64)
         if not (np.abs(numbers) < 2.0**126).all():
             refuse([("_y", "holds numbers that are not finite or too large for float32")], loc)
         return numbers
     if given.min() < 0 or given.max() >= len(head.labels):
         refuse([("_y", f"names a class outside the model's {len(head.labels)}")], loc)
     return given.reshape(rows).astype(np.int64)
+
+
+def _answers_in(state: Mapping[str, object]) -> int:
+    """How many answers a training row has."""
+    shape: tuple[int, ...] = getattr(state.get("_y"), "shape", ())
+    return max(int(shape[1]), 1) if len(shape) == 2 else 1
 
 
 def _check_one_output(given: object, loc: Loc) -> None:

@@ -24,7 +24,7 @@ class TreeArrays:
     feature       (nodes,) int64; meaningless at a leaf
     threshold     (nodes,) float64; meaningless at a leaf
     missing_left  (nodes,) bool
-    value         (nodes, outputs) float64; what counts is at the leaves
+    value         (nodes, outputs) float64, those of several answers one behind the other; what counts is at the leaves
     samples       (nodes,) float64; training samples by weight: no answer depends on it, so it is not checked
     """
 
@@ -49,11 +49,14 @@ class TreeArrays:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What every tree of a model must agree with: features, outputs (classes, or 1), and whether outputs are proportions."""
+    """What every tree of a model must agree with: features, outputs (classes, or 1) of each answer, whether outputs are
+    proportions, and how many answers there are.
+    """
 
     n_features: int
     n_outputs: int
     classifier: bool
+    answers: int = 1
 
 
 def arrays_of(tree: Any, wanted: Wanted) -> TreeArrays | str:
@@ -67,8 +70,9 @@ def arrays_of(tree: Any, wanted: Wanted) -> TreeArrays | str:
         return f"has {tree.node_count} nodes in a table of {tree.capacity}"
     if tree.n_features != wanted.n_features:
         return f"was fitted on {tree.n_features} features; the model says {wanted.n_features}"
-    if (tree.n_outputs, tree.max_n_classes) != (1, wanted.n_outputs):
-        return f"has {tree.n_outputs} x {tree.max_n_classes} values per node; the model needs 1 x {wanted.n_outputs}"
+    if (tree.n_outputs, tree.max_n_classes) != (wanted.answers, wanted.n_outputs):
+        needed = f"{wanted.answers} x {wanted.n_outputs}"
+        return f"has {tree.n_outputs} x {tree.max_n_classes} values per node; the model needs {needed}"
     return _copied(tree)
 
 
@@ -82,7 +86,7 @@ def _copied(tree: Any) -> TreeArrays:
         column("feature").astype(np.int64),
         column("threshold").astype(np.float64),
         column("missing_go_to_left").astype(np.bool_),
-        column("value")[:, 0, :].astype(np.float64),
+        column("value").reshape(tree.node_count, -1).astype(np.float64),
         column("weighted_n_node_samples").astype(np.float64),
     )
 
@@ -144,8 +148,10 @@ def _value_problems(arrays: TreeArrays, wanted: Wanted) -> Iterator[str]:
     negative = leaf & (arrays.value < 0).any(axis=1)
     yield from _where(negative, "has a negative class proportion (negative sample weights cannot be compiled)")
     with np.errstate(over="ignore"):  # finite huge values may overflow in the sum, which then is not 1 either
-        total = arrays.value.sum(axis=1)
-    wrong = leaf & ~negative & ~(np.abs(total - 1) <= SUM_TOLERANCE)
+        total = arrays.value.reshape(arrays.size, wanted.answers, -1).sum(axis=2)
+    off = np.abs(total - 1)
+    wrong = leaf & ~negative & ~(off <= SUM_TOLERANCE).all(axis=1)
+    total = np.take_along_axis(total, off.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
     yield from _where(wrong, "has class proportions that do not sum to 1 (scikit-learn before 1.3 kept counts)", total)
 
 

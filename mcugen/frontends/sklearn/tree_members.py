@@ -97,8 +97,8 @@ def _member_problems(member: Member) -> Iterator[str]:
     if "tree_" not in state:
         yield "is not fitted"
     yield from (f"replaces {name}" for name in (*ANSWERS, CHECKS) if name in state)
-    expected = {"n_features_in_": wanted.n_features, "n_outputs_": 1}
-    expected |= {"n_classes_": wanted.n_outputs} if wanted.classifier else {}
+    expected = {"n_features_in_": wanted.n_features, "n_outputs_": wanted.answers}
+    expected |= {"n_classes_": wanted.n_outputs} if wanted.classifier and wanted.answers == 1 else {}
     for name, count in expected.items():
         if whole(state.get(name)) != count:
             yield f"{name} is {shown(state.get(name))}; the ensemble's is {count}"

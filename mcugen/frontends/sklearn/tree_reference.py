@@ -14,6 +14,7 @@ from mcugen.ir import Array
 
 NEAR_TIE = 1e-12  # a class ahead by less is ahead by the rounding of a float64 sum, not by the model
 TOLERANCE = 1e-6  # of probabilities, absolute; of numbers, relative
+LESS = 1e-5  # of several answers, of each or of 1 where it is smaller
 
 Rows = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
@@ -117,3 +118,25 @@ class TreeReference:
         for tree in self._trees:
             total += tree.predict(x)
         return total / len(self._trees)
+
+
+class SeveralTreesReference(TreeReference):
+    """One whose leaves hold several answers. A mean is compared in the units of its own answer."""
+
+    tolerance = LESS
+    relative = False
+
+    def numbers(self, what: Output, rows: Array) -> Scores:
+        """A regressor's predictions, (rows, answers)."""
+        return self._answers(rows, lambda x: self._model.predict(x), lambda x: self._mean(x)[..., 0])
+
+    def rounding(self, rows: Array) -> Scores:
+        """A bound of what float64 rounds in each sum over all trees, as part of the mean, (rows, answers)."""
+        with np.errstate(over="ignore"):
+            x = np.ascontiguousarray(rows, dtype=np.float32)
+        total = np.sum([np.abs(tree.predict(x)).max(axis=2) for tree in self._trees], axis=0)
+        return np.asarray(total * float(np.finfo(np.float64).eps))
+
+    def _mean(self, x: Rows) -> Scores:
+        """(rows, answers, classes or 1)."""
+        return np.asarray(np.sum([tree.predict(x) for tree in self._trees], axis=0) / len(self._trees))

@@ -1,4 +1,5 @@
-"""Decision trees, random forests and extra trees, classifiers and regressors: one op, `tree_ensemble`.
+"""Decision trees, random forests and extra trees, classifiers and regressors: one op, `tree_ensemble`; of several answers at once
+another one behind it, `leaf_sums`, which has what the leaves hold.
 
 What counts is what `predict_proba` and `predict` of scikit-learn 1.4 to 1.9 do: a leaf's `tree_.value` (class proportions,
 or a number) as it is, the mean over trees in float64 in the order of `estimators_`, and argmax of that mean.
@@ -7,15 +8,16 @@ or a number) as it is, the mean over trees in float64 in the order of `estimator
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
 import numpy as np
 
-from mcugen.diagnostics import Loc, error
+from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
+from mcugen.frontends.sklearn.coefficients import several_outputs
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.tree_arrays import TreeArrays, Wanted
 from mcugen.frontends.sklearn.tree_members import (
@@ -30,6 +32,7 @@ from mcugen.frontends.sklearn.tree_members import (
 )
 from mcugen.frontends.sklearn.tree_members import TRUSTED as TRUSTED_SINGLE
 from mcugen.ir import GraphBuilder
+from mcugen.ops.leaf_sums import LeafSums
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees
 
@@ -73,6 +76,8 @@ def head(estimator: object, loc: Loc) -> Head:
     """What a fitted tree or forest says of itself; see `read_estimator` for what it raises."""
     kind, state = _checked(estimator, loc)
     refuse(_head_problems(state, kind), loc)
+    if (whole(state["n_outputs_"]) or 1) > 1:
+        return _several(kind, state, loc)
     labels = labels_of(state.get("classes_"), loc) if kind.classifier else None
     found = Head(kind.base, features_of(state, loc), kind.outputs, labels)
     refuse(_class_count_problems(state, found), loc)
@@ -85,14 +90,19 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     kind, state = _checked(estimator, loc)
     trees = joined(_arrays(state, kind, head, loc), head.n_features, loc)
     _check_range(trees, kind, loc)
+    if head.several:
+        held, number = np.unique(trees.values, axis=0, return_inverse=True)
+        numbered = replace(trees, values=number.reshape(-1, 1).astype(np.float64))
+        (leaves,) = builder.add(TreeEnsemble(numbered, "leaves", x=builder.type_of(x).dtype), x, loc=loc)
+        return builder.add(LeafSums(trees.n_trees, held), leaves, loc=loc)
     return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=builder.type_of(x).dtype), x, loc=loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers; also of rows that its methods refuse and its trees do not."""
-    from mcugen.frontends.sklearn.tree_reference import TreeReference
+    from mcugen.frontends.sklearn.tree_reference import SeveralTreesReference, TreeReference
 
-    return TreeReference(estimator)
+    return SeveralTreesReference(estimator) if head.several else TreeReference(estimator)
 
 
 def kind_of(estimator: object) -> Kind | None:
@@ -113,15 +123,14 @@ def _checked(estimator: object, loc: Loc) -> tuple[Kind, Mapping[str, object]]:
     assert kind is not None, "dispatch asks takes() first"
     fitted = "estimators_" if kind.forest else "tree_"
     state = state_of(estimator, kind.base, fitted, loc, also=(CHECKS, *HOLDS))
-    outputs = whole(state.get("n_outputs_", 1))
-    if outputs is not None and outputs > 1:
-        raise error(
-            "E0302",
-            f"this {kind.base.__name__} predicts {outputs} outputs at once",
-            help="fit and compile one model per output: `fit(X, y[:, 0])`",
-            loc=loc,
-        )
     return kind, state
+
+
+def _several(kind: Kind, state: Mapping[str, object], loc: Loc) -> Head:
+    """What one of several answers says of itself."""
+    if kind.classifier:
+        raise several_outputs(kind.base.__name__, whole(state["n_outputs_"]) or 2, loc)
+    return Head(kind.base, features_of(state, loc), kind.outputs, several=True)
 
 
 def _head_problems(state: Mapping[str, object], kind: Kind) -> Iterator[Problem]:
@@ -140,7 +149,7 @@ def _class_count_problems(state: Mapping[str, object], head: Head) -> Iterator[P
 
 def _arrays(state: Mapping[str, object], kind: Kind, head: Head, loc: Loc) -> list[TreeArrays]:
     """The arrays of every tree, all of them checked; E0107 with what is wrong in any."""
-    wanted = _wanted(head)
+    wanted = _wanted(head, whole(state["n_outputs_"]) or 1)
     if kind.forest:
         held = enumerate(list_of(state["estimators_"]))
         return arrays_in((Member(f"estimators_[{i}]", member, wanted) for i, member in held), loc)
@@ -150,8 +159,8 @@ def _arrays(state: Mapping[str, object], kind: Kind, head: Head, loc: Loc) -> li
     return [arrays]
 
 
-def _wanted(head: Head) -> Wanted:
-    return Wanted(head.n_features, len(head.labels) if head.labels else 1, head.labels is not None)
+def _wanted(head: Head, answers: int) -> Wanted:
+    return Wanted(head.n_features, len(head.labels) if head.labels else 1, head.labels is not None, answers)
 
 
 def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:

@@ -31,10 +31,10 @@ from mcugen.templating import c_floats
 @dataclass(frozen=True, eq=False)
 class TreeEnsemble(Op):
     """The leaves that a row reaches, averaged, added up, voted with or their median: a class (`label`), probabilities
-    (`proba`), scores (`decision`) or a number (`value`).
+    (`proba`), scores (`decision`) or a number (`value`); or the whole number of each tree's leaf (`leaves`).
 
     Input `f32`, or `u8` or `i16`, of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class
-    index and `f32` (classes,); decision → the class index and `f32` (scores,); value → `f32` scalar. Forms, all exact:
+    index and `f32` (classes,); decision → the class index and `f32` (scores,); value → `f32` scalar; leaves → `f32` (trees,). Forms, all exact:
     `branches` (floats compared by their 32 bits),
     `branches16` (by their upper 16 bits first; AVR), `branches_float` (as floats, where there is a unit for them, but for those
     where it is slower than their bits),
@@ -62,6 +62,8 @@ class TreeEnsemble(Op):
         index = TensorType((), DType.I32)
         if self.output == "value":
             return (TensorType((), DType.F32),)
+        if self.output == "leaves":
+            return (TensorType((self.trees.n_trees,), DType.F32),)
         numbers = {"proba": self.trees.n_classes, "decision": self.trees.n_outputs}.get(self.output)
         return (index, TensorType((numbers,), DType.F32)) if numbers else (index,)
 
@@ -69,6 +71,9 @@ class TreeEnsemble(Op):
         return replace(self, output="label")
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
+        if self.output == "leaves":
+            reached = [self.trees.values[leaf[0], 0] for leaf in self.trees.apply(inputs[0][np.newaxis, :])]
+            return (np.array(reached, np.float32),)
         combine, scores = self.trees.combine, self.scores(inputs[0][np.newaxis, :])
         if self.output == "value":
             return (np.asarray(combine.values(scores)[0], np.float32),)
@@ -156,7 +161,8 @@ class TreeEnsemble(Op):
             "signed": signed,
             "sum_ctype": "uint64_t" if leaves.kind == "wide" else f"{'' if signed else 'u'}int{leaves.total}_t",
             "scales": _scales(leaves.scale),
-            "returns": "float" if signed else "int",
+            "returns": "float" if signed else "void" if self.output == "leaves" else "int",
+            "given": {"proba": "p", "leaves": "y"}.get(self.output),
             "table_ctype": _table_ctype(leaves),
             "table_values": _table_values(leaves),
         }

@@ -4,6 +4,7 @@ A leaf of one tree holds class probabilities or one number, in float64. The C ad
 without soft float. `encode` picks:
 
 class    one tree, label wanted: the leaf is the class itself
+places   what each tree says wanted: the leaf is that whole number itself
 votes    every leaf is pure: the leaf is a class, and trees are counted
 float    one tree, number wanted: the leaf is a float32
 numbers  integers at a common scale: exact where the values allow it, else 32 or 64 bits, where 1e-6 relative holds for
@@ -29,8 +30,8 @@ from mcugen.ops.tree_ensemble.shares import encode_shares
 from mcugen.ops.tree_ensemble.sums import add_up, weights_of
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
 
-Kind = Literal["class", "votes", "float", "numbers", "wide", "shares", "sums", "weights", "median"]
-Output = Literal["label", "proba", "decision", "value"]
+Kind = Literal["class", "places", "votes", "float", "numbers", "wide", "shares", "sums", "weights", "median"]
+Output = Literal["label", "proba", "decision", "value", "leaves"]
 Codes = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 EMPTY = np.zeros(0, np.int64)
 
@@ -82,6 +83,9 @@ def encode(trees: Trees, output: Output) -> Leaves:
         return {"sum": _sums, "votes": _weights, "median": _median}[how](trees, output)
     used = np.unique(trees.leaf[trees.leaf >= 0])
     values = trees.values[used]
+    if output == "leaves":
+        places = values[:, 0].astype(np.int64)
+        return Leaves("places", _codes(trees, used, places), int(places.max()) + 1)
     if output == "value":
         return _numbers(trees, used, values)
     counted = 8 if trees.n_trees < 256 else 16
