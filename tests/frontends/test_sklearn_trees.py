@@ -293,7 +293,7 @@ def test_regression_values_that_a_float_does_not_hold(scale):
 @pytest.mark.parametrize(
     ("estimator", "advice"),
     [
-        (gaussian_process.GaussianProcessClassifier(), "RandomForestClassifier"),
+        (gaussian_process.GaussianProcessClassifier(), "GaussianProcessRegressor"),
         (multioutput.MultiOutputClassifier(tree.DecisionTreeClassifier()), "one model per output"),
         (ensemble.RandomTreesEmbedding(), "supervised"),
         ({"model": 1}, "entries"),
