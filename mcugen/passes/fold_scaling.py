@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.boards import Target
+from mcugen.curves import Curve
 from mcugen.ir import DType, Graph, Module, Node, Storage
 from mcugen.op import Op
 from mcugen.ops.affine import Affine
@@ -26,6 +27,7 @@ from mcugen.ops.binarize import Binarize
 from mcugen.ops.concat import Concat
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
+from mcugen.ops.interpolate import Interpolate
 from mcugen.ops.lookup import Lookup
 from mcugen.ops.ranks import Ranks, ranks_of
 from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -51,6 +53,8 @@ def _folded(graph: Graph) -> Graph:
             graph = _with_limits(graph, node, node.op)
         if isinstance(node.op, Lookup) and not node.op.exact:
             graph = _with_points(graph, node, node.op)
+        if isinstance(node.op, Interpolate):
+            graph = _with_curves(graph, node, node.op)
     return graph
 
 
@@ -90,6 +94,42 @@ def _with_points(graph: Graph, node: Node, op: Lookup) -> Graph:
     missing = np.stack([op.exactly_all(i, one)[0] for i, one in enumerate(gone)])
     points = tuple(np.minimum(below, np.finfo(np.float32).max).astype(np.float64) for below, _ in found)
     return _picked(graph, node, replace(op, points=points, missing=missing), root, [column.at for column in columns])
+
+
+def _with_curves(graph: Graph, node: Node, op: Interpolate) -> Graph:
+    """Curves over what the scalers in front of them take, where that is the row or what is missing in it."""
+    columns = [trace(graph, node.inputs[0], i) for i in range(op.width)]
+    roots, maps = {column.value for column in columns}, [map for column in columns for map, _ in column.maps]
+    scales = [map for map in maps if isinstance(map, Affine)]
+    (x,) = graph.of(Storage.INPUT)[:1]
+    root = roots.pop()
+    if roots or not scales or any(map.limited for map in scales) or any(isinstance(map, Interpolate) for map in maps):
+        return graph
+    if graph.values[root].type.dtype is not DType.F32 or not (root == x.name or _is_filled_in(graph, root)):
+        return graph
+    moved = [_moved(curve, column) for curve, column in zip(op.curves, columns, strict=True)]
+    curves = [curve for curve in moved if curve is not None]
+    if len(curves) < len(moved):
+        return graph
+    gone = [op.exactly(i, column.exactly(np.array([np.nan])))[0] for i, column in enumerate(columns)]
+    new = replace(op, curves=tuple(curves), missing=np.array(gone))
+    return _picked(graph, node, new, root, [column.at for column in columns])
+
+
+def _moved(curve: Curve, column: Column) -> Curve | None:
+    """The curve over what a column's maps take: a knot stays a float32 that becomes it, or lies between two. None where one lies
+    beyond all floats.
+    """
+    left, none = largest_left(column.exactly, curve.knots)
+    if none.any() or np.isinf(left).any():
+        return None
+    low = left.astype(np.float64)
+    high = np.nextafter(left, np.float32(np.inf)).astype(np.float64)
+    at, after = column.exactly(low), column.exactly(high)
+    part = np.where(at == curve.knots, 0.0, np.clip((curve.knots - at) / (after - at), 1e-7, 1 - 1e-7))
+    knots, first = np.unique(low + part * (high - low), return_index=True)
+    last = np.append(first[1:], len(low)) - 1
+    return Curve(knots, curve.below[first], curve.at[last], curve.above[last])
 
 
 def _picked(graph: Graph, node: Node, op: Op, root: str, columns: Sequence[int]) -> Graph:

@@ -51,6 +51,8 @@ CALIBRATED = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3), cv=2).f
 EVERY = {
     "boosting": make_pipeline(StandardScaler(), GradientBoostingClassifier(n_estimators=3)).fit(X, Y),
     "calibrated": CALIBRATED,
+    "isotonic": CalibratedClassifierCV(DecisionTreeClassifier(max_depth=3), method="isotonic", cv=2).fit(X, Y),
+    "temperature": CalibratedClassifierCV(LINE, method="temperature", cv=2).fit(X, Y),
     "stack": STACK,
     "stacked numbers": StackingRegressor([("line", LinearRegression()), ("ridge", Ridge())], cv=2).fit(X, NUMBERS),
     "search": SEARCH,
@@ -155,8 +157,16 @@ def test_answers_without_a_number_are_no_answers() -> None:
 
 def test_calibrations_that_are_refused() -> None:
     assert code_of(CalibratedClassifierCV()) == "E0106"
-    for method in ("isotonic", "temperature"):
-        assert code_of(CalibratedClassifierCV(LINE, method=method, cv=2).fit(X, Y)) == "E0302"
+    for method, attributes in (
+        ("isotonic", {"out_of_bounds": "nan"}),
+        ("temperature", {"beta_": -1.0}),
+        ("temperature", {"beta_": "x"}),
+    ):
+        model = CalibratedClassifierCV(LINE, method=method, cv=2).fit(X, Y)
+        read_estimator(model, "m")
+        for one in model.calibrated_classifiers_[0].calibrators:
+            vars(one).update(attributes)
+        assert code_of(model) == "E0107"
     for held in (None, [], [LINE], "x"):
         assert code_of(edited(CALIBRATED, calibrated_classifiers_=held)) == "E0107"
     first = CALIBRATED.calibrated_classifiers_[0]

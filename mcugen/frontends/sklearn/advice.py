@@ -8,7 +8,6 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("labelencoder", "leave it out: labels may be texts"),
     ("powertransformer", "use StandardScaler, RobustScaler or MinMaxScaler"),
-    ("quantiletransformer", "use StandardScaler, RobustScaler or MinMaxScaler"),
     ("splinetransformer", "use PolynomialFeatures"),
     ("knnimputer", "use SimpleImputer"),
     ("iterativeimputer", "use SimpleImputer"),

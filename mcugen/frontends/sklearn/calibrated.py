@@ -1,7 +1,8 @@
-"""CalibratedClassifierCV: sigmoids of what classifiers say, divided by their sum, and the mean over the classifiers.
+"""CalibratedClassifierCV: probabilities from what classifiers say, and the mean over the classifiers.
 
-What counts is `predict_proba` of scikit-learn 1.4 to 1.9, with `method="sigmoid"`: a class's probability is
-1 / (1 + exp(a · score + b)); where all of them are 0, all classes are equally likely. The class is the most likely one.
+What counts is `predict_proba` of scikit-learn 1.4 to 1.9. With `method="sigmoid"` a class's probability is
+1 / (1 + exp(a · score + b)), with `"isotonic"` a regression of the score, both divided by their sum; where all of them are 0, all
+classes are equally likely. With `"temperature"` it is the softmax of scores times a factor. The class is the most likely one.
 """
 
 from __future__ import annotations
@@ -10,40 +11,35 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import labels_of, numbers_of, refuse, shown
-from mcugen.frontends.sklearn.coefficients import Floats
-from mcugen.frontends.sklearn.head import NO_SIGMOID, Head, base_of, check_sizes, state_of
+from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown
+from mcugen.frontends.sklearn.calibrations import Calibration, Score, calibration_of
+from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, state_of
 from mcugen.frontends.sklearn.pipeline import check_width
 from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.ir import GraphBuilder, Label
-from mcugen.ops.affine import Affine
 from mcugen.ops.average import Average
 from mcugen.ops.concat import MOST
-from mcugen.ops.gather import Gather
-from mcugen.ops.one_vs_rest import OneVsRest
 
 SUPPORTED = ("CalibratedClassifierCV",)
-TRUSTED = tuple(f"sklearn.calibration.{name}" for name in (*SUPPORTED, "_CalibratedClassifier", "_SigmoidCalibration"))
+_HELD = ("_CalibratedClassifier", "_SigmoidCalibration", "_TemperatureScaling")
+TRUSTED = tuple(f"sklearn.calibration.{name}" for name in (*SUPPORTED, *_HELD))
 INTEGERS = True
-
-Score = Literal["decision", "proba"]
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A calibrated classifier: the classifier, what it says of itself, its scores that count, and a and b of each sigmoid."""
+    """A calibrated classifier: the classifier, what it says of itself, its scores that count, and what is made of them."""
 
     estimator: object
     head: Head
     asked: Score
-    slopes: Floats
-    offsets: Floats
+    calibration: Calibration
     loc: Loc
 
 
@@ -63,7 +59,7 @@ def head(estimator: object, loc: Loc) -> Head:
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
-    """Each classifier's nodes, an `affine` that gives the logarithms of odds, `one_vs_rest`, and an `average`."""
+    """Each classifier's nodes, those of its calibration, and an `average`."""
     _, state = _checked(estimator, loc)
     labels = head.labels or ()
     members = _members(state, labels, loc)
@@ -97,15 +93,7 @@ def _chances(member: Member, head: Head, builder: GraphBuilder, x: str) -> str:
 
     check_width(member.head, head.n_features, member.loc)
     score = build_estimator(member.estimator, member.head, member.asked, builder, x, member.loc)[-1]
-    if member.asked == "proba" and len(head.labels or ()) == 2:
-        (score,) = builder.add(Gather(2, np.array([1])), score, loc=member.loc)
-    size = len(member.slopes)
-    if builder.type_of(score).size != size:
-        text = f"the {member.head.base.__name__} inside gives {builder.type_of(score).size} scores for {size} classes"
-        raise error("E0302", text, help="use `decision_function_shape='ovr'`", loc=member.loc)
-    odds = Affine(np.zeros(size), np.ones(size), -member.slopes, -member.offsets)
-    (score,) = builder.add(odds, score, loc=member.loc)
-    return builder.add(OneVsRest(size, "proba", odds=NO_SIGMOID, even=True), score, loc=member.loc)[1]
+    return member.calibration.chances(builder, score, member.loc)
 
 
 def _members(state: Mapping[str, object], labels: tuple[Label, ...], loc: Loc) -> list[Member]:
@@ -126,10 +114,6 @@ def _member(one: object, labels: tuple[Label, ...], loc: Loc) -> Member:
     if (type(one).__module__, type(one).__name__) != ("sklearn.calibration", "_CalibratedClassifier"):
         refuse([("", f"must be scikit-learn's own, not {shown(one)}")], loc)
     state = vars(one)
-    method = state.get("method")
-    if not isinstance(method, str) or method != "sigmoid":
-        help = "fit it with `method='sigmoid'`"
-        raise error("E0302", f"calibration by {shown(method)} is not supported", help=help, loc=loc)
     inner, place = state.get("estimator"), loc.within("estimator")
     own = head_of(inner, place)
     if labels_of(state.get("classes"), loc) != labels or own.labels != labels:
@@ -139,27 +123,7 @@ def _member(one: object, labels: tuple[Label, ...], loc: Loc) -> Member:
     if asked not in own.outputs:
         text = f"the {own.base.__name__} inside gives no {asked} in C"
         raise error("E0302", text, help="use a linear model, a forest or an SVM inside", loc=place)
-    slopes, offsets = _sigmoids(state.get("calibrators"), 1 if len(labels) == 2 else len(labels), loc)
-    return Member(inner, own, asked, slopes, offsets, place)
-
-
-def _sigmoids(held: object, count: int, loc: Loc) -> tuple[Floats, Floats]:
-    """The numbers a and b of each sigmoid."""
-    if not isinstance(held, list) or len(held) != count:
-        refuse([("calibrators", f"must be a list of {count}, not {shown(held)}")], loc)
-    assert isinstance(held, list)
-    found = []
-    for i, one in enumerate(held):
-        place = loc.within(f"calibrators[{i}]")
-        if (type(one).__module__, type(one).__name__) != ("sklearn.calibration", "_SigmoidCalibration"):
-            refuse([("", f"must be scikit-learn's own, not {shown(one)}")], place)
-        numbers = [float(numbers_of(vars(one), name, (), place)) for name in ("a_", "b_")]
-        if not 1e-20 < abs(numbers[0]) < 1e20 or not abs(numbers[1]) < 1e20:
-            help = "fit it on more rows"
-            raise error("E0302", f"a sigmoid as steep as {numbers[0]:.3g} says nothing", help=help, loc=place)
-        found.append(numbers)
-    slopes, offsets = np.array(found).T
-    return slopes, offsets
+    return Member(inner, own, asked, calibration_of(state, asked, len(labels), loc), place)
 
 
 def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:

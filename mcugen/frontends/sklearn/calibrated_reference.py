@@ -31,11 +31,12 @@ class CalibratedReference(CompositeReference):
         return np.asarray(super().near_ties(rows) | (best[:, -1] - best[:, -2] <= self.rounding(rows)))
 
     def rounding(self, rows: Array) -> Floats:
-        """The mean of what a score's last digit comes to where a sigmoid is steepest, and of what classifiers round."""
+        """The mean of what a score's last digit, and what classifiers round, comes to in its calibration."""
         lost = np.zeros(len(rows))
         for member, inner in zip(self._members, self._inner, strict=True):
-            size = np.abs(inner.numbers(member.asked, rows)).max(axis=1)
-            lost += np.abs(member.slopes).max() / 4 * (STEP * size + inner.rounding(rows))
+            scores = inner.numbers(member.asked, rows)
+            off = STEP * np.abs(scores).max(axis=1) + inner.rounding(rows)
+            lost += member.calibration.lost(scores, off)
         return lost / len(self._members)
 
     def accepts(self, rows: Array) -> Mask:

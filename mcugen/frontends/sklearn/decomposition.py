@@ -63,7 +63,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         spread = np.maximum(np.sqrt(variance), EPSILON)
         require_spread(spread, np.full(rows, np.sqrt(variance.max(initial=0.0))), loc)
         weights = weights / spread[:, np.newaxis]
-    centred = name in ("PCA", "IncrementalPCA", "FactorAnalysis") or (name == "FastICA" and bool(state.get("whiten")))
+    centred = name in ("PCA", "IncrementalPCA", "FactorAnalysis") or (name == "FastICA" and _whitens(state, loc))
     mean = numbers_of(state, "mean_", (n,), loc) if centred else np.zeros(n)
     steepest = np.abs(weights).max(axis=1)
     _check_range(mean, 1 / np.where(steepest > 0, np.maximum(steepest, 1 / LARGEST), 1.0), loc)
@@ -71,6 +71,14 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     return builder.add(
         Linear(weights, -(weights @ mean), "transform", delicate=delicate or None, around=mean), x, loc=loc
     )
+
+
+def _whitens(state: Mapping[str, object], loc: Loc) -> bool:
+    """Whether FastICA takes its mean off: a word says how, or True."""
+    found = state.get("whiten", False)
+    if not isinstance(found, str | bool):
+        refuse([("whiten", f"must be a word or False, not {shown(found)}")], loc)
+    return bool(found)
 
 
 def _expected(weights: Floats, noise: Floats, loc: Loc) -> Floats:

@@ -70,9 +70,9 @@ class SklearnReference:
         return np.asarray(np.isfinite(single(rows)).all(axis=1))
 
     def _asked(self, method: Callable[[Any], Any], rows: Array) -> Any:
-        """The method's answers; those to rows that it does not accept are the answers to zeros, and mean nothing."""
-        x = single(rows).astype(np.float64)
-        x[~self.accepts(rows)] = 0.0
+        """The method's answers; those to rows that it does not accept are the answer to one that it does, or to zeros, and mean nothing."""
+        x, accepted = single(rows).astype(np.float64), self.accepts(rows)
+        x[~accepted] = x[accepted][0] if accepted.any() else 0.0
         try:
             return self._quietly(method, x)
         except McugenError:

@@ -1,0 +1,97 @@
+"""Features that go through curves of their own, on whole data sets: quantiles, isotonic regression, and calibration by it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
+from test_maps import MEGA, prove_all
+
+from mcugen.compile import lower
+from mcugen.frontends import read
+from mcugen.targets.host import compile_for_host
+
+warnings.filterwarnings("ignore")
+DATA = {"iris": load_iris, "diabetes": load_diabetes}
+
+
+def quantiles(count: int, normal: bool = False) -> QuantileTransformer:
+    return QuantileTransformer(n_quantiles=count, output_distribution="normal" if normal else "uniform", random_state=0)
+
+
+def line() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+
+
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(4, max_depth=5, random_state=0)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_every_row(name: str) -> None:
+    """Also of classifiers behind, which see what repeats in a feature; trees compare exactly."""
+    x, y = DATA[name](return_X_y=True)
+    y = np.digitize(y, [100, 200]) if name == "diabetes" else y
+    half, rest = list(range(2)), list(range(2, x.shape[1]))
+    columns = make_column_transformer((quantiles(30), half), (make_pipeline(MinMaxScaler(), quantiles(15, True)), rest))
+    found: list[tuple[Any, str]] = [
+        (quantiles(100, True), "transform"),
+        (make_pipeline(StandardScaler(), quantiles(100, True)), "transform"),
+        (make_pipeline(PCA(2), quantiles(50)), "transform"),
+        (make_pipeline(columns, forest()), "label"),
+        (make_pipeline(StandardScaler(), quantiles(30), forest()), "label"),
+        (make_pipeline(quantiles(30, True), HistGradientBoostingClassifier(max_iter=2)), "label"),
+        (make_pipeline(columns, LogisticRegression()), "proba"),
+    ]
+    prove_all(found, x, y)
+
+
+def test_what_is_missing() -> None:
+    x, y = load_iris(return_X_y=True)
+    x = np.where(np.random.default_rng(0).random(x.shape) < 0.1, np.nan, x)
+    filled = make_pipeline(SimpleImputer(), StandardScaler(), quantiles(20, True))
+    prove_all([(quantiles(20), "transform"), (filled, "transform"), (make_pipeline(filled, forest()), "label")], x, y)
+
+
+@pytest.mark.parametrize("scale", [(1e-7, 1.0), (1e-3, 1e3), (1e-42, 0.0)])
+def test_isotonic(scale: tuple[float, float]) -> None:
+    """Also where several thresholds lie between two floats, and beyond what floats hold with all their digits."""
+    x, y = load_diabetes(return_X_y=True)
+    found: list[tuple[Any, str]] = [
+        (IsotonicRegression(increasing=rises, out_of_bounds=bounds), "value")
+        for rises, bounds in ((True, "clip"), (False, "nan"), ("auto", "clip"))
+    ]
+    prove_all(found, (x[:, [2]] * 1e3) * scale[0] + scale[1], y - 150)
+
+
+def test_isotonic_that_raises_errors() -> None:
+    """Rows beyond, for which it has no answer, get NaN."""
+    x, y = np.arange(20.0)[:, np.newaxis], np.sqrt(np.arange(20.0))
+    source = read(IsotonicRegression(out_of_bounds="raise").fit(x[5:], y[5:]), name="m")
+    assert source.reference.accepts(x).tolist() == [False] * 5 + [True] * 15
+    (found,) = compile_for_host([lower(source, MEGA).unit]).run([x.astype(np.float32)])
+    np.testing.assert_allclose(found, np.where(np.arange(20) < 5, np.nan, y), rtol=1e-6)
+
+
+def test_calibrated() -> None:
+    """By isotonic regression, whose probabilities may all be 0, and by temperature; two classes and three."""
+    x, y = load_iris(return_X_y=True)
+    found: list[tuple[Any, str]] = [
+        (CalibratedClassifierCV(inner, method=method, cv=2), "proba")
+        for inner in (line(), forest())
+        for method in ("isotonic", "temperature")
+    ]
+    prove_all(found, x, y)
+    prove_all(found, x[50:], y[50:])
