@@ -97,6 +97,12 @@ def test_far_off_and_many_features() -> None:
     prove_all([(RBFSampler(**few), "transform"), (Nystroem(gamma=1e-3, **few), "transform")], digits, None)
 
 
+def test_several_answers() -> None:
+    y = np.c_[Y, X[:, 0] * 100]
+    models = [KernelRidge(kernel="rbf"), process(RBF(3.0), normalize_y=True), process(DotProduct())]
+    prove_all([(one, "value") for one in models], X[::3], y[::3])
+
+
 def test_skops_files() -> None:
     for model in fitted():
         loaded = read_model(skops.io.dumps(model)).estimator
@@ -110,7 +116,7 @@ def test_sums_that_rounding_decides_are_refused() -> None:
 
 
 def test_kernels_that_are_refused() -> None:
-    x, y = X[::5], Y[::5] * 1.0
+    x = X[::5]
     for kernel in (lambda a, b: a @ b, "chi2", "additive_chi2"):
         assert code_of(Nystroem(kernel, n_components=5, random_state=0).fit(x)) == "E0302"
     assert code_of(Nystroem("poly", degree=2.5, n_components=5, random_state=0).fit(x)) == "E0302"
@@ -118,8 +124,6 @@ def test_kernels_that_are_refused() -> None:
         model = copy.deepcopy(fitted()[-1])
         model.kernel_ = kernel
         assert code_of(model) == "E0302", kernel
-    assert code_of(process(RBF()).fit(x, np.c_[y, -y])) == "E0302"
-    assert code_of(KernelRidge().fit(x, np.c_[y, -y])) == "E0302"
 
 
 def test_damaged_models() -> None:

@@ -60,7 +60,7 @@ def test_products() -> None:
 
 @pytest.mark.parametrize("gamma", [1e-4, 0.3, 20])
 def test_other_kernels(gamma: float) -> None:
-    x = (VECTORS[:, None] * 2 + np.random.default_rng(2).normal(size=(9, 30, 4))).reshape(-1, 4).astype(np.float32)
+    x = (VECTORS[:, None] * 2 + np.random.default_rng(2).normal(size=(9, 5, 4))).reshape(-1, 4).astype(np.float32)
     x = np.concatenate([x, VECTORS.astype(np.float32)])
     apart = x.astype(np.float64)[:, None] - VECTORS
     square, product = gamma * np.square(apart).sum(axis=2), gamma * (x.astype(np.float64) @ VECTORS.T) - 0.3

@@ -121,3 +121,15 @@ def number_of(state: Mapping[str, object], name: str, loc: Loc) -> float:
     found = state.get(name)
     plain = isinstance(found, int | float | np.number) and not isinstance(found, bool)
     return float(numbers_of({name: np.asarray(found) if plain else found}, name, (), loc))
+
+
+def columns_in(state: Mapping[str, object], name: str) -> int:
+    """How many columns an array has that may be one without its second dimension."""
+    shape: tuple[int, ...] = getattr(state.get(name), "shape", ())
+    return int(shape[1]) if len(shape) == 2 else 1
+
+
+def columns_of(state: Mapping[str, object], name: str, rows: int, loc: Loc) -> Floats:
+    """The columns of such an array of so many rows, (columns, rows)."""
+    flat = getattr(state.get(name), "ndim", 1) == 1
+    return numbers_of(state, name, (rows,) if flat else (rows, None), loc).reshape(rows, -1).T

@@ -13,7 +13,7 @@ import numpy as np
 from mcugen.diagnostics import Loc, error
 from mcugen.fixed import Floats
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.coefficients import number_of, numbers_of, several_outputs
+from mcugen.frontends.sklearn.coefficients import columns_in, columns_of, number_of, numbers_of
 from mcugen.frontends.sklearn.gaussian_process_kernels import KERNELS, Product, products_of
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.kernel_sums import Factor, Sums, SumsReference, Term, add_sums
@@ -35,16 +35,19 @@ def takes(estimator: object) -> bool:
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted process says of itself."""
     base, state = _checked(estimator, loc)
-    return Head(base, features_of(state, loc), ("value",))
+    return Head(base, features_of(state, loc), ("value",), several=columns_in(state, "alpha_") > 1)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """Kernel values of the training rows, and their sum."""
     sums = _sums(_checked(estimator, loc)[1], head.n_features, loc)
+    output: Output = "transform" if head.several else wanted
     if all(_is_linear(term) for term in sums.terms):
-        weights = sum((term.weights @ term.factors[0].points for term in sums.terms), np.zeros((1, head.n_features)))
-        return builder.add(Linear(weights, sums.bias + _offset(sums), wanted), x, loc=loc)
-    return add_sums(builder, x, sums, wanted, loc)
+        weights = sum(
+            (term.weights @ term.factors[0].points for term in sums.terms), np.zeros((len(sums.bias), head.n_features))
+        )
+        return builder.add(Linear(weights, sums.bias + _offset(sums), output), x, loc=loc)
+    return add_sums(builder, x, sums, output, loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
@@ -57,39 +60,35 @@ def _is_linear(term: Term) -> bool:
     return len(term.factors) == 1 and kernel.name == "poly" and kernel.degree == 1
 
 
-def _offset(sums: Sums) -> float:
-    return float(sum(term.factors[0].kernel.coef0 * term.weights.sum() for term in sums.terms))
+def _offset(sums: Sums) -> Floats:
+    return np.asarray(sum(term.factors[0].kernel.coef0 * term.weights.sum(axis=1) for term in sums.terms))
 
 
 def _sums(state: Mapping[str, object], features: int, loc: Loc) -> Sums:
     points = numbers_of(state, "X_train_", (None, features), loc)
-    found = state.get("alpha_")
-    if isinstance(found, np.ndarray) and found.ndim == 2 and found.shape[1] > 1:
-        raise several_outputs("GaussianProcessRegressor", found.shape[1], loc)
-    flat = getattr(found, "ndim", 1) == 1
-    alpha = numbers_of(state, "alpha_", (len(points),) if flat else (len(points), 1), loc).reshape(-1)
-    mean, spread = (_unit(state, name, loc) for name in ("_y_train_mean", "_y_train_std"))
-    terms, bias = [], mean
+    alpha = columns_of(state, "alpha_", len(points), loc)
+    bias, spread = (_units(state, name, len(alpha), loc) for name in ("_y_train_mean", "_y_train_std"))
+    terms = []
     for product in products_of(state.get("kernel_"), features, loc.within("kernel_")):
-        weights = spread * product.times * alpha
+        weights = product.times * spread[:, np.newaxis] * alpha
         if product.factors:
             terms.append(_term(product, points, weights))
         else:
-            bias += float(weights.sum())
-    return Sums(tuple(terms), np.array([bias]))
+            bias = bias + weights.sum(axis=1)
+    return Sums(tuple(terms), bias)
 
 
 def _term(product: Product, points: Floats, weights: Floats) -> Term:
     factors = [Factor(kernel, points if over is None else points / over, over) for kernel, over in product.factors]
-    return Term(tuple(factors), weights[np.newaxis])
+    return Term(tuple(factors), weights)
 
 
-def _unit(state: Mapping[str, object], name: str, loc: Loc) -> float:
-    """What the target was shifted or divided by: a number, or an array of one."""
+def _units(state: Mapping[str, object], name: str, targets: int, loc: Loc) -> Floats:
+    """What targets were shifted or divided by, (targets,); kept as a number or an array."""
     found = state.get(name)
-    if isinstance(found, np.ndarray) and found.size > 1:
-        raise several_outputs("GaussianProcessRegressor", found.size, loc)
-    return number_of({name: found.reshape(()) if isinstance(found, np.ndarray) and found.size else found}, name, loc)
+    if isinstance(found, np.ndarray) and found.ndim:
+        return numbers_of(state, name, (targets,), loc)
+    return np.full(targets, number_of(state, name, loc))
 
 
 def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:

@@ -17,7 +17,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.fixed import Floats
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, shown
-from mcugen.frontends.sklearn.coefficients import is_sparse, numbers_of, several_outputs
+from mcugen.frontends.sklearn.coefficients import columns_in, columns_of, is_sparse, numbers_of
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.kernel_sums import Factor, Sums, SumsReference, Term, add_pairwise, pairwise
 from mcugen.ir import GraphBuilder
@@ -54,13 +54,16 @@ def takes(estimator: object) -> bool:
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted model says of itself."""
     base, state = _checked(estimator, loc)
-    return Head(base, features_of(state, loc), ("value",) if base.__name__ == "KernelRidge" else ("transform",))
+    if base.__name__ == "KernelRidge":
+        return Head(base, features_of(state, loc), ("value",), several=columns_in(state, "dual_coef_") > 1)
+    return Head(base, features_of(state, loc), ("transform",))
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
     """Kernel values, and their sums."""
     m = _map(_checked(estimator, loc)[1], head, loc)
-    return add_pairwise(builder, x, m.kernel, m.points, m.weights, m.bias, wanted, loc)
+    output: Output = "transform" if head.several else wanted
+    return add_pairwise(builder, x, m.kernel, m.points, m.weights, m.bias, output, loc)
 
 
 def reference(estimator: object, head: Head) -> Reference:
@@ -85,12 +88,8 @@ def _map(state: Mapping[str, object], head: Head, loc: Loc) -> _Map:
         return _Map(kernel, points, weights, np.zeros(len(points)))
     if name == "KernelPCA":
         return _Map(kernel, points, *_projections(state, len(points), loc))
-    found = state.get("dual_coef_")
-    if isinstance(found, np.ndarray) and found.ndim == 2 and found.shape[1] > 1:
-        raise several_outputs(name, found.shape[1], loc)
-    flat = getattr(found, "ndim", 1) == 1
-    weights = numbers_of(state, "dual_coef_", (len(points),) if flat else (len(points), 1), loc).reshape(1, -1)
-    return _Map(kernel, points, weights, np.zeros(1))
+    weights = columns_of(state, "dual_coef_", len(points), loc)
+    return _Map(kernel, points, weights, np.zeros(len(weights)))
 
 
 def _options(state: Mapping[str, object], name: str, loc: Loc) -> Mapping[str, object]:
