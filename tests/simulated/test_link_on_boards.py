@@ -147,10 +147,9 @@ class Garbling:
         return self.garbled(came) or (b"\xff" if came else b"")  # empty would mean that the time is up
 
 
-@pytest.mark.parametrize("model", [forest, tree])
 @pytest.mark.parametrize("name", EACH)
-def test_verified_over_a_garbling_line_with_resets(name: str, model: Callable[[], tuple[Any, Any]]) -> None:
-    estimator, rows = model()
+def test_verified_over_a_garbling_line_with_resets(name: str) -> None:
+    estimator, rows = tree() if name in ("uno", "feather_nrf52840") else forest()
     compiled = compile(estimator, name, name="model")
     with BOARDS[name](name, compiled) as board, open_line(board.port) as line:
         garbling = Garbling(line, 0.01, board.reset, [800, 2_000])

@@ -14,6 +14,7 @@ from mcugen.frontends.sklearn import scalers
 from mcugen.frontends.sklearn.attributes import flag, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
 from mcugen.frontends.sklearn.plain import asked_inside
+from mcugen.functions import UFUNCS
 from mcugen.ir import DType, GraphBuilder, TensorType
 from mcugen.ops.affine import Affine
 from mcugen.ops.elementwise import Elementwise
@@ -25,8 +26,9 @@ TRUSTED = (
     "sklearn.preprocessing._function_transformer.FunctionTransformer",
 )
 INTEGERS = True
-# What a function is in C.
-FUNCTIONS = {np.exp: "Exp", np.expm1: "Expm1", np.log: "Log", np.log1p: "Log1p", np.sqrt: "Sqrt", np.square: "Mul"}
+# Those that grow with their argument (a square does where it is taken back): what an answer is off, they are off by their slope.
+_GROWING = ("arcsinh", "arctan", "exp", "expm1", "log", "log1p", "sinh", "sqrt", "square", "tanh")
+FUNCTIONS = {getattr(np, name): UFUNCS[name] for name in _GROWING}
 
 
 def takes(estimator: object) -> bool:
