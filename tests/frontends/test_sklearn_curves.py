@@ -11,7 +11,7 @@ import skops.io
 from sklearn.datasets import load_iris
 from sklearn.isotonic import IsotonicRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mcugen.boards import Target, load_board
@@ -24,7 +24,13 @@ from mcugen.passes import run
 X, Y = load_iris(return_X_y=True)
 QUANTILES = QuantileTransformer(n_quantiles=20).fit(X)
 ISOTONIC = IsotonicRegression().fit(X[:, 2], X[:, 3])
-EVERY = {"quantiles": QUANTILES, "isotonic": ISOTONIC}
+POWERS = PowerTransformer().fit(X)
+EVERY = {
+    "quantiles": QUANTILES,
+    "isotonic": ISOTONIC,
+    "powers": POWERS,
+    "Box and Cox": PowerTransformer("box-cox").fit(X),
+}
 WRONG: list[tuple[Any, str, Any]] = [
     *((QUANTILES, "quantiles_", odd) for odd in (None, "x", QUANTILES.quantiles_[::-1], QUANTILES.quantiles_[:5])),
     *((QUANTILES, "quantiles_", odd) for odd in (QUANTILES.quantiles_ * np.nan, np.zeros((0, 4)), [[1.0]])),
@@ -34,12 +40,18 @@ WRONG: list[tuple[Any, str, Any]] = [
     *((ISOTONIC, "X_thresholds_", odd) for odd in (None, "x", ISOTONIC.X_thresholds_[::-1], np.zeros(0), np.ones((2, 2)))),
     *((ISOTONIC, "y_thresholds_", odd) for odd in (None, ISOTONIC.y_thresholds_[1:], ISOTONIC.y_thresholds_ * np.inf)),
     *((ISOTONIC, "out_of_bounds", odd) for odd in (None, "wrap", 3)),
+    *((POWERS, "lambdas_", odd) for odd in (None, "x", POWERS.lambdas_ * np.nan, POWERS.lambdas_[:2])),
+    *((POWERS, "_scaler", odd) for odd in (None, "x", StandardScaler(), StandardScaler(with_std=False).fit(X), QUANTILES)),
+    (POWERS, "method", "log"),
+    (POWERS, "standardize", "x"),
     (ISOTONIC, "X_min_", 0.0),
     (ISOTONIC, "X_max_", "x"),
 ]  # fmt: skip
 BEYOND = [
     (QuantileTransformer(n_quantiles=2).fit(X * 1e38), "E0303"),
     (IsotonicRegression().fit(X[:, 2] * 1e38, X[:, 3]), "E0303"),
+    (PowerTransformer(standardize=False).fit(X * 1e-40), "E0303"),
+    (PowerTransformer().fit(1e6 + 10 * X), "E0302"),
     (IsotonicRegression().fit(np.array([1 + 1e-9, 1 + 2e-9]), [0, 1]), "E0302"),
 ]
 
@@ -66,7 +78,7 @@ def test_skops_files(name: str) -> None:
 def test_what_is_damaged_or_not_fitted_is_refused() -> None:
     for model, name, odd in WRONG:
         assert code_of(edited(model, **{name: odd})) == "E0107", (name, odd)
-    for model in (QuantileTransformer(), IsotonicRegression()):
+    for model in (QuantileTransformer(), PowerTransformer(), IsotonicRegression()):
         assert code_of(model) == "E0106"
 
 
@@ -79,7 +91,7 @@ def test_what_floats_do_not_hold_is_refused() -> None:
 
 def test_trees_behind_compare_the_row() -> None:
     """Curves that rise vanish into thresholds, scalers in front of them, too."""
-    for model in (QUANTILES, make_pipeline(StandardScaler(), QUANTILES)):
+    for model in (QUANTILES, make_pipeline(StandardScaler(), QUANTILES), POWERS):
         fitted = make_pipeline(model, DecisionTreeClassifier(max_depth=3, random_state=0)).fit(X, Y)
         module = run(read_estimator(fitted, "m"), Target(load_board("uno")))
         assert [type(node.op) for node in module.predict.nodes] == [TreeEnsemble]

@@ -1,4 +1,4 @@
-"""Features that go through curves of their own, on whole data sets: quantiles, isotonic regression, and calibration by it."""
+"""Features that go through curves of their own, on whole data sets: quantiles, powers, isotonic regression, and calibration by it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, StandardScaler
 from test_maps import MEGA, prove_all
 
 from mcugen.compile import lower
@@ -29,6 +29,10 @@ DATA = {"iris": load_iris, "diabetes": load_diabetes}
 
 def quantiles(count: int, normal: bool = False) -> QuantileTransformer:
     return QuantileTransformer(n_quantiles=count, output_distribution="normal" if normal else "uniform", random_state=0)
+
+
+def powers() -> PowerTransformer:
+    return PowerTransformer("box-cox")
 
 
 def line() -> Any:
@@ -58,11 +62,50 @@ def test_every_row(name: str) -> None:
     prove_all(found, x, y)
 
 
+def test_powers() -> None:
+    """Also where the usual numbers are far from 0, or next to nothing; scikit-learn's own answers are rounding where they hardly vary."""
+    x, y = load_iris(return_X_y=True)
+    scaled, shifted = make_pipeline(StandardScaler(), PowerTransformer()), make_pipeline(MinMaxScaler((1, 2)), powers())
+    found: list[tuple[Any, str]] = [
+        (PowerTransformer(), "transform"),
+        (PowerTransformer(standardize=False), "transform"),
+        (scaled, "transform"),
+        (powers(), "transform"),
+        (make_pipeline(scaled, forest()), "label"),
+        (make_pipeline(shifted, HistGradientBoostingClassifier(max_iter=2)), "label"),
+        (make_pipeline(shifted, LogisticRegression()), "proba"),
+    ]
+    prove_all(found, x, y)
+    normal = np.random.default_rng(0).standard_normal((150, 6))
+    odd = normal * [30, 100, 1e-6, 1e6, 1, 1] + [1e3, 1e3, 0, 0, 0, 0]
+    odd[:, 4:] = np.exp(5 * odd[:, 4:]) * [1e-9, -1]
+    prove_all([(PowerTransformer(), "transform")], odd, y)
+
+
+def test_rows_that_box_and_cox_refuse() -> None:
+    x, y = load_iris(return_X_y=True)
+    for model in (powers(), make_pipeline(powers(), LogisticRegression())):
+        source = read(model.fit(x, y), name="m")
+        rows = np.array([x[0], -x[0], 0 * x[0]], np.float32)
+        assert source.reference.accepts(rows).tolist() == [True, False, False]
+    (found,) = compile_for_host([lower(read(powers().fit(x), name="m"), MEGA).unit]).run([rows])
+    assert np.isnan(found).tolist() == [[False] * 4, [True] * 4, [True] * 4]
+
+
 def test_what_is_missing() -> None:
     x, y = load_iris(return_X_y=True)
     x = np.where(np.random.default_rng(0).random(x.shape) < 0.1, np.nan, x)
     filled = make_pipeline(SimpleImputer(), StandardScaler(), quantiles(20, True))
-    prove_all([(quantiles(20), "transform"), (filled, "transform"), (make_pipeline(filled, forest()), "label")], x, y)
+    prove_all(
+        [
+            (PowerTransformer(), "transform"),
+            (quantiles(20), "transform"),
+            (filled, "transform"),
+            (make_pipeline(filled, forest()), "label"),
+        ],
+        x,
+        y,
+    )
 
 
 @pytest.mark.parametrize("scale", [(1e-7, 1.0), (1e-3, 1e3), (1e-42, 0.0)])

@@ -7,7 +7,6 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 # The first entry whose word occurs in `module.ClassName` (lower case) gives the advice; special words come first.
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("labelencoder", "leave it out: labels may be texts"),
-    ("powertransformer", "use StandardScaler, RobustScaler or MinMaxScaler"),
     ("splinetransformer", "use PolynomialFeatures"),
     ("knnimputer", "use SimpleImputer"),
     ("iterativeimputer", "use SimpleImputer"),

@@ -77,11 +77,15 @@ class CompositeReference(SklearnReference):
         return np.asarray((np.isfinite(x) | (np.isnan(x) & self._missing_columns(x.shape[1]))).all(axis=1))
 
     def _before_last(self, rows: Array) -> Floats:
-        """What the last step is given; for rows that are not plain, of zeros."""
+        """What the last step is given; for rows that are not plain, of zeros. Infinity where a step sends a row beyond float32."""
         x = np.where(self._plain(rows)[:, np.newaxis], _single(rows).astype(np.float64), 0.0)
+        beyond = np.zeros(len(x), np.bool_)
         with np.errstate(all="ignore"):
             for step in self._steps()[:-1]:
-                x = np.asarray(self._quietly(step.transform, x), np.float64)
+                x = np.array(self._quietly(step.transform, x), np.float64)
+                lost = (np.abs(x) > LARGEST).any(axis=1)
+                x[lost], beyond = 0.0, beyond | lost
+        x[beyond] = np.inf
         return x
 
     def _last(self) -> Any:

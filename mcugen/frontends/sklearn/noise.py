@@ -36,19 +36,19 @@ def check_noise(graph: Graph) -> None:
             require_spread(spread, origin, node.loc)
 
 
-def require_spread(spread: Floats, size: Floats, loc: Loc) -> None:
+def require_spread(spread: Floats, size: Floats, loc: Loc, help: str = HELP) -> None:
     """E0302 where features that spread by so much were made of numbers of such sizes."""
     lost = ROUNDS * size > MOST * spread
     if lost.any():
-        raise _noise(int(np.flatnonzero(lost)[0]), spread, size, loc)
+        raise _noise(int(np.flatnonzero(lost)[0]), spread, size, loc, help)
 
 
-def _noise(i: int, spread: Floats, size: Floats, loc: Loc) -> McugenError:
+def _noise(i: int, spread: Floats, size: Floats, loc: Loc, help: str) -> McugenError:
     text = (
         f"number {i} varies by {spread[i]:.3g} beside numbers of {size[i]:.3g}: scaled, it is what scikit-learn's own float64 "
         "rounds, and differs from computer to computer"
     )
-    return error("E0302", text, help=HELP, loc=loc)
+    return error("E0302", text, help=help, loc=loc)
 
 
 def _maker(graph: Graph, node: Node) -> object:
