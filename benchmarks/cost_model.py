@@ -89,8 +89,10 @@ XTENSA = (
 )
 HEADERS = {  # it comes without a C library
     "string.h": "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n",
-    "math.h": "".join(f"float {name}(float);\n" for name in ("expf", "fabsf", "sqrtf", "tanhf"))
-    + "float ldexpf(float, int);\n",
+    "math.h": "".join(
+        f"float {name}(float);\n" for name in ("expf", "fabsf", "floorf", "logf", "sinf", "sqrtf", "tanhf")
+    )
+    + "float frexpf(float, int *);\nfloat ldexpf(float, int);\n#define INFINITY __builtin_inff()\n",
 }
 CLASSIFIERS: tuple[Callable[[], Any], ...] = (  # every data set has every other of them
     lambda: DecisionTreeClassifier(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -15,22 +15,27 @@ from mcugen.ops.average import Average
 from mcugen.ops.binarize import Binarize
 from mcugen.ops.cast import Cast
 from mcugen.ops.concat import Concat
+from mcugen.ops.cosines import Cosines
+from mcugen.ops.density import Density, DensityKernel
 from mcugen.ops.distances import Distances
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
 from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.lookup import Lookup
 from mcugen.ops.missing import Missing
+from mcugen.ops.multiply_pairs import MultiplyPairs
 from mcugen.ops.normalize import Normalize
 from mcugen.ops.one_hot import OneHot
 from mcugen.ops.one_vs_one import OneVsOne
 from mcugen.ops.one_vs_rest import OneVsRest
+from mcugen.ops.outlier_factor import OutlierFactor
 from mcugen.ops.polynomial import Polynomial
 from mcugen.ops.relu import Relu
 from mcugen.ops.sigmoid import Sigmoid
 from mcugen.ops.svm.machine import Kernel
 from mcugen.ops.tanh import Tanh
 from mcugen.ops.vote import Vote
+from mcugen.pairs import pair_of
 
 ROWS = 30
 SIZES = (2, 3, 5, 8, 13, 20, 30, 64, 100)
@@ -67,8 +72,44 @@ def polynomial() -> Iterator[Made]:
 
 def kernel_values() -> Iterator[Made]:
     rng = np.random.default_rng(6)
-    for vectors, n, kernel in product((2, 5, 12), (2, 4, 13), (Kernel("rbf", 0.3), Kernel("poly", 0.3, 0.5, 3))):
+    kernels = [
+        Kernel("rbf", 0.3),
+        Kernel("poly", 0.3, 0.5, 3),
+        Kernel("sigmoid", 0.3, 0.5),
+        Kernel("laplacian", 0.3),
+        Kernel("squares", 0.3),
+        *(Kernel(name, 0.3) for name in ("matern1", "matern3", "matern5")),  # type: ignore[arg-type]  # names of kernels
+        Kernel("rational", 0.3, power=1.7),
+    ]
+    for vectors, n, kernel in product((2, 5, 12), (2, 4, 13), kernels):
         yield KernelValues(kernel, rng.normal(size=(vectors, n))), [rows(n)]
+
+
+def multiply_pairs() -> Iterator[Made]:
+    for n in LONG:
+        yield MultiplyPairs(n), [rows(2 * n), rows(2 * n)]
+
+
+def cosines() -> Iterator[Made]:
+    for n in LONG:
+        yield Cosines(n), [rows(2 * n)]
+
+
+def density() -> Iterator[Made]:
+    rng = np.random.default_rng(7)
+    for n, kernel, same in product((8, 30, 90), get_args(DensityKernel), (True, False)):
+        squares = rng.uniform(0, 1.5, (ROWS, n))
+        yield (
+            Density(kernel, np.ones(n) if same else rng.uniform(1, 2, n), 0.5),
+            [np.concatenate(pair_of(squares), axis=1)],
+        )
+
+
+def outlier_factor() -> Iterator[Made]:
+    rng = np.random.default_rng(8)
+    for n, neighbours in product((30, 60, 100), (2, 5, 20)):
+        op = OutlierFactor(rng.random(n), rng.random(n), neighbours, -1.5, 1e-9)
+        yield op, [np.concatenate(pair_of(rng.random((ROWS, n))), axis=1)]
 
 
 def gather() -> Iterator[Made]:
@@ -184,7 +225,11 @@ OPS: dict[str, Callable[[], Iterator[Made]]] = {
     "distances": distances,
     "gather": gather,
     "impute": impute,
+    "cosines": cosines,
+    "density": density,
     "kernel_values": kernel_values,
+    "multiply_pairs": multiply_pairs,
+    "outlier_factor": outlier_factor,
     "lookup": lookup,
     "missing": plain(Missing),
     "normalize": lambda: ((Normalize(n, norm), [rows(n)]) for n in LONG for norm in ("l1", "l2", "max")),

@@ -103,7 +103,9 @@ class Density(RowOp):
         return ()
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
-        return loop(self.points, tables=Numbers(single(self.weights)).nbytes)
+        weights = Numbers(single(self.weights))
+        more = {f"points {self.kernel}": float(self.points)}
+        return loop(self.points, weights.kind, kinds=(self.kernel,), tables=weights.nbytes, more=more)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         return {

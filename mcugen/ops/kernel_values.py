@@ -28,7 +28,6 @@ TERMS = 11  # of the series of e, for at most ln(2) / 2: what is left out is bel
 LOG_TERMS = 10  # of the series of the logarithm, for at most (sqrt(2) - 1) / (sqrt(2) + 1): likewise
 HALF = np.float32(0.5**0.5)
 OF_PRODUCTS = ("poly", "sigmoid")
-WEIGHED_AS = {"poly": "poly", "sigmoid": "poly"}  # whose costs were measured; the others' are taken to be those of rbf
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +159,7 @@ class KernelValues(RowOp):
         tables = (
             8 * self.vectors.size + 8 * (TERMS + 1) * self._falls + 8 * LOG_TERMS * (self.kernel.name == "rational")
         )
-        name = WEIGHED_AS.get(self.kernel.name, "rbf")
+        name = self.kernel.name
         more = {f"vectors {name}": float(len(self.vectors)), f"elements {name}": float(self.vectors.size)}
         return loop(self.vectors.size, kinds=(name,), tables=tables, more=more)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,7 +77,9 @@ class OutlierFactor(RowOp):
         return ()
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
-        return loop(self.points, tables=16 * self.points, array=10 * self.neighbours)
+        taken = self.neighbours * (1 + log(self.points / self.neighbours))  # of rows in any order
+        more = {"neighbours": float(self.neighbours), "taken": taken, "moved": taken * self.neighbours / 2}
+        return loop(self.points, tables=16 * self.points, more=more, array=10 * self.neighbours)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         reach, density = self._tables

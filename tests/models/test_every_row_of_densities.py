@@ -11,6 +11,7 @@ import skops.io
 from sklearn.cluster import BisectingKMeans
 from sklearn.covariance import EllipticEnvelope
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import SGDOneClassSVM
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.neighbors import KernelDensity, LocalOutlierFactor
@@ -97,8 +98,11 @@ def test_damaged_local_outliers() -> None:
 def test_densities() -> None:
     ends = ("tophat", "epanechnikov", "linear", "exponential")
     models = [KernelDensity(bandwidth=0.5, kernel=kernel) for kernel in ("gaussian", *ends)]
-    scaled = make_pipeline(StandardScaler(), KernelDensity(bandwidth="scott"))
-    prove_all([(one, "value") for one in (*models, scaled, Weighted(bandwidth=0.6))], X[::2], Y[::2])
+    behind = [
+        make_pipeline(StandardScaler(), KernelDensity(bandwidth="scott")),
+        make_pipeline(TruncatedSVD(2, random_state=0), KernelDensity(bandwidth=0.3)),
+    ]
+    prove_all([(one, "value") for one in (*models, *behind, Weighted(bandwidth=0.6))], X[::2], Y[::2])
 
 
 class Weighted(KernelDensity):

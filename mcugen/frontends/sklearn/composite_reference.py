@@ -161,8 +161,9 @@ def _near_doubles(boosting: Any, x: Floats) -> Mask:
 
 def _trees(estimator: Any) -> Iterator[Any]:
     """The compiled trees of an estimator or of those that it holds, where they see its features as they are."""
-    if hasattr(estimator, "tree_"):
-        yield estimator.tree_
+    tree = getattr(estimator, "tree_", None)
+    if hasattr(tree, "decision_path"):  # no tree of neighbours
+        yield tree
     elif not hasattr(estimator, "estimators_features_"):
         for one in np.ravel(np.array(getattr(estimator, "estimators_", []), object)):
             yield from _trees(one)
