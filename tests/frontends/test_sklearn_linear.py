@@ -308,6 +308,18 @@ def test_a_single_cluster_is_a_transformer():
         assert proof.wrong == 0
 
 
+def test_clusters_that_were_not_counted_beforehand_and_neighbours_own_projection():
+    x, y = IRIS
+    few = cluster.AffinityPropagation(preference=-50, random_state=0)
+    for model in (cluster.MeanShift(), few, neighbors.NeighborhoodComponentsAnalysis(2, max_iter=5, random_state=0)):
+        for proof, _ in checked(model.fit(x, y), x):
+            assert (proof.wrong, proof.rows + proof.near_ties) == (0, len(x))
+    assert code_of(cluster.MeanShift(bandwidth=100).fit(x)) == "E0302"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert code_of(cluster.AffinityPropagation(max_iter=1, random_state=0).fit(x)) == "E0302"
+
+
 def wrong(model, x):
     """Proofs in which scikit-learn's answers are others, but those beyond a float's range; none for a diagnostic."""
     try:

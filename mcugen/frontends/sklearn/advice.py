@@ -41,7 +41,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "polynomialcountsketch",
         "it multiplies Fourier transforms of sketches; fit Nystroem(kernel='poly') or PolynomialFeatures",
     ),
-    ("cluster", "use KMeans, BisectingKMeans, or a RandomForestClassifier trained on the cluster labels"),
+    (
+        "sklearn.cluster",
+        "new rows have no cluster of it; use KMeans, BisectingKMeans, or a RandomForestClassifier trained on the cluster labels",
+    ),
     ("keras", "export it to ONNX (`model.export(path, format='onnx')`) and give that file"),
     ("tensorflow", "export it to ONNX with tf2onnx and give that file"),
     ("torch", "export it to ONNX (`torch.onnx.export`) and give that file"),

@@ -1,4 +1,4 @@
-"""Nearest centroid and k-means: the nearest of some points, which is the best of as many linear scores.
+"""Nearest centroid, k-means, mean shift and affinity propagation: the nearest of some points, which is the best of as many linear scores.
 
 What counts is `predict`, `predict_proba`, `decision_function` and `transform` of scikit-learn 1.4 to 1.9. A row is as far
 from a point c as |x|² - 2 c·x + |c|², and |x|² is the same for all points: the nearest is the first with the largest
@@ -28,10 +28,16 @@ from mcugen.ops.distances import Distances
 from mcugen.ops.linear import Linear
 from mcugen.rows import single
 
-CLUSTERS = ("KMeans", "MiniBatchKMeans")
+_MODULES = {
+    "AffinityPropagation": "sklearn.cluster._affinity_propagation",
+    "KMeans": "sklearn.cluster._kmeans",
+    "MeanShift": "sklearn.cluster._mean_shift",
+    "MiniBatchKMeans": "sklearn.cluster._kmeans",
+}
+CLUSTERS = tuple(_MODULES)
 SUPPORTED = (*CLUSTERS, "NearestCentroid")
 TRUSTED = (
-    *(f"sklearn.cluster._kmeans.{name}" for name in CLUSTERS),
+    *(f"{module}.{name}" for name, module in _MODULES.items()),
     "sklearn.neighbors._nearest_centroid.NearestCentroid",
 )
 # What is read, and so all that a prediction may depend on.
@@ -109,7 +115,7 @@ def reference(estimator: object, head: Head) -> Reference:
     nearest, scored = _centres(vars(estimator), head, Loc())
     if head.base.__name__ not in CLUSTERS:
         return CentresReference(estimator, head, nearest, scored)
-    asked = copy(estimator)  # of a model in float32, k-means would take rows of float32 alone, and round to that
+    asked = copy(estimator)  # a model in float32 would take rows of float32 alone, and round to that
     vars(asked)["cluster_centers_"] = nearest.points
     return CentresReference(asked, head, nearest, scored)
 
@@ -152,7 +158,12 @@ def _head_of_clusters(base: type, state: Mapping[str, object], features: int, lo
     if threads is None or not 0 < threads <= MOST_THREADS:
         refuse([("_n_threads", f"must be a number of threads, not {shown(state.get('_n_threads'))}")], loc)
     check_sizes(0, len(centres), loc)
-    outputs: tuple[Output, ...] = ("label", "transform") if len(centres) > 1 else ("transform",)
+    outputs: tuple[Output, ...] = ("label",) if len(centres) > 1 else ()
+    if hasattr(base, "transform"):
+        outputs = (*outputs, "transform")
+    if not outputs:
+        text = f"this {base.__name__} found {len(centres)} clusters: there is nothing to tell apart"
+        raise error("E0302", text, help="fit it so that it finds two at least", loc=loc)
     return Head(base, features, outputs, tuple(range(len(centres))) or None)
 
 

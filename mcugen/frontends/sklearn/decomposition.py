@@ -1,4 +1,4 @@
-"""Projections: PCA, IncrementalPCA, TruncatedSVD, FactorAnalysis, FastICA, random projections; one op, `linear`."""
+"""Projections: PCA, IncrementalPCA, TruncatedSVD, FactorAnalysis, FastICA, random and neighbours' ones; one op, `linear`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _MODULES = {
     "FastICA": "sklearn.decomposition._fastica",
     "GaussianRandomProjection": "sklearn.random_projection",
     "IncrementalPCA": "sklearn.decomposition._incremental_pca",
+    "NeighborhoodComponentsAnalysis": "sklearn.neighbors._nca",
     "PCA": "sklearn.decomposition._pca",
     "SparseRandomProjection": "sklearn.random_projection",
     "TruncatedSVD": "sklearn.decomposition._truncated_svd",
@@ -161,6 +162,7 @@ def asked(estimator: Any, plain: bool = True) -> Any:
 
 @cache
 def _known() -> frozenset[type]:
-    from sklearn import decomposition, random_projection
+    from sklearn import decomposition, neighbors, random_projection
 
-    return frozenset(getattr(decomposition, name, None) or getattr(random_projection, name) for name in SUPPORTED)
+    places = (decomposition, neighbors, random_projection)
+    return frozenset(getattr(place, name) for place in places for name in SUPPORTED if hasattr(place, name))
