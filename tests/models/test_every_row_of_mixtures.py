@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from test_maps import prove_all as prove_as_they_are
 from test_pipelines import prove_all
 
 from mcugen.diagnostics import McugenError
@@ -50,6 +51,23 @@ def test_every_row_of_bayesian_ones() -> None:
     x, y = load_wine(return_X_y=True)
     prove_all([(make_pipeline(StandardScaler(), one), "proba") for one in models], x, y, 200)
     prove_all([(one, "label") for one in models[:2]], X + 1e4, Y, 200)
+
+
+def test_fitted_on_float32() -> None:
+    """scikit-learn would multiply its means with its precisions in float32, and far from 0 be far off."""
+    x = (X + 1000).astype(np.float32)
+    models = [GaussianMixture(3, random_state=0), BAYESIAN]
+    prove_as_they_are([(_Single(model), "proba") for model in models], x, Y)
+
+
+class _Single:
+    """Fits on float32, whatever is given."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = copy.deepcopy(model)
+
+    def fit(self, x: Any, y: Any) -> Any:
+        return self._model.fit(np.asarray(x, np.float32))
 
 
 def test_skops_files() -> None:

@@ -7,19 +7,22 @@ BayesianGaussianMixture has expected logarithms in place of both, which are cons
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
-from mcugen.frontends import Output
+from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import numbers_of as filled_of
 from mcugen.frontends.sklearn.attributes import refuse, shown, word
 from mcugen.frontends.sklearn.coefficients import Floats, check_size, numbers_of
 from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.quadratic import add_forms
+from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.gaussian import AROUND
 from mcugen.ir import GraphBuilder
 from mcugen.quadratic import Forms
@@ -64,6 +67,19 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """A fitted mixture as a node `quadratic`."""
     forms, sizes = _forms(_checked(estimator, loc)[1], head, loc)
     return add_forms(builder, x, forms, sizes, wanted, "fit with a larger `reg_covar`", loc)
+
+
+def reference(estimator: object, head: Head) -> Reference:
+    """scikit-learn's own answers, worked out in float64 where the model was fitted on float32."""
+    return SklearnReference(asked(estimator), head)
+
+
+def asked(estimator: Any, plain: bool = True) -> Any:
+    """The same mixture with its numbers as float64: those of float32 are multiplied with each other in that."""
+    exact = copy.copy(estimator)
+    for name in ("means_", "precisions_cholesky_", "weights_"):
+        setattr(exact, name, vars(estimator)[name].astype(np.float64))
+    return exact
 
 
 def _forms(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Forms, npt.NDArray[np.int64]]:
