@@ -119,8 +119,10 @@ def count_of(state: Mapping[str, object], name: str, loc: Loc) -> int:
 def number_of(state: Mapping[str, object], name: str, loc: Loc) -> float:
     """An attribute that is one finite number, of Python or NumPy; E0107 where it is anything else, E0303 beyond float32."""
     found = state.get(name)
-    plain = isinstance(found, int | float | np.number) and not isinstance(found, bool)
-    return float(numbers_of({name: np.asarray(found) if plain else found}, name, (), loc))
+    number = isinstance(found, int | float | np.number) and not isinstance(found, bool)
+    if not number and not (isinstance(found, np.ndarray) and found.shape == ()):
+        refuse([(name, f"must be a number, not {shown(found)}")], loc)
+    return float(numbers_of({name: np.asarray(found)}, name, (), loc))
 
 
 def columns_in(state: Mapping[str, object], name: str) -> int:

@@ -96,7 +96,8 @@ def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
     assert base is not None, "dispatch asks takes() first"
     state = state_of(estimator, base, "alpha_", loc)
     if "n_features_in_" not in state:
-        raise error("E0302", "it was fitted on objects that are no rows of numbers", help="fit on an array", loc=loc)
+        text = "this GaussianProcessRegressor does not know how many features a row has"
+        raise error("E0302", text, help="fit it on rows of numbers, with a kernel that looks at them", loc=loc)
     return base, state
 
 
