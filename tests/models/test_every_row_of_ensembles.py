@@ -30,6 +30,7 @@ from test_every_row import renamed, unit_in_form
 from xgboost import XGBClassifier, XGBRegressor
 
 import mcugen
+from mcugen.diagnostics import McugenError
 from mcugen.frontends import Source, read
 from mcugen.ir import Array
 from mcugen.targets.host import compile_for_host
@@ -94,7 +95,7 @@ def test_every_row(data: str) -> None:
         fitted = model.fit(x, y)
         for output in outputs_of(fitted):
             sources.append(read(fitted, name=f"m{len(sources)}", output=output))
-    prove_all(sources, x, 1_000)
+    prove_all(sources, x, 1_000, FORMS if data in ("iris", "diabetes") else FORMS[:1])
 
 
 def outputs_of(model: Any) -> tuple[str, ...]:
@@ -139,7 +140,11 @@ def test_random_models_at_random_scales(kind: str, seed: int, classes: int, x_sc
     model.random_state = seed
     fitted = model.fit(x, target if hasattr(model, "loss") and "Regressor" in type(model).__name__ else labels)
     outputs = outputs_of(fitted)
-    sources = [read(fitted, name=f"m{i}", output=output) for i, output in enumerate(outputs)]
+    try:
+        sources = [read(fitted, name=f"m{i}", output=output) for i, output in enumerate(outputs)]
+    except McugenError as problem:
+        assert "`learning_rate`" in str(problem)  # stages that each outdo the one before are beyond a float soon
+        return
     prove_all_of_any(sources, x)
 
 

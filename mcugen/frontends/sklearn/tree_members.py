@@ -157,7 +157,11 @@ def check_range(largest: float, terms: int, loc: Loc) -> None:
 def check_sum(trees: Trees, regressor: bool, loc: Loc) -> None:
     """The same of trees that are added up; a classifier's scores may be as small as they are."""
     largest = float(np.abs(trees.values).max() + np.abs(trees.combine.base).max())
-    check_range(largest if regressor else max(largest, MIN_VALUE), trees.n_trees + 1, loc)
+    if regressor:
+        check_range(largest, trees.n_trees + 1, loc)
+    elif largest > FLOAT_MAX / (trees.n_trees + 1):
+        message = f"the scores reach {largest:.3g}, beyond what a C float holds: the boosting has diverged"
+        raise error("E0303", message, help="fit it with a smaller `learning_rate`", loc=loc)
 
 
 def _badly_scaled(message: str, example: str, loc: Loc) -> Exception:
