@@ -143,7 +143,8 @@ def test_random_models_at_random_scales(kind: str, seed: int, classes: int, x_sc
     try:
         sources = [read(fitted, name=f"m{i}", output=output) for i, output in enumerate(outputs)]
     except McugenError as problem:
-        assert "`learning_rate`" in str(problem)  # stages that each outdo the one before are beyond a float soon
+        if problem.diagnostics[0].code != "E0303":  # stages that each outdo the one before are beyond a float soon
+            raise
         return
     prove_all_of_any(sources, x)
 
