@@ -61,12 +61,18 @@ def _typical(expected: Floats) -> float:
     return float(min(1.0, max(sizes.max(initial=0.0), SMALL)))
 
 
-def compared_classes(names: Sequence[Label], expected: Array, found: Array, ties: npt.NDArray[np.bool_]) -> Compared:
-    def show(i: int) -> tuple[str, str]:
-        index = int(found[i])
-        return repr(names[int(expected[i])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
+def compared_classes(
+    tables: Sequence[Sequence[Label]], expected: Array, found: Array, ties: npt.NDArray[np.bool_]
+) -> Compared:
+    """Class indices, (rows,) or of several answers (rows, answers): a row is wrong where any is."""
+    expected, found = expected.reshape(len(expected), -1), found.reshape(len(found), -1)
 
-    wrong = np.asarray(found != expected)
+    def show(i: int) -> tuple[str, str]:
+        at = int(np.argmax(found[i] != expected[i]))
+        names, index = tables[at], int(found[i, at])
+        return repr(names[int(expected[i, at])]), repr(names[index]) if 0 <= index < len(names) else f"index {index}"
+
+    wrong = np.asarray((found != expected).any(axis=1))
     errors = wrong.astype(np.float64)
     return Compared("label", True, wrong, wrong, ties, errors, errors, 1.0, show)
 

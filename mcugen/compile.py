@@ -323,7 +323,7 @@ class Compiled:
     def _usual(self) -> float:
         """The size from which on numbers are compared relative to themselves on the user's rows; 0 of classes alone."""
         x = np.ascontiguousarray(np.asarray(self.rows)[:USUAL_ROWS], np.float32)
-        what = [cast("Output", v.name) for v in self.module.predict.of(Storage.OUTPUT) if v.labels is None]
+        what = [cast("Output", v.name) for v in self.module.predict.of(Storage.OUTPUT) if not v.tables]
         asked = ((one, self.reference, self.reference.numbers(one, x)) for one in what)
         return min((float(least_sizes(*one).min()) for one in asked), default=0.0)
 
@@ -360,13 +360,16 @@ class Compiled:
         return self.library.run(inputs_of(inputs, self.module))
 
     def predict(self, rows: Array) -> Array:
-        """What scikit-learn's `predict` gives, from the C: the user's labels, or numbers as float32. Shape (rows,). E0304 for
-        a model that transforms."""
+        """What scikit-learn's `predict` gives, from the C: the user's labels, or numbers as float32. Shape (rows,), of several
+        answers (rows, answers). E0304 for a model that transforms."""
         if self._transforms:
             raise error("E0304", "this C predicts nothing", help="it transforms rows: call `transform`")
         found = self.run([rows_of(rows, self.module)])[0]
-        labels = self.module.predict.of(Storage.OUTPUT)[0].labels
-        return found if labels is None else np.array(labels)[found]
+        tables = self.module.predict.of(Storage.OUTPUT)[0].tables
+        if not tables:
+            return found
+        columns = zip(tables, found.reshape(len(found), -1).T, strict=True)
+        return np.stack([np.array(table)[index] for table, index in columns], axis=1).reshape(found.shape)
 
     def predict_proba(self, rows: Array) -> Array:
         """Class probabilities from the C, (rows, classes) float32. E0304 unless compiled with output="proba"."""

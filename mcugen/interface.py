@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from mcugen.ops.draw import Draw
 from mcugen.ops.drop_pairs import DropPairs
 from mcugen.symbols import locals_of, remark, rests_of
 
-Does = Literal["label", "proba", "decision", "value", "values", "transform", "run"]
+Does = Literal["label", "proba", "decision", "value", "values", "labels", "transform", "run"]
 LITERAL = 4_095  # characters of the longest string literal that C99 promises
 LISTED = 6  # nodes that the summary names one by one
 STATE = "s"  # what functions call the caller's state
@@ -26,6 +27,7 @@ COUNTS = {
     "decision": "DECISIONS",
     "transform": "OUTPUTS",
     "value": "VALUES",
+    "label": "ANSWERS",
 }  # of outputs that have neither a number a class nor one in all
 
 
@@ -150,14 +152,16 @@ def _returned(scalars: Sequence[Value], tensors: Sequence[Value]) -> Value | Non
 
 
 def asked(does: Does) -> str:
-    """The output that a function was made for: several values are asked for as one is."""
-    return "value" if does == "values" else does
+    """The output that a function was made for: several values or labels are asked for as one is."""
+    return {"values": "value", "labels": "label"}.get(does, does)
 
 
 def _does(result: Value | None, tensors: Sequence[Value]) -> Does:
     if result is None:
-        only = tensors[0].name if len(tensors) == 1 else ""
-        return "transform" if only == "transform" else "values" if only == "value" else "run"
+        only = tensors[0] if len(tensors) == 1 else None
+        if only is None or only.name not in _SEVERAL or bool(only.tables) != (only.name == "label"):
+            return "run"
+        return _SEVERAL[only.name]
     if result.labels is None:
         return "value"
     if not tensors:
@@ -173,12 +177,14 @@ def _verb(module: Module, graph: Graph, does: Does) -> str:
     return _VERBS[does]
 
 
+_SEVERAL: dict[str, Does] = {"transform": "transform", "value": "values", "label": "labels"}  # of one tensor
 _VERBS: dict[Does, str] = {
     "label": "predict",
     "proba": "predict_proba",
     "decision": "decision",
     "value": "predict",
     "values": "predict",
+    "labels": "predict",
     "transform": "transform",
     "run": "run",
 }
@@ -213,7 +219,7 @@ def interface_macros(module: Module) -> list[tuple[str, int | str, str]]:
     if module.state != "static":
         rows.append((f"{prefix}_CLASSES", learning_of(module).classes, ""))
     elif labels:
-        rows.append((f"{prefix}_CLASSES", len(labels.values), ""))
+        rows.append((f"{prefix}_CLASSES", labels.classes, "of the answer that has most" if labels.firsts else ""))
     counts = ((count_of(module, v.name), v.type.size) for v in graph.of(Storage.OUTPUT))
     rows += [(f"{prefix}_{count}", size, "") for count, size in counts if count not in ("", "CLASSES")]
     if labels and labels.kind == "strings":
@@ -232,6 +238,8 @@ class LabelFunction:
     size     bytes of the longest string with its end; 0 for integers
     numbers  whether the strings are numbers that no integer type holds
     verb     what the function is called: a trainer's `label` takes one
+    answers  of several answers how many there are: the function takes which; 0 for one
+    firsts   where the labels of each answer begin in `values`, and where the last ones end; empty where all have the same
     """
 
     name: str
@@ -242,6 +250,13 @@ class LabelFunction:
     size: int = 0
     numbers: bool = False
     verb: str = "label"
+    answers: int = 0
+    firsts: tuple[int, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """How many an answer has at most."""
+        return max((b - a for a, b in pairwise(self.firsts)), default=len(self.values))
 
     @property
     def prototype(self) -> str:
@@ -251,9 +266,10 @@ class LabelFunction:
     @property
     def nbytes(self) -> int:
         """Bytes of the table in flash."""
+        firsts = len(self.firsts) * (1 if len(self.values) < 256 else 2)
         if self.kind == "strings":
-            return sum(len(str(v).encode()) + 1 for v in self.values) + 1  # the empty one for what is no class
-        return len(self.values) * self.bits // 8 if self.kind == "integers" else 0
+            return firsts + sum(len(str(v).encode()) + 1 for v in self.values) + 1  # the empty one for what is no class
+        return firsts + len(self.values) * self.bits // 8 if self.kind == "integers" else 0
 
     @property
     def pieces(self) -> tuple[tuple[str, ...], ...] | None:
@@ -353,18 +369,28 @@ def label_function(module: Module) -> LabelFunction | None:
 
     Labels that are whole numbers are integers, True and False 1 and 0. Where one is not (1.5, 1e30), all are text.
     """
-    labels = next((v.labels for v in module.predict.of(Storage.OUTPUT) if v.labels is not None), None)
-    if labels is None:
+    value = next((v for v in module.predict.of(Storage.OUTPUT) if v.tables), None)
+    if value is None:
         return None
     if module.state != "static":
         found = label_function(replace(module, state="static"))
         return None if found is None or found.kind == "index" else replace(found, verb="class")
+    tables = value.tables
+    if value.labels is not None:
+        return _labels(module.name, value.labels)
+    same = len({*tables}) == 1 or all(_labels("", one).kind == "index" for one in tables)
+    found = _labels(module.name, max(tables, key=len) if same else tuple(label for one in tables for label in one))
+    firsts = () if same else tuple(int(at) for at in np.cumsum([0, *map(len, tables)]))
+    return replace(found, answers=len(tables), firsts=firsts)
+
+
+def _labels(name: str, labels: Sequence[Label]) -> LabelFunction:
     if all(_is_whole(label) for label in labels):
-        return _integers(module.name, tuple(int(label) for label in labels))
+        return _integers(name, tuple(int(label) for label in labels))
     texts = tuple(_text(label) for label in labels)
     longest = max(len(text.encode()) for text in texts)
     numbers = not any(isinstance(label, str) for label in labels)
-    return LabelFunction(module.name, "strings", texts, "const char *", 8, longest + 1, numbers)
+    return LabelFunction(name, "strings", texts, "const char *", 8, longest + 1, numbers)
 
 
 def _integers(name: str, values: tuple[int, ...]) -> LabelFunction:

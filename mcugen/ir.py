@@ -123,13 +123,21 @@ class Storage(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A named tensor. `data` is set for CONST (and as the initial content of STATE); `labels` where it is a class index."""
+    """A named tensor. `data` is set for CONST (and as the initial content of STATE).
+
+    tables  where its elements are class indices, the labels of each element's classes; else empty
+    """
 
     name: str
     type: TensorType
     storage: Storage
     data: Array | None = None
-    labels: tuple[Label, ...] | None = None
+    tables: tuple[tuple[Label, ...], ...] = ()
+
+    @property
+    def labels(self) -> tuple[Label, ...] | None:
+        """The labels where it is one class index; None where it is none, or several."""
+        return self.tables[0] if self.tables and self.type.shape == () else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,15 +334,25 @@ class GraphBuilder:
             return None
         return node.op.evaluate(*found)[node.outputs.index(name)]
 
-    def output(self, value: str, labels: tuple[Label, ...] | None = None, name: str = "") -> None:
-        """Make a value an output of the graph, called `name` from then on; `labels` where it is a class index. Outputs come
-        in the order of these calls."""
+    def output(
+        self,
+        value: str,
+        labels: tuple[Label, ...] | None = None,
+        name: str = "",
+        tables: tuple[tuple[Label, ...], ...] = (),
+    ) -> None:
+        """Make a value an output of the graph, called `name` from then on. Outputs come in the order of these calls.
+
+        labels  where all of its elements are indices of these classes
+        tables  where each of them is an index of classes of its own, the labels of each
+        """
         made = self._made(value)
         called = name or value
         if called != value and called in self._values:
             raise _broken(f"value %{called} is declared twice")
+        known = tables or ((labels,) * made.type.size if labels is not None else ())
         del self._values[value]
-        self._values[called] = replace(made, name=called, storage=Storage.OUTPUT, labels=labels)
+        self._values[called] = replace(made, name=called, storage=Storage.OUTPUT, tables=known)
         self._nodes = [with_names(node, {value: called}) for node in self._nodes]
 
     def build(self) -> Graph:

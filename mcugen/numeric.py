@@ -49,7 +49,7 @@ def why(module: Module, target: Target, rows: Array | None, changed: Mapping[Num
     judges = f"{len(rows) if rows is not None else 0:,} {data} and {BETWEEN:,} between them"
     chosen = list(changed)[-1]
     if chosen != "float32":
-        numbers = any(v.labels is None for v in module.predict.of(Storage.OUTPUT))
+        numbers = any(not v.tables for v in module.predict.of(Storage.OUTPUT))
         also = ", nor a number by over 1 % of its range," if numbers else ""
         return f"auto: {chosen} changes no label{also} on {judges}"
     lost = " and ".join(f"{name} changes {count:,}" for name, count in changed.items() if count)
@@ -67,7 +67,7 @@ def _reason(module: Module, target: Target, rows: Array | None) -> str:
 
 
 def _labelled(module: Module) -> bool:
-    return any(v.labels is not None for v in module.predict.of(Storage.OUTPUT))
+    return any(v.tables for v in module.predict.of(Storage.OUTPUT))
 
 
 def between(rows: Array, dtype: DType = DType.F32) -> Array:

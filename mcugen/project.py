@@ -95,7 +95,7 @@ class Api:
     row: Parameter
     index: str
     features: int
-    classes: int  # 0 for a value
+    classes: int  # of the answer that has most; 0 for a value
     labels: str
     count: str
     limits: tuple[int, int] | None
@@ -140,6 +140,7 @@ class Api:
             "decision": f"one of {self.classes} classes and the decision function",
             "value": "a value",
             "values": _numbers(sum(p.size for p in self.outputs)),
+            "labels": f"a class of each of {sum(p.size for p in self.outputs)} answers",
             "transform": _numbers(sum(p.size for p in self.outputs)),
             "run": _numbers(sum(p.size for p in self.outputs)),
         }
@@ -298,8 +299,8 @@ def _api(module: Module, missing: bool) -> Api:
     limits = whole.dtype.limits if whole.dtype.nbytes <= 2 else None
     labelled, function = label_function(module), signature(module, graph)
     named = learning_of(module).functions if module.learns else ()
-    index = next((v for v in graph.of(Storage.OUTPUT) if v.labels), None)
-    labels = index.labels or () if index else ()
+    index = next((v for v in graph.of(Storage.OUTPUT) if v.tables), None)
+    tables = index.tables if index else ()
     feed = feed_of(module, graph)
     row = feed.parameter if feed else next(p for p in function.parameters if not p.out)
     prototypes = [*(feed.prototypes if feed else ()), function.prototype, *([labelled.prototype] if labelled else [])]
@@ -310,12 +311,12 @@ def _api(module: Module, missing: bool) -> Api:
         row=row,
         index=_index(function, index),
         features=whole.size,
-        classes=len(labels),
+        classes=max(map(len, tables), default=0),
         labels="" if labelled is None else "text" if labelled.kind == "strings" else labelled.returns,
         count=count_of(module, asked(function.does)),
         limits=limits,
         missing=missing and whole.dtype is DType.F32,
-        label_lines=tuple(_label_lines(labels)),
+        label_lines=tuple(_lines(tables)),
         functions=tuple(re.findall(r"(\w+)\(", " ".join(prototypes)))
         if not named
         else tuple(f"{module.name}_{one}" for one in named),
@@ -341,6 +342,18 @@ def _index(function: Signature, index: Value | None) -> str:
     if function.result == index.name:
         return "i"
     return next((p.name for p in function.parameters if p.value == index.name and p.scalar), "")
+
+
+def _lines(tables: Sequence[Sequence[Label]]) -> Iterator[str]:
+    """The labels that a README lists: of one answer, of all where they have the same, or of each."""
+    if len({*map(tuple, tables)}) < 2:
+        yield from _label_lines(tables[0] if tables else ())
+        return
+    for number, table in enumerate(tables[:_LISTED]):
+        yield f"answer {number}:"
+        yield from (f"    {line}" for line in _label_lines(table))
+    if len(tables) > _LISTED:
+        yield f"... and {len(tables) - _LISTED} more answers"
 
 
 def _label_lines(labels: Sequence[Label]) -> Iterator[str]:

@@ -42,7 +42,7 @@ Agrees = Callable[[Array], npt.NDArray[np.bool_]]
 class Vectors:
     """Rows (n, features) float32 and what the model answers.
 
-    classes   the index of each row's class, (n,); None where there are none
+    classes   the index of each row's class, (n,), of several answers (n, answers); None where there are none
     answers   float32: values (n,), or probabilities, decisions or transformed rows (n, their numbers); None for labels alone
     tolerance how far a number may be off, as part of its size
     least     the size of smaller numbers; 0.0 where there is none, None where the tolerance is absolute
@@ -88,7 +88,7 @@ def choose(
 def _classes_and_numbers(
     kind: Does, reference: Reference, x: Floats, share: Floats64, item: int, agrees: Agrees | None
 ) -> Vectors | None:
-    numbers = None if kind == "label" else reference.numbers(cast("Output", asked(kind)), x)
+    numbers = None if kind in ("label", "labels") else reference.numbers(cast("Output", asked(kind)), x)
     if numbers is not None and kind == "values":
         numbers = numbers.reshape(len(x), -1)
     labels = None if kind in ("value", "values", "transform") else reference.labels(x)
@@ -99,16 +99,15 @@ def _classes_and_numbers(
         with np.errstate(over="ignore"):
             single = numbers.astype(np.float32)
         clear &= np.isfinite(single.reshape(len(x), -1)).all(axis=1)
-    answer_bytes = (2 if labels is not None else 0) + (single[0].nbytes if single is not None else 0)
-    answers = (
-        labels if labels is not None else np.unique(cast("Floats", single), axis=0, return_inverse=True)[1].ravel()
-    )
+    answer_bytes = (2 * labels[0].size if labels is not None else 0) + (single[0].nbytes if single is not None else 0)
+    given = cast("Floats", single) if labels is None else labels
+    answers = given if given.ndim == 1 else np.unique(given, axis=0, return_inverse=True)[1].ravel()
     usable = np.flatnonzero(clear)
     chosen = usable[_spread(answers[usable], share[usable], _count(x, item, answer_bytes))]
     tolerance, least = _allowed(kind, reference, numbers, agrees is not None)
     classes = None if labels is None else labels[chosen]
-    given = None if single is None else single[chosen]
-    return Vectors(x[chosen], classes, given, tolerance, least) if len(chosen) else None
+    numbered = None if single is None else single[chosen]
+    return Vectors(x[chosen], classes, numbered, tolerance, least) if len(chosen) else None
 
 
 def _allowed(kind: Does, reference: Reference, numbers: Floats64 | None, small: bool) -> tuple[float, float | None]:
@@ -217,6 +216,8 @@ _FILES = {
 
 
 def _answers(vectors: Vectors) -> list[str]:
+    if vectors.classes is not None and vectors.classes.ndim == 2:
+        return [_braced([str(index) for index in row]) for row in vectors.classes.tolist()]
     if vectors.answers is None:
         return []
     if vectors.answers.ndim == 1:

@@ -399,7 +399,7 @@ def _found(module: Module, reference: Reference, rows: Array, run: Run, terms: T
     outputs = module.predict.of(Storage.OUTPUT)
     given = run(module.split(x))
     accepted = reference.accepts(x)
-    classes = any(v.labels is not None for v in outputs)
+    classes = any(v.tables for v in outputs)
     ties = reference.near_ties(x) & accepted if classes else np.zeros(len(x), np.bool_)
     compared = (_compared(v, reference, x, f, (accepted, ties), terms) for v, f in zip(outputs, given, strict=True))
     return _Found(tuple(compared), accepted, ties)
@@ -414,8 +414,8 @@ def _compared(
     terms: Terms,
 ) -> Compared:
     accepted, ties = known
-    if value.labels is not None:
-        return compared_classes(value.labels, reference.labels(x), found, ties)
+    if value.tables:
+        return compared_classes(value.tables, reference.labels(x), found, ties)
     what = cast("Output", value.name)
     expected = reference.numbers(what, x)
     if terms.numeric:

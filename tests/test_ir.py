@@ -105,7 +105,7 @@ class TestBuilder:
         builder.output(a, labels=("cat", "dog", "cow"))
         made = builder.build()
         assert [v.name for v in made.of(Storage.OUTPUT)] == ["b", "a"]
-        assert made.values["a"].labels == ("cat", "dog", "cow")
+        assert made.values["a"].tables == (("cat", "dog", "cow"),) * 3
 
     def test_constants_are_copies_nobody_can_write_to(self) -> None:
         mine = np.ones(3, np.float32)

@@ -26,6 +26,7 @@ from mcugen.folder import write
 from mcugen.ir import DType, GraphBuilder, Label, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.op import Op
+from mcugen.ops.choose import Choose
 from mcugen.ops.relu import Relu
 from mcugen.project import FLAGS, As, layout
 from mcugen.templating import environment
@@ -395,6 +396,33 @@ def test_the_sketch_compiles_for_an_uno(
     require("avr-g++", "arduino-core-avr")
     write(tmp_path, laid_out("arduino", kind=kind, labels=labels, sample=sample))
     compile_sketch(tmp_path / "examples/Iris/Iris.ino", tmp_path / "src")
+
+
+def several(labels: tuple[tuple[Label, ...], ...]) -> Module:
+    """A model of several labels, or of several values where there are none, emitted as `many_predict`."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((4,), DType.F32))
+    if labels:
+        builder.output(builder.add(Choose((2, 2)), x)[0], name="label", tables=labels)
+    else:
+        builder.output(builder.add(Relu(), x)[0], name="value")
+    return Module("many", (builder.build(),))
+
+
+@pytest.mark.parametrize("labels", [(), ((0, 1), (0, 1)), ((0, 2**40), (5, 6)), (("no", "yes"), ("a", "b"))])
+def test_a_sketch_of_several_answers(tmp_path: Path, labels: tuple[tuple[Label, ...], ...]) -> None:
+    require("avr-g++", "arduino-core-avr")
+    many, board = several(labels), load_board("uno")
+    target = Target(board)
+    content = layout(many, emit(many, plan(many, target), target), board, "arduino", [1, -2, 3, -4])
+    write(tmp_path, content)
+    compile_sketch(tmp_path / "examples/Many/Many.ino", tmp_path / "src")
+    called = re.search(r"```c\n(.*?)```", str(content["README.md"]), re.DOTALL)
+    assert called
+    (tmp_path / "called.c").write_text(calling(called.group(1)))
+    subprocess.run(
+        ["avr-gcc", "-mmcu=atmega328p", f"-I{tmp_path}/src", "-fsyntax-only", tmp_path / "called.c"], check=True
+    )
 
 
 @pytest.mark.parametrize("outputs", [1, 2])

@@ -34,7 +34,7 @@ class Reference(Protocol):
         ...
 
     def labels(self, rows: Array) -> npt.NDArray[np.int64]:
-        """The index of the predicted class of each row, (rows,)."""
+        """The index of the predicted class of each row, (rows,); of each of its answers (rows, answers)."""
         ...
 
     def numbers(self, what: Output, rows: Array) -> npt.NDArray[np.float64]:

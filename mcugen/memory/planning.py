@@ -40,4 +40,4 @@ def _value(value: Value, dtype: DType) -> Value:
     if value.storage is Storage.CONST:
         return value
     storage = Storage.TEMP if value.storage is Storage.OUTPUT else value.storage
-    return replace(value, type=TensorType(value.type.shape, dtype), storage=storage, labels=None)
+    return replace(value, type=TensorType(value.type.shape, dtype), storage=storage, tables=())

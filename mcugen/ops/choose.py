@@ -17,7 +17,7 @@ from mcugen.rows import vector
 class Choose(Op):
     """Of each answer the index of its class: of one score whether it is above 0, of several the first of the largest.
 
-    counts: scores of each answer, which lie one behind the other. Input `f32` (the sum of counts,), output `i32` (answers,).
+    counts: scores of each answer, which lie one behind the other; of one that has a single class a score of 0. Input `f32` (the sum of counts,), output `i32` (answers,).
     """
 
     name: ClassVar[str] = "choose"

@@ -61,7 +61,7 @@ class Firmware:
     ram: Figure
 
 
-GIVES = {"values": "transform"}  # whose sketch is made of the same text
+GIVES = {"values": "transform", "labels": "transform"}  # whose sketch is made of the same text
 
 
 def facts_of(module: Module, *, sample: bool = False) -> Facts:

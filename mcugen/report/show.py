@@ -50,9 +50,16 @@ def read_line(module: Module, loc: Loc) -> str:
     ops = ", ".join(
         f"{node.op.name} ({node.op.describe()})" if node.op.describe() else node.op.name for node in graph.nodes
     )
-    labels = next((v.labels for v in graph.of(Storage.OUTPUT) if v.labels), ())
+    tables = next((v.tables for v in graph.of(Storage.OUTPUT) if v.tables), ())
     numbers = sum(v.type.size for v in graph.of(Storage.OUTPUT))
-    gives = counted(len(labels), "class") if labels else "a number" if numbers == 1 else counted(numbers, "number")
+    classes = f"a class of each of {counted(len(tables), 'answer')}" if len(tables) > 1 else ""
+    gives = (
+        classes or counted(len(tables[0]), "class")
+        if tables
+        else "a number"
+        if numbers == 1
+        else counted(numbers, "number")
+    )
     return f"read {loc}: {ops}, {counted(graph.of(Storage.INPUT)[0].type.size, 'feature')}, {gives}"
 
 

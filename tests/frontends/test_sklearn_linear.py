@@ -153,7 +153,10 @@ def test_sparse_coefficients():
 def test_ridge_classifier_of_several_labels():
     x, y = IRIS
     model = linear_model.RidgeClassifier().fit(x, np.eye(3, dtype=int)[y])
-    assert code_of(model) == "E0302"
+    assert read_estimator(model, "m").predict.values["label"].tables == ((0, 1),) * 3
+    assert code_of(model, "decision") == "E0304"
+    model._label_binarizer.y_type_ = "multilabel-sequences"
+    assert code_of(model) == "E0107"
 
 
 @pytest.mark.parametrize("name", ["LinearRegression", "Lars", *linear_models.TASKS])

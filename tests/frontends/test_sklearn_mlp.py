@@ -115,7 +115,9 @@ def test_weights_of_any_scale(scale):
 def test_what_is_refused():
     assert code_of(MLPClassifier()) == code_of(MLPRegressor()) == "E0106"
     many = fitted(MLPClassifier, np.stack([Y > 0, Y > 1], axis=1).astype(int))
-    assert code_of(many) == "E0302"
+    assert code_of(many, "proba") == "E0304"
+    many._label_binarizer.y_type_ = "multiclass"
+    assert code_of(many) == "E0107"
     two = fitted(MLPRegressor, X[:, :2])
     two.n_outputs_ = 3
     assert code_of(two) == "E0107"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sklearn import datasets, ensemble, gaussian_process, multioutput, tree
+from sklearn import datasets, ensemble, gaussian_process, tree
 
 from mcugen.diagnostics import Loc, McugenError
 from mcugen.frontends.sklearn import families, head, read_estimator, supported, tree_members, trees
@@ -262,7 +262,13 @@ def test_unfitted(name):
 def test_several_outputs():
     x, y = IRIS
     two = np.column_stack([y, y])
-    assert code_of(tree.DecisionTreeClassifier().fit(x, two)) == "E0302"
+    several = tree.DecisionTreeClassifier(random_state=0).fit(x, two)
+    assert read_estimator(several, "m").predict.values["label"].tables == ((0, 1, 2), (0, 1, 2))
+    assert code_of(several, "proba") == "E0304"
+    several.n_classes_ = [3, 2]
+    assert code_of(several) == "E0107"
+    several.n_classes_, several.classes_ = [3, 3], [np.arange(3)]
+    assert code_of(several) == "E0107"
     forest = ensemble.RandomForestRegressor(2, random_state=0).fit(x, two)
     assert read_estimator(forest, "m").predict.values["value"].type.shape == (2,)
     forest.estimators_[1] = ensemble.RandomForestRegressor(1, random_state=0).fit(x, y).estimators_[0]
@@ -294,7 +300,6 @@ def test_regression_values_that_a_float_does_not_hold(scale):
     ("estimator", "advice"),
     [
         (gaussian_process.GaussianProcessClassifier(), "GaussianProcessRegressor"),
-        (multioutput.MultiOutputClassifier(tree.DecisionTreeClassifier()), "one model per output"),
         (ensemble.RandomTreesEmbedding(), "supervised"),
         ({"model": 1}, "entries"),
         (None, "tree or forest"),
@@ -303,7 +308,7 @@ def test_regression_values_that_a_float_does_not_hold(scale):
         (type("RandomForestClassifer", (), {"__module__": "cuml"})(), "did you mean 'RandomForestClassifier'"),
         (type("DaskXGBClassifier", (), {"__module__": "xgboost.dask"})(), "XGBClassifier"),
     ],
-    ids=range(9),
+    ids=range(8),
 )
 def test_what_is_not_supported_names_what_is_near(estimator, advice):
     with pytest.raises(McugenError) as caught:

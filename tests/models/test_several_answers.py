@@ -1,4 +1,5 @@
-"""Models of several answers at once, on every row of data sets: numbers within 1e-5 of scikit-learn's, each in its own units."""
+"""Models of several answers at once, on every row of data sets: scikit-learn's labels, and its numbers within 1e-5, each in its own
+units."""
 
 from __future__ import annotations
 
@@ -8,23 +9,34 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
+from sanitized import run_main
 from sklearn.cross_decomposition import CCA, PLSCanonical, PLSRegression
-from sklearn.datasets import load_diabetes, load_wine
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.linear_model import (
     LinearRegression,
+    LogisticRegression,
     MultiTaskElasticNet,
     MultiTaskElasticNetCV,
     MultiTaskLasso,
     MultiTaskLassoCV,
     Ridge,
+    RidgeClassifier,
 )
-from sklearn.multioutput import MultiOutputRegressor, RegressorChain
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.neural_network import MLPRegressor
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 from test_maps import prove_all
 
 import mcugen
@@ -63,11 +75,101 @@ def regressors() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("load", [load_diabetes, load_wine])
-def test_numbers_on_every_row(load: Any) -> None:
-    x, y = load(return_X_y=True)
+def test_numbers_on_every_row() -> None:
+    x, y = load_wine(return_X_y=True)
     found: list[tuple[Any, str]] = [(one, "value") for one in regressors()]
     prove_all([*found, (PLSRegression(2), "transform")], x, numbers(x, y))
+
+
+def classes(x: Any, y: Any) -> Any:
+    """Three answers of three, two and as many classes as there are, (rows, 3)."""
+    return np.column_stack([np.digitize(x[:, 0], np.quantile(x[:, 0], [0.3, 0.7])), x[:, 1] > np.median(x[:, 1]), y])
+
+
+def line() -> Any:
+    return scaled(LogisticRegression(max_iter=200))
+
+
+def classifiers() -> list[Any]:
+    forest = RandomForestClassifier(5, max_depth=4, random_state=0)
+    tree = DecisionTreeClassifier(max_depth=4, random_state=0)
+    return [
+        *(forest, tree, scaled(ExtraTreesClassifier(3, max_depth=4, random_state=0)), KNeighborsClassifier(3)),
+        *(
+            scaled(KNeighborsClassifier(4, weights="distance")),
+            MultiOutputClassifier(line()),
+            MultiOutputClassifier(tree),
+        ),
+        *(ClassifierChain(line(), order=[2, 0, 1]), ClassifierChain(tree, order=[1, 2, 0])),
+    ]
+
+
+def of_two() -> list[Any]:
+    """Those whose answers are 0 or 1 each."""
+    network = MLPClassifier(hidden_layer_sizes=(4,), max_iter=9, random_state=0)
+    forest = RandomForestClassifier(3, max_depth=4, random_state=0)
+    return [
+        *(
+            RidgeClassifier(),
+            scaled(network),
+            scaled(MLPClassifier(hidden_layer_sizes=(4,), activation="tanh", max_iter=9, random_state=0)),
+        ),
+        *(ClassifierChain(line(), chain_method="predict_proba"), ClassifierChain(forest, chain_method="predict_proba")),
+        scaled(ClassifierChain(LinearSVC(random_state=0), order=[1, 0, 2], chain_method="decision_function")),
+    ]
+
+
+def test_classes_on_every_row() -> None:
+    x, y = load_wine(return_X_y=True)
+    several = classes(x, y)
+    found: list[tuple[Any, str]] = [(one, "label") for one in classifiers()]
+    prove_all(found, x, several)
+    prove_all([(one, "label") for one in of_two()], x, (several > 0).astype(int))
+
+
+@pytest.mark.parametrize("names", [(("no", "yes"), ("a", "bé", "c")), ((0, 1), (3, 5, 2**40)), ((0, 1), (0, 1, 2))])
+def test_every_answer_has_its_labels(names: Any) -> None:
+    x, y = load_iris(return_X_y=True)
+    first, second = (np.array(one) for one in names)
+    given = np.column_stack([first[(x[:, 0] > 5.8) * 1], second[y]])
+    model = MultiOutputClassifier(DecisionTreeClassifier(max_depth=3, random_state=0)).fit(x, given)
+    made = mcugen.compile(model, board="uno", name="two", data=x)
+    assert np.array_equal(made.predict(x), model.predict(x.astype(np.float32)))
+    assert made.fits
+    tested = run_on_host(made, x)
+    assert tested is not None
+    assert tested.vectors
+    assert tested.wrong == 0
+    header = made.files["src/two.h"]
+    assert "int two_predict(const float x[4], int32_t label[2]);" in header
+    assert "#define TWO_ANSWERS 2" in header
+    texts = isinstance(names[0][0], str)
+    say = 'printf("%s|", two_label(a, i, text))' if texts else 'printf("%lld|", (long long)two_label(a, i))'
+    program = SAYS.replace("SAY", say).replace("TEXT", "char text[TWO_LABEL_SIZE];" if texts else "")
+    said = run_main([made.unit], program).split("|")[:-1]
+    none = "" if texts else str(-(2**63) if max(map(max, names)) == 2**40 else -(2**31))
+    if names[1] == (0, 1, 2):  # an index is its own label, whatever it is
+        assert said == [str(i) for _ in range(4) for i in range(-1, 4)]
+    else:
+        of_one = [[none, *map(str, one), *[none] * (4 - len(one))] for one in ((), *names, ())]
+        assert said == [one for part in of_one for one in part]
+
+
+SAYS = """
+#include "two.h"
+#include <stdio.h>
+
+int main(void)
+{
+    for (int a = -1; a < TWO_ANSWERS + 1; a++) {
+        for (int i = -1; i < TWO_CLASSES + 1; i++) {
+            TEXT
+            SAY;
+        }
+    }
+    return 0;
+}
+"""
 
 
 def test_from_python_and_as_a_library() -> None:

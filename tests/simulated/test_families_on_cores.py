@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier, StackingRegressor
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, StackingClassifier, StackingRegressor
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.multioutput import ClassifierChain, RegressorChain
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -76,6 +79,16 @@ REGRESSORS = (
     (TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square), "value"),
     (TransformedTargetRegressor(Ridge(), transformer=StandardScaler()), "value"),
 )
+SEVERAL = (
+    (RegressorChain(RandomForestRegressor(2, max_depth=3, random_state=0), order=[1, 0]), "value"),
+    (make_pipeline(StandardScaler(), KNeighborsRegressor(3)), "value"),
+    (PLSRegression(2), "value"),
+)
+LABELS = (
+    (RandomForestClassifier(3, max_depth=3, random_state=0), "label"),
+    (ClassifierChain(LINE, order=[1, 0]), "label"),
+    (RidgeClassifier(), "label"),
+)
 
 
 def sources() -> Iterator[tuple[Source, Any]]:
@@ -90,6 +103,11 @@ def sources() -> Iterator[tuple[Source, Any]]:
         for model, output in models:
             number += 1
             yield read(model.fit(x, y), name=f"m{number}", output=output), x[::9].astype(np.float32)
+    x, y = load_iris(return_X_y=True)
+    for models, answers in ((SEVERAL, np.c_[x[:, 0] * 1e3, y]), (LABELS, np.c_[x[:, 0] > 5.8, y > 1].astype(int))):
+        for model, output in models:
+            number += 1
+            yield read(model.fit(x, answers), name=f"m{number}", output=output), x[::9].astype(np.float32)
 
 
 @pytest.mark.long

@@ -82,7 +82,8 @@ def read_estimator(
     x = builder.input("x", TensorType((head.n_features,), input))
     made = build_estimator(estimator, head, wanted, builder, x, loc)
     for value, called in zip(made, NAMES[wanted], strict=True):
-        builder.output(value, labels=head.labels if called == "label" else None, name=called)
+        is_class = called == "label"
+        builder.output(value, head.labels if is_class else None, called, head.tables if is_class else ())
     graph = builder.build()
     check_noise(graph)
     return Module(name, (graph,), loc, arena="stack")

@@ -17,8 +17,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "sklearn.preprocessing",
         "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, Binarizer, KBinsDiscretizer or PolynomialFeatures",
     ),
-    ("multioutputclassifier", "not yet; fit and compile one model per output"),
-    ("classifierchain", "not yet; fit and compile one model per output"),
     ("cross_decomposition", "use PLSRegression, PLSCanonical or CCA"),
     ("randomtreesembedding", "not yet; compile a supervised forest"),
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),

@@ -69,6 +69,14 @@ def labels_of(classes: object, loc: Loc) -> tuple[Label, ...]:
     return labels
 
 
+def tables_of(classes: object, answers: int, loc: Loc) -> tuple[tuple[Label, ...], ...]:
+    """The user's labels of each of several answers, from a list of `classes_`; E0107 and E0302 as `labels_of`."""
+    if not isinstance(classes, list | tuple) or len(classes) != answers or not classes:
+        refuse([("classes_", f"must be a list of the labels of each of {answers} answers, not {shown(classes)}")], loc)
+    assert isinstance(classes, list | tuple)
+    return tuple(labels_of(one, loc.within(f"answer {i}")) for i, one in enumerate(classes))
+
+
 def _array_shown(value: object) -> str:
     return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else shown(value)
 

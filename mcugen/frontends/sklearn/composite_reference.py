@@ -45,8 +45,10 @@ class CompositeReference(SklearnReference):
 
     def near_ties(self, rows: Array) -> Mask:
         """Rows whose two best scores are close, and those that the last step's own reference calls near ties."""
-        ties = super().near_ties(rows) | self._on_thresholds(rows)
         last = self._last()
+        if self._head.tables and last is not None:
+            return np.asarray(self._on_thresholds(rows) | last.near_ties(self._before_last(rows)))
+        ties = super().near_ties(rows) | self._on_thresholds(rows)
         if self._head.labels is None or last is None:
             return np.asarray(ties)
         return np.asarray(ties | last.near_ties(self._before_last(rows)))

@@ -33,6 +33,7 @@ class Head:
     odds        of two classes, where `build` gives the logarithm of the second one's odds as `decision`, whether or not that is
                 one of the outputs: below it scikit-learn's probability is 0. None where there are no such numbers
     several     whether it gives a row of answers at once
+    tables      of several answers that are classes, the user's labels of each
     """
 
     base: type
@@ -41,6 +42,7 @@ class Head:
     labels: tuple[Label, ...] | None = None
     odds: float | None = None
     several: bool = False
+    tables: tuple[tuple[Label, ...], ...] = ()
 
 
 def base_of(estimator: object, known: Iterable[type]) -> type | None:
@@ -112,9 +114,11 @@ def chosen(output: str | None, head: Head, loc: Loc) -> Output:
     """The output asked for, or the first; E0304 where the estimator has no such output."""
     wanted = head.outputs[0] if output is None else output
     if wanted not in head.outputs:
+        text = f"a {head.base.__name__} has no output '{wanted}'"
+        several = head.several and bool(head.tables) and wanted in ("proba", "decision")
         raise error(
             "E0304",
-            f"a {head.base.__name__} has no output '{wanted}'",
+            f"{text} of several answers: each would have an array of its own" if several else text,
             help=f"use `--output {head.outputs[0]}`" + "".join(f" or `--output {o}`" for o in head.outputs[1:]),
             loc=loc,
         )

@@ -14,10 +14,11 @@ import numpy as np
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, word
-from mcugen.frontends.sklearn.coefficients import Floats, rows_in, several_outputs, weights_of
+from mcugen.frontends.sklearn.coefficients import Floats, rows_in, weights_of
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder, Label
+from mcugen.ops.choose import Choose
 from mcugen.ops.linear import Linear, Link
 
 LOGISTIC = ("LogisticRegression", "LogisticRegressionCV")
@@ -70,6 +71,9 @@ def head(estimator: object, loc: Loc) -> Head:
     base, state = _checked(estimator, loc)
     if base.__name__ not in CLASSIFIERS:
         return Head(base, features_of(state, loc), ("value",), several=rows_in(state) > 1)
+    answers = _answers_of(base, state)
+    if answers:
+        return Head(base, features_of(state, loc), ("label",), several=True, tables=((0, 1),) * answers)
     labels = _labels(base, state, loc)
     check_sizes(0, len(labels), loc)
     proba = base.__name__ in LOGISTIC or (base.__name__ in SGD and word(state, "loss", loc) in _SGD_PROBA)
@@ -81,7 +85,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     _, state = _checked(estimator, loc)
     if head.labels is None:
         weights, bias = weights_of(state, head.n_features, rows_in(state), loc)
-        return builder.add(Linear(weights, bias, "transform" if head.several else wanted), x, loc=loc)
+        made = builder.add(Linear(weights, bias, "transform" if head.several else wanted), x, loc=loc)
+        return builder.add(Choose((1,) * len(head.tables)), *made, loc=loc) if head.tables else made
     rows = 1 if len(head.labels) == 2 else len(head.labels)
     weights, bias = weights_of(state, head.n_features, rows, loc)
     link = _link(head.base.__name__, state, len(head.labels), loc) if wanted == "proba" else "identity"
@@ -128,13 +133,17 @@ def _labels(base: type, state: Mapping[str, object], loc: Loc) -> tuple[Label, .
             refuse([("_label_binarizer", f"must be a LabelBinarizer, not {shown(binarizer)}")], loc)
         kind = vars(binarizer).get("y_type_")
         if not isinstance(kind, str) or kind not in ("binary", "multiclass"):
-            if isinstance(kind, str) and kind.startswith("multilabel"):
-                raise several_outputs(base.__name__, len(getattr(state["coef_"], "shape", "")) or 2, loc)
             refuse([("_label_binarizer.y_type_", f"must be 'binary' or 'multiclass', not {shown(kind)}")], loc)
         labels = labels_of(vars(binarizer).get("classes_"), loc)
     if len(labels) < 2:
         refuse([("classes_", "has a single label; a linear model tells at least two apart")], loc)
     return labels
+
+
+def _answers_of(base: type, state: Mapping[str, object]) -> int:
+    """How many answers of 0 or 1 a RidgeClassifier gives at once; 0 where it tells classes apart."""
+    kind = getattr(state.get("_label_binarizer"), "y_type_", "") if base.__name__ in RIDGE else ""
+    return rows_in(state) if isinstance(kind, str) and kind == "multilabel-indicator" else 0
 
 
 def _link(name: str, state: Mapping[str, object], classes: int, loc: Loc) -> Link:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,11 +17,12 @@ import numpy as np
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
-from mcugen.frontends.sklearn.coefficients import Floats, check_size, numbers_of, several_outputs
+from mcugen.frontends.sklearn.coefficients import Floats, check_size, numbers_of
 from mcugen.frontends.sklearn.head import NO_SIGMOID, Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference
 from mcugen.ir import Array, GraphBuilder, Label
 from mcugen.layers import Layers
+from mcugen.ops.choose import Choose
 from mcugen.ops.linear import Linear
 from mcugen.ops.mlp import Mlp
 from mcugen.ops.sigmoid import Sigmoid
@@ -62,6 +64,9 @@ def head(estimator: object, loc: Loc) -> Head:
     _check_activations(state, base, loc)
     if base.__name__ == "MLPRegressor":
         return Head(base, features_of(state, loc), ("value",), several=state["n_outputs_"] != 1)
+    if state["n_outputs_"] != 1 and state["out_activation_"] == "logistic":
+        answers = _checked_labels(state, loc)
+        return Head(base, features_of(state, loc), ("label",), several=True, tables=((0, 1),) * answers)
     labels = _labels(state, loc)
     check_sizes(0, len(labels), loc)
     odds = NO_SIGMOID if len(labels) == 2 else None
@@ -74,6 +79,9 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     layers = _layers(state, head, loc)
     if wanted == "decision" or head.several:
         wanted = "transform"  # the logarithm of the odds is the sum itself
+    if head.tables:
+        (sums,) = build(estimator, replace(head, tables=()), "value", builder, x, loc)
+        return builder.add(Choose((1,) * len(head.tables)), sums, loc=loc)
     hidden = state["activation"]
     if hidden == "relu" and len(layers.weights) > 1:
         return builder.add(Mlp(layers, wanted), x, loc=loc)
@@ -105,7 +113,7 @@ class ForwardReference(SklearnReference):
         """What float32 leaves open of a row, as it arrives in the last sums. The C's integers lose less, which is no excuse."""
         size = self._last(rows)[1]
         if self._head.labels is None:
-            return INPUT * (size if self._head.several else size[:, 0])
+            return INPUT * (size.max(axis=1) if self._head.tables else size if self._head.several else size[:, 0])
         off, proba = INPUT * size.max(axis=1), self.numbers("proba", rows)
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nan_to_num(2 * off * (proba * (1 - proba)).max(axis=1)))
@@ -140,13 +148,11 @@ def _check_activations(state: Mapping[str, object], base: type, loc: Loc) -> Non
         refuse([("n_outputs_", f"must be a positive whole number, not {shown(state.get('n_outputs_'))}")], loc)
     assert outputs is not None
     regressor = base.__name__ == "MLPRegressor"
-    if outputs > 1 and not regressor and out == "logistic":
-        raise several_outputs(base.__name__, outputs, loc)
     if regressor and out in ("exp", "exponential"):
         way_out = "fit it with loss='squared_error', on the logarithm of y"
         raise error("E0302", "an MLPRegressor with loss='poisson' is not supported", help=way_out, loc=loc)
     known = "identity" if regressor else "logistic" if outputs == 1 else "softmax"
-    if out != known:
+    if out != known and (regressor or out != "logistic"):
         refuse([("out_activation_", f"must be '{known}' with {outputs} outputs, not {shown(out)}")], loc)
 
 
@@ -160,6 +166,20 @@ def _labels(state: Mapping[str, object], loc: Loc) -> tuple[Label, ...]:
     found = labels_of(state.get("classes_"), loc)
     refuse(_binarizer_problems(vars(binarizer), found, loc), loc)
     return found
+
+
+def _checked_labels(state: Mapping[str, object], loc: Loc) -> int:
+    """How many answers of 0 or 1 there are; E0107 where the label binarizer, which gives them, does not say so."""
+    from sklearn.preprocessing import LabelBinarizer
+
+    answers, binarizer = whole(state["n_outputs_"]) or 0, state.get("_label_binarizer")
+    held = vars(binarizer) if type(binarizer) is LabelBinarizer else {}
+    wanted: dict[str, object] = {"y_type_": "multilabel-indicator", "neg_label": 0, "pos_label": 1}
+    odd = [name for name, value in wanted.items() if type(held.get(name)) is not type(value) or held.get(name) != value]
+    refuse([("_label_binarizer", f"must say of {answers} answers that each is 0 or 1")] * bool(odd), loc)
+    if len(labels_of(held.get("classes_"), loc.within("_label_binarizer"))) != answers:
+        refuse([("_label_binarizer.classes_", f"must name {answers} answers")], loc)
+    return answers
 
 
 def _binarizer_problems(held: Mapping[str, object], labels: tuple[Label, ...], loc: Loc) -> Iterator[Problem]:

@@ -1,5 +1,5 @@
-"""Several answers at once, a model for each: MultiOutputRegressor, and RegressorChain, whose models are given what those before
-them in the chain say, behind the row.
+"""Several answers at once, a model for each: MultiOutputRegressor and MultiOutputClassifier, and the chains, whose models are given
+what those before them in the chain say, behind the row.
 
 Models that are one node `linear` each become one `linear` together, in a chain those behind scalers, too; others keep their nodes.
 """
@@ -25,11 +25,16 @@ from mcugen.ir import GraphBuilder, Node, TensorType
 from mcugen.ops.affine import Affine
 from mcugen.ops.cast import as_float
 from mcugen.ops.concat import MOST, Concat
+from mcugen.ops.gather import Gather
+from mcugen.ops.indexed import Indexed
+from mcugen.ops.join import Join
 from mcugen.ops.linear import Linear
 from mcugen.ops.reshape import Reshape
 
-CHAINS = ("RegressorChain",)
-SUPPORTED = ("MultiOutputRegressor", "RegressorChain")
+CHAINS = ("ClassifierChain", "RegressorChain")
+CLASSIFIERS = ("ClassifierChain", "MultiOutputClassifier")
+SUPPORTED = ("ClassifierChain", "MultiOutputClassifier", "MultiOutputRegressor", "RegressorChain")
+METHODS: dict[str, Output] = {"predict": "label", "predict_proba": "proba", "decision_function": "decision"}
 TRUSTED = tuple(f"sklearn.multioutput.{name}" for name in SUPPORTED)
 INTEGERS = True
 LARGEST = 10_000  # models that are stacked into one `linear`
@@ -53,23 +58,30 @@ def head(estimator: object, loc: Loc) -> Head:
     """What a fitted one says of itself: its first model's features."""
     base, state = _checked(estimator, loc)
     members = _members(base, state, loc)
-    return Head(base, members[0].head.n_features, ("value",), several=True)
+    features = members[0].head.n_features
+    if base.__name__ not in CLASSIFIERS:
+        return Head(base, features, ("value",), several=True)
+    back = _back(base, state, len(members), loc)
+    _fed(base, state, members, loc)
+    tables = [one.head.labels or () for one in members]
+    return Head(base, features, ("label",), several=True, tables=tuple(tables[i] for i in back))
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
-    """One node `linear` where that is all there is to it; else every model's nodes, and a `concat` of what they say."""
+    """One node `linear` where that is all there is to it; else every model's nodes, and one that joins what they say."""
     base, state = _checked(estimator, loc)
     members, chained = _members(base, state, loc), base.__name__ in CHAINS
-    back = np.argsort(_order(state, len(members), loc)) if chained else np.arange(len(members))
-    linear = _together(members, chained, head.n_features, loc)
+    back = _back(base, state, len(members), loc)
+    linear = None if head.tables else _together(members, chained, head.n_features, loc)
     if linear is not None:
         turned = replace(linear, weights=linear.weights[back], bias=linear.bias[back])
         return builder.add(turned, as_float(builder, x), loc=loc)
     if len(members) > MOST - chained:
         text = f"{len(members)} models; the generated C takes {MOST - chained} at most, unless they are linear"
         raise error("E0303", text, help="use linear models, a forest of all answers, or fewer answers", loc=loc)
-    said = _said(members, chained, builder, x, loc)
-    return builder.add(Concat(), *(said[i] for i in back), loc=loc)
+    fed = _fed(base, state, members, loc)
+    said = _said(members, fed, "label" if head.tables else "value", builder, x, loc)
+    return builder.add(Join(0) if head.tables else Concat(), *(said[i] for i in back), loc=loc)
 
 
 def asked(estimator: Any, plain: bool) -> Any:
@@ -86,22 +98,46 @@ def reference(estimator: object, head: Head) -> Reference:
     base, state = _checked(estimator, Loc())
     members = _members(base, state, Loc())
     found = [reference_of(one.estimator) for one in members]
-    if base.__name__ not in CHAINS:
+    fed = _fed(base, state, members, Loc())
+    if not fed:
         return ManyReference(found)
-    return ChainReference(found, np.argsort(_order(state, len(found), Loc())))
+    tables = [one.head.labels or () for one in members]
+    return ChainReference(found, _back(base, state, len(found), Loc()), fed, tables)
 
 
-def _said(members: Sequence[Member], chained: bool, builder: GraphBuilder, x: str, loc: Loc) -> list[str]:
-    """What each model says, in the order of the models."""
+def _said(
+    members: Sequence[Member], fed: Output | None, asked: Output, builder: GraphBuilder, x: str, loc: Loc
+) -> list[str]:
+    """What each model says, in the order of the models, each a vector of one.
+
+    fed    what those behind are given of it; None where they are given nothing
+    asked  the output that is wanted of all
+    """
     from mcugen.frontends.sklearn import build_estimator
 
     said: list[str] = []
+    handed: list[str] = []
     for one in members:
-        row = builder.add(Concat(), as_float(builder, x), *said, loc=loc)[0] if chained and said else x
+        row = builder.add(Concat(), as_float(builder, x), *handed, loc=one.loc)[0] if handed else x
         check_width(one.head, builder.type_of(row).size, one.loc)
-        (number,) = build_estimator(one.estimator, one.head, "value", builder, row, one.loc)
-        said.append(builder.add(Reshape((1,)), number, loc=one.loc)[0])
+        last = fed is None or one is members[-1]
+        made = build_estimator(one.estimator, one.head, asked if last or fed is None else fed, builder, row, one.loc)
+        said.append(builder.add(Reshape((1,)), made[0], loc=one.loc)[0])
+        if not last and fed is not None:
+            handed.append(said[-1] if fed == "value" else _handed(one, fed, made, builder))
     return said
+
+
+def _handed(member: Member, fed: Output, made: Sequence[str], builder: GraphBuilder) -> str:
+    """What a classifier hands on, a vector of one: its label as a number, its second class's probability, or its decision."""
+    if fed == "proba":
+        return builder.add(Gather(2, np.array([1])), made[1], loc=member.loc)[0]
+    if fed == "decision":
+        return made[1]
+    numbers = np.array([float(label) for label in member.head.labels or ()], np.float32)
+    table = builder.const(f"labels.{made[0]}", numbers)
+    (number,) = builder.add(Indexed("Gather", 0), table, made[0], loc=member.loc)
+    return builder.add(Reshape((1,)), number, loc=member.loc)[0]
 
 
 def _together(members: Sequence[Member], chained: bool, features: int, loc: Loc) -> Linear | None:
@@ -165,11 +201,39 @@ def _members(base: type, state: Mapping[str, object], loc: Loc) -> list[Member]:
         if takes(model):
             raise error("E0302", f"a {base.__name__} of models of several answers", help="use plain ones", loc=place)
         own = head_of(model, place)
-        if "value" not in own.outputs:
-            text = f"a {base.__name__} takes a number of each model, and a {own.base.__name__} gives none"
-            raise error("E0302", text, help="use regressors", loc=place)
+        wanted: Output = "label" if base.__name__ in CLASSIFIERS else "value"
+        if wanted not in own.outputs or (wanted == "label" and own.labels is None):
+            text = f"a {base.__name__} takes a {wanted} of each model, and a {own.base.__name__} gives none"
+            help = f"use {'classifiers' if wanted == 'label' else 'regressors'}"
+            raise error("E0302", text, help=help, loc=place)
         members.append(Member(model, own, place))
     return members
+
+
+def _fed(base: type, state: Mapping[str, object], members: Sequence[Member], loc: Loc) -> Output | None:
+    """What the models of a chain are given of those before them; None where this is no chain."""
+    if base.__name__ not in CHAINS:
+        return None
+    if base.__name__ == "RegressorChain":
+        return "value"
+    method = state.get("chain_method_", "predict")  # since scikit-learn 1.5
+    if not isinstance(method, str) or method not in METHODS:
+        help = f"fit it with `chain_method` one of {', '.join(METHODS)}"
+        raise error("E0302", f"a chain of {shown(method)} is not supported", help=help, loc=loc)
+    fed = METHODS[method]
+    for one in members[:-1]:
+        labels = one.head.labels or ()
+        if fed not in one.head.outputs or (fed != "label" and len(labels) != 2):
+            text = f"a {one.head.base.__name__} of {len(labels)} classes hands on no {fed}"
+            raise error("E0302", text, help="use `chain_method='predict'`", loc=one.loc)
+        if any(isinstance(label, str) or not np.isfinite(np.float32(label)) for label in labels):
+            raise error("E0302", "the labels of a chain must be numbers", help="fit it to numbers", loc=one.loc)
+    return fed
+
+
+def _back(base: type, state: Mapping[str, object], count: int, loc: Loc) -> npt.NDArray[np.intp]:
+    """Of each answer, which model gives it."""
+    return np.argsort(_order(state, count, loc)) if base.__name__ in CHAINS else np.arange(count)
 
 
 def _order(state: Mapping[str, object], count: int, loc: Loc) -> npt.NDArray[np.intp]:

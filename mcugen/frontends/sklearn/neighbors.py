@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cache
 
@@ -12,9 +13,10 @@ import numpy.typing as npt
 from mcugen.diagnostics import Loc, error
 from mcugen.distance import MOST_FEATURES, Metric, points_of
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, whole
+from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, tables_of, whole
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of, too_large
 from mcugen.ir import Array, GraphBuilder
+from mcugen.ops.choose import Choose
 from mcugen.ops.knn import Knn, Votes
 
 SUPPORTED = ("KNeighborsClassifier", "KNeighborsRegressor")
@@ -48,14 +50,25 @@ def head(estimator: object, loc: Loc) -> Head:
     features = features_of(state, loc)
     if base.__name__ == "KNeighborsRegressor":
         return Head(base, features, ("value",), several=_answers_in(state) > 1)
-    _check_one_output(state.get("classes_"), loc)
+    if _answers_in(state) > 1:
+        tables = tables_of(state.get("classes_"), _answers_in(state), loc)
+        check_sizes(0, max(map(len, tables)), loc)
+        return Head(base, features, ("label",), several=True, tables=tables)
     labels = labels_of(state.get("classes_"), loc)
     check_sizes(0, len(labels), loc)
     return Head(base, features, ("label", "proba"), labels)
 
 
 def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
-    return builder.add(read_knn(estimator, head, wanted, loc), x, loc=loc)
+    op = read_knn(estimator, head, wanted, loc)
+    if not head.tables:
+        return builder.add(op, x, loc=loc)
+    votes = np.concatenate(
+        [np.eye(len(table))[one] * (len(table) > 1) for table, one in zip(head.tables, op.answers.T, strict=True)],
+        axis=1,
+    )
+    (shares,) = builder.add(replace(op, answers=votes, output="value"), x, loc=loc)
+    return builder.add(Choose(tuple(map(len, head.tables))), shares, loc=loc)
 
 
 def read_knn(estimator: object, head: Head, wanted: Output, loc: Loc) -> Knn:
@@ -77,7 +90,16 @@ def reference(estimator: object, head: Head) -> Reference:
     op = read_knn(estimator, head, head.outputs[0], Loc())
     if not head.several:
         return NeighborsReference(estimator, head, op)
-    return ManyReference([NeighborsReference(estimator, head, replace(op, answers=one)) for one in op.answers.T])
+    apart = []
+    for i, answers in enumerate(op.answers.T):
+        one, own = copy(estimator), replace(op, answers=answers)
+        alone = replace(head, several=False, tables=())
+        if head.tables:
+            one.classes_ = np.array(head.tables[i])  # type: ignore[attr-defined]  # a KNeighborsClassifier has them
+            own = replace(own, classes=len(head.tables[i]))
+            alone = replace(alone, labels=head.tables[i])
+        apart.append(NeighborsReference(one, alone, own))
+    return ManyReference(apart)
 
 
 def points_in(given: object, features: int, loc: Loc) -> npt.NDArray[np.float64]:
@@ -108,33 +130,28 @@ def check_tree(tree: object, points: npt.NDArray[np.float64], loc: Loc) -> None:
 
 def _answers(given: object, head: Head, rows: int, loc: Loc) -> Array:
     """The class indices or the numbers of the training rows."""
-    if not isinstance(given, np.ndarray) or given.dtype.kind not in ("iu" if head.labels else "fiu"):
-        refuse(
-            [("_y", f"must be an array of {'class indices' if head.labels else 'numbers'}, not {shown(given)}")], loc
-        )
+    classes = bool(head.labels or head.tables)
+    if not isinstance(given, np.ndarray) or given.dtype.kind not in ("iu" if classes else "fiu"):
+        refuse([("_y", f"must be an array of {'class indices' if classes else 'numbers'}, not {shown(given)}")], loc)
     assert isinstance(given, np.ndarray)
     if given.ndim not in (1, 2) or given.shape[0] != rows or (given.size != rows and not head.several):
         refuse([("_y", f"has the shape {given.shape}; there are {rows:,} training rows")], loc)
-    if head.labels is None:
+    if not classes:
         numbers = given.reshape((rows, -1) if head.several else rows).astype(np.float64)
         if not (np.abs(numbers) < 2.0**126).all():
             refuse([("_y", "holds numbers that are not finite or too large for float32")], loc)
         return numbers
-    if given.min() < 0 or given.max() >= len(head.labels):
-        refuse([("_y", f"names a class outside the model's {len(head.labels)}")], loc)
-    return given.reshape(rows).astype(np.int64)
+    counts = np.array([*map(len, head.tables or (head.labels or (),))])
+    columns = given.reshape(rows, -1)
+    if columns.shape[1] != len(counts) or (columns < 0).any() or (columns >= counts).any():
+        refuse([("_y", f"names a class outside the model's {', '.join(map(str, counts))}")], loc)
+    return columns.astype(np.int64) if head.tables else columns[:, 0].astype(np.int64)
 
 
 def _answers_in(state: Mapping[str, object]) -> int:
     """How many answers a training row has."""
     shape: tuple[int, ...] = getattr(state.get("_y"), "shape", ())
     return max(int(shape[1]), 1) if len(shape) == 2 else 1
-
-
-def _check_one_output(given: object, loc: Loc) -> None:
-    if isinstance(given, list) or (isinstance(given, np.ndarray) and given.ndim == 2):
-        help = "fit and compile one model for each column of y"
-        raise error("E0302", "a model with several outputs is not supported", help=help, loc=loc)
 
 
 def _neighbours(given: object, rows: int, loc: Loc) -> int:

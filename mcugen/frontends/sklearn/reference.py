@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from mcugen.frontends import Output
 from mcugen.frontends.pickle_file import one_line
 from mcugen.frontends.sklearn.attributes import REPAIR
 from mcugen.frontends.sklearn.head import Head
-from mcugen.ir import Array
+from mcugen.ir import Array, Label
 
 NEAR_TIE = 1e-6  # a best score ahead of the second by less, relative to their size, hangs on how sums are rounded
 TOLERANCE = 1e-5
@@ -38,7 +38,9 @@ class SklearnReference:
         self._head = head
 
     def labels(self, rows: Array) -> npt.NDArray[np.int64]:
-        """The index of the predicted class of each row, (rows,)."""
+        """The index of the predicted class of each row, (rows,); of several answers (rows, answers)."""
+        if self._head.tables:
+            return indices(self._head.tables, self._asked(self._model.predict, rows))
         index = {label: i for i, label in enumerate(self._head.labels or ())}
         found = self._asked(self._model.predict, rows)
         return np.array([index[label] for label in np.asarray(found).tolist()], np.int64)
@@ -57,6 +59,8 @@ class SklearnReference:
 
     def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
         """Rows whose two best scores differ by 1e-6 or less, relative to their size."""
+        if self._head.tables:
+            return np.asarray(np.abs(self.scores(rows)).min(axis=1) <= NEAR_TIE)
         if self._head.labels is None or len(self._head.labels) < 2:
             return np.zeros(len(rows), np.bool_)
         return close(self.scores(rows))
@@ -85,6 +89,12 @@ class SklearnReference:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
             return method(x)
+
+
+def indices(tables: Sequence[Sequence[Label]], predicted: Any) -> npt.NDArray[np.int64]:
+    """The class indices (rows, answers) of predicted labels (rows, answers)."""
+    columns = zip(tables, np.asarray(predicted).T.tolist(), strict=True)
+    return np.array([[table.index(label) for label in column] for table, column in columns], np.int64).T
 
 
 def close(scores: Numbers) -> npt.NDArray[np.bool_]:

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.frontends import Output
+from mcugen.frontends.sklearn.reference import indices
 from mcugen.frontends.sklearn.trees import HOLDS, kind_of
 from mcugen.ir import Array
 
 NEAR_TIE = 1e-12  # a class ahead by less is ahead by the rounding of a float64 sum, not by the model
 TOLERANCE = 1e-6  # of probabilities, absolute; of numbers, relative
+NEAR_FLOATS = 1e-7  # the same where the C rounds means to floats before it compares them
 LESS = 1e-5  # of several answers, of each or of 1 where it is smaller
 
 Rows = npt.NDArray[np.float32]
@@ -129,6 +131,24 @@ class SeveralTreesReference(TreeReference):
     def numbers(self, what: Output, rows: Array) -> Scores:
         """A regressor's predictions, (rows, answers)."""
         return self._answers(rows, lambda x: self._model.predict(x), lambda x: self._mean(x)[..., 0])
+
+    def labels(self, rows: Array) -> npt.NDArray[np.int64]:
+        """The indices of the predicted classes, (rows, answers)."""
+        tables = [one.tolist() for one in self._model.classes_]
+        asked = self._answers(rows, lambda x: indices(tables, self._model.predict(x)), lambda x: self._best(x))
+        return asked.astype(np.int64)
+
+    def near_ties(self, rows: Array) -> npt.NDArray[np.bool_]:
+        """Rows with an answer whose two best classes are as near as the floats that the C compares."""
+        if not hasattr(self._model, "classes_"):
+            return np.zeros(len(rows), np.bool_)
+        with np.errstate(over="ignore"):
+            mean = self._mean(np.ascontiguousarray(rows, dtype=np.float32))
+        best = np.sort(np.pad(mean, ((0, 0), (0, 0), (1, 0)), constant_values=-1.0), axis=2)
+        return np.asarray((best[..., -1] - best[..., -2] < NEAR_FLOATS).any(axis=1))
+
+    def _best(self, x: Rows) -> Scores:
+        return np.asarray(self._mean(x).argmax(axis=2), np.float64)
 
     def rounding(self, rows: Array) -> Scores:
         """A bound of what float64 rounds in each sum over all trees, as part of the mean, (rows, answers)."""

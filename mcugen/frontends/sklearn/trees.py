@@ -16,8 +16,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, whole
-from mcugen.frontends.sklearn.coefficients import several_outputs
+from mcugen.frontends.sklearn.attributes import Problem, labels_of, refuse, shown, tables_of, whole
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.tree_arrays import TreeArrays, Wanted
 from mcugen.frontends.sklearn.tree_members import (
@@ -32,6 +31,7 @@ from mcugen.frontends.sklearn.tree_members import (
 )
 from mcugen.frontends.sklearn.tree_members import TRUSTED as TRUSTED_SINGLE
 from mcugen.ir import GraphBuilder
+from mcugen.ops.choose import Choose
 from mcugen.ops.leaf_sums import LeafSums
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees
@@ -94,7 +94,13 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         held, number = np.unique(trees.values, axis=0, return_inverse=True)
         numbered = replace(trees, values=number.reshape(-1, 1).astype(np.float64))
         (leaves,) = builder.add(TreeEnsemble(numbered, "leaves", x=builder.type_of(x).dtype), x, loc=loc)
-        return builder.add(LeafSums(trees.n_trees, held), leaves, loc=loc)
+        if not head.tables:
+            return builder.add(LeafSums(trees.n_trees, held), leaves, loc=loc)
+        most = held.shape[1] // len(head.tables)
+        used = np.concatenate([i * most + np.arange(len(table)) for i, table in enumerate(head.tables)])
+        several = np.repeat([len(table) > 1 for table in head.tables], [*map(len, head.tables)])
+        (shares,) = builder.add(LeafSums(trees.n_trees, held[:, used] * several), leaves, loc=loc)
+        return builder.add(Choose(tuple(map(len, head.tables))), shares, loc=loc)
     return builder.add(TreeEnsemble(trees, cast(Any, wanted), x=builder.type_of(x).dtype), x, loc=loc)
 
 
@@ -128,9 +134,18 @@ def _checked(estimator: object, loc: Loc) -> tuple[Kind, Mapping[str, object]]:
 
 def _several(kind: Kind, state: Mapping[str, object], loc: Loc) -> Head:
     """What one of several answers says of itself."""
-    if kind.classifier:
-        raise several_outputs(kind.base.__name__, whole(state["n_outputs_"]) or 2, loc)
-    return Head(kind.base, features_of(state, loc), kind.outputs, several=True)
+    features = features_of(state, loc)
+    if not kind.classifier:
+        return Head(kind.base, features, kind.outputs, several=True)
+    tables = tables_of(state.get("classes_"), whole(state["n_outputs_"]) or 0, loc)
+    counts = state.get("n_classes_")
+    found = (
+        [whole(count) for count in counts] if isinstance(counts, list | tuple | np.ndarray) and np.ndim(counts) else []
+    )
+    if found != [*map(len, tables)]:
+        refuse([("n_classes_", "are not as many as the labels in classes_")], loc)
+    check_sizes(0, max(map(len, tables)), loc)
+    return Head(kind.base, features, ("label",), several=True, tables=tables)
 
 
 def _head_problems(state: Mapping[str, object], kind: Kind) -> Iterator[Problem]:
@@ -160,7 +175,8 @@ def _arrays(state: Mapping[str, object], kind: Kind, head: Head, loc: Loc) -> li
 
 
 def _wanted(head: Head, answers: int) -> Wanted:
-    return Wanted(head.n_features, len(head.labels) if head.labels else 1, head.labels is not None, answers)
+    classes = max(map(len, head.tables or (head.labels or "1",)))
+    return Wanted(head.n_features, classes, bool(head.labels or head.tables), answers)
 
 
 def _check_range(trees: Trees, kind: Kind, loc: Loc) -> None:
