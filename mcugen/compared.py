@@ -65,7 +65,7 @@ def compared_classes(
     tables: Sequence[Sequence[Label]], expected: Array, found: Array, ties: npt.NDArray[np.bool_]
 ) -> Compared:
     """Class indices, (rows,) or of several answers (rows, answers): a row is wrong where any is."""
-    expected, found = expected.reshape(len(expected), -1), found.reshape(len(found), -1)
+    expected, found = expected.reshape(-1, len(tables)), found.reshape(-1, len(tables))
 
     def show(i: int) -> tuple[str, str]:
         at = int(np.argmax(found[i] != expected[i]))

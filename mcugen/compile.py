@@ -368,7 +368,7 @@ class Compiled:
         tables = self.module.predict.of(Storage.OUTPUT)[0].tables
         if not tables:
             return found
-        columns = zip(tables, found.reshape(len(found), -1).T, strict=True)
+        columns = zip(tables, found.reshape(len(found), len(tables)).T, strict=True)
         return np.stack([np.array(table)[index] for table, index in columns], axis=1).reshape(found.shape)
 
     def predict_proba(self, rows: Array) -> Array:
