@@ -300,7 +300,6 @@ def test_regression_values_that_a_float_does_not_hold(scale):
     ("estimator", "advice"),
     [
         (gaussian_process.GaussianProcessClassifier(), "GaussianProcessRegressor"),
-        (ensemble.RandomTreesEmbedding(), "supervised"),
         ({"model": 1}, "entries"),
         (None, "tree or forest"),
         (3.5, "tree or forest"),
@@ -308,7 +307,7 @@ def test_regression_values_that_a_float_does_not_hold(scale):
         (type("RandomForestClassifer", (), {"__module__": "cuml"})(), "did you mean 'RandomForestClassifier'"),
         (type("DaskXGBClassifier", (), {"__module__": "xgboost.dask"})(), "XGBClassifier"),
     ],
-    ids=range(8),
+    ids=range(7),
 )
 def test_what_is_not_supported_names_what_is_near(estimator, advice):
     with pytest.raises(McugenError) as caught:

@@ -18,6 +18,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    RandomTreesEmbedding,
     VotingRegressor,
 )
 from sklearn.linear_model import (
@@ -170,6 +171,21 @@ int main(void)
     return 0;
 }
 """
+
+
+def test_leaves_as_columns() -> None:
+    x, y = load_wine(return_X_y=True)
+    few, dense = (
+        RandomTreesEmbedding(4, max_depth=3, random_state=0),
+        RandomTreesEmbedding(1, sparse_output=False, random_state=0),
+    )
+    found = [(few, "transform"), (scaled(dense), "transform"), (make_pipeline(few, LogisticRegression()), "proba")]
+    prove_all(found, x, y)
+    again = read_model(skops.io.dumps(few)).estimator
+    assert str(read_estimator(again, "m")) == str(read_estimator(few, "m"))
+    few.one_hot_encoder_.categories_[1] = few.one_hot_encoder_.categories_[1][:-1]
+    with pytest.raises(McugenError, match="must have a column for each leaf of each tree, and no other"):
+        read_estimator(few, "m")
 
 
 def test_from_python_and_as_a_library() -> None:

@@ -18,7 +18,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, Binarizer, KBinsDiscretizer or PolynomialFeatures",
     ),
     ("cross_decomposition", "use PLSRegression, PLSCanonical or CCA"),
-    ("randomtreesembedding", "not yet; compile a supervised forest"),
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),
     ("lightgbm", "LGBMClassifier, LGBMRegressor, LGBMRanker and Booster are supported"),
     ("quantile_forest", f"not yet; {_FOREST}"),
