@@ -98,9 +98,12 @@ def test_far_off_and_many_features() -> None:
 
 
 def test_several_answers() -> None:
-    y = np.c_[Y, X[:, 0] * 100]
+    """Each in its own units, with its own rounding."""
+    y = np.c_[Y, X[:, 0] * 1e6]
     models = [KernelRidge(kernel="rbf"), process(RBF(3.0), normalize_y=True), process(DotProduct())]
     prove_all([(one, "value") for one in models], X[::3], y[::3])
+    apart = np.c_[Y, Y * 1e9, X[:, 0] * 1e-9]
+    prove_all([(KernelRidge(kernel="rbf"), "value")], X[::3], apart[::3])
 
 
 def test_skops_files() -> None:

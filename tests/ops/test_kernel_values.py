@@ -36,7 +36,7 @@ VECTORS = np.random.default_rng(0).normal(size=(9, 4))
 def test_the_c_is_numpy() -> None:
     rng = np.random.default_rng(1)
     ops = [KernelValues(kernel, VECTORS) for kernel in KERNELS]
-    ops += [KernelValues(kernel, VECTORS, of_pairs=True) for kernel in (*KERNELS[:7], Kernel("laplacian", 0.3))]
+    ops += [KernelValues(kernel, VECTORS, of_pairs=True) for kernel in (*KERNELS[:7:2], Kernel("laplacian", 0.3))]
     ops.append(KernelValues(KERNELS[0], np.ones((300, 1))))
     rows = [[np.concatenate([op.probe(20, rng)[0], hard_floats(rng, 20, (op.width,))])] for op in ops]
     assert_c_is_numpy([(op, (vector(op.width),)) for op in ops], rows)

@@ -16,7 +16,7 @@ from mcugen.frontends.sklearn.head import too_large
 from mcugen.frontends.sklearn.reference import SklearnReference, single
 from mcugen.ir import Array, GraphBuilder
 from mcugen.ops.affine import Affine
-from mcugen.ops.concat import Concat
+from mcugen.ops.concat import MOST, Concat
 from mcugen.ops.kernel_values import OF_PRODUCTS, KernelValues
 from mcugen.ops.linear import Linear
 from mcugen.ops.multiply_pairs import MultiplyPairs
@@ -30,6 +30,7 @@ MOST_COLUMNS = 60_000  # of the sums: an index has 16 bits
 LOST = 2.0**-42  # of a kernel's value: what pairs of floats lose of it
 KEPT = 2e-6  # of a sum: what may be lost
 EPSILON = float(np.finfo(np.float64).eps)
+APART = 16  # powers of two between the weights of sums: beyond, each sum is worked out in units of its own
 ROWS = 200  # that say how much is lost
 
 
@@ -94,6 +95,7 @@ class SumsReference(SklearnReference):
         self._sums, self._expanded = sums, expanded
 
     def rounding(self, rows: Array) -> Floats:
+        """Of each row, (rows,), or of each of its sums, (rows, sums)."""
         if self._sums is None:
             return super().rounding(rows)
         x = np.where(self.accepts(rows)[:, None], single(rows), np.float32(0)).astype(np.float64)
@@ -103,7 +105,8 @@ class SumsReference(SklearnReference):
             squares = np.square(x).sum(axis=1) + np.square(factor.points).sum(axis=1).max()
             lost = lost + 8 * abs(factor.kernel.gamma) * squares
         with np.errstate(all="ignore"):
-            return np.asarray(np.nan_to_num(EPSILON * lost * self._sums.of(x)[1].max(axis=1), posinf=np.inf))
+            found = np.nan_to_num(EPSILON * lost[:, np.newaxis] * self._sums.of(x)[1], posinf=np.inf)
+        return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
 
 
 def pairwise(state: Mapping[str, object], features: int, loc: Loc) -> Kernel | str:
@@ -163,7 +166,11 @@ def add_sums(builder: GraphBuilder, x: str, sums: Sums, output: Output, loc: Loc
     made = [_term(builder, x, term, known, loc) for term in sums.terms]
     (values,) = builder.add(Concat(), *made, loc=loc) if len(made) > 1 else made
     weights = np.concatenate([np.tile(term.weights, 2) for term in sums.terms], axis=1)
-    return builder.add(Linear(weights, sums.bias, output, delicate=True), values, loc=loc)
+    power = np.frexp(np.abs(weights).max(axis=1))[1]
+    if np.ptp(power) <= APART or len(power) > MOST:
+        return builder.add(Linear(weights, sums.bias, output, delicate=True), values, loc=loc)
+    each = [Linear(weights[i : i + 1], sums.bias[i : i + 1], "value", delicate=True) for i in range(len(power))]
+    return builder.add(Concat(), *(builder.add(one, values, loc=loc)[0] for one in each), loc=loc)
 
 
 def _term(builder: GraphBuilder, x: str, term: Term, known: dict[tuple[Kernel, bytes, bytes], str], loc: Loc) -> str:
