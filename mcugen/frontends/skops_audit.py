@@ -61,10 +61,10 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "FunctionNode": _FUNCTIONS,
 }
 
-# What boosted and SGD models, perceptrons, clusters and searches hold and no answer depends on: it is taken out, and so never made. By
+# What boosted and SGD models, perceptrons, clusters, splines and searches hold and no answer depends on: it is taken out, and so never made. By
 # loader the beginnings of types.
 _IDLE: Mapping[str, tuple[str, ...]] = {
-    "FunctionNode": ("sklearn.cluster._kmeans._kmeans_single_",),
+    "FunctionNode": ("scipy._lib.array_api_compat.numpy.", "sklearn.cluster._kmeans._kmeans_single_"),
     "LossNode": ("sklearn._loss._loss.Cy", "sklearn.linear_model._sgd_fast."),
     "MaskedArrayNode": ("numpy.ma.",),
     "ObjectNode": (

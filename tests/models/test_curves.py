@@ -1,4 +1,4 @@
-"""Features that go through curves of their own, on whole data sets: quantiles, powers, isotonic regression, and calibration by it."""
+"""Features that go through curves of their own, on whole data sets: quantiles, powers, splines, isotonic regression, and calibration by it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, SplineTransformer, StandardScaler
 from test_maps import MEGA, prove_all
 
 from mcugen.compile import lower
@@ -90,6 +90,28 @@ def test_rows_that_box_and_cox_refuse() -> None:
         assert source.reference.accepts(rows).tolist() == [True, False, False]
     (found,) = compile_for_host([lower(read(powers().fit(x), name="m"), MEGA).unit]).run([rows])
     assert np.isnan(found).tolist() == [[False] * 4, [True] * 4, [True] * 4]
+
+
+def test_splines() -> None:
+    """Also with knots that repeat, of features that never vary, and far from 0."""
+    x, y = load_digits(return_X_y=True)
+    repeated: list[tuple[Any, str]] = [
+        (
+            SplineTransformer(n_knots=n, knots="quantile", degree=degree, extrapolation=beyond, include_bias=bias),
+            "transform",
+        )
+        for n, degree, beyond, bias in ((5, 3, "constant", True), (6, 3, "linear", True), (7, 1, "constant", False))
+    ]
+    prove_all(repeated, x[:600, :24], y[:600])
+    rng = np.random.default_rng(0)
+    far = rng.standard_normal((300, 4)) * [1, 10, 1e-6, 1e6] + [1e3, 1e6, 0, 0]
+    every: list[tuple[Any, str]] = [
+        (SplineTransformer(6, extrapolation=beyond, sparse_output=beyond == "linear"), "transform")
+        for beyond in ("constant", "linear", "continue", "periodic")
+    ]
+    every.append((make_pipeline(StandardScaler(), SplineTransformer(4, degree=2), LogisticRegression()), "proba"))
+    prove_all(every, far, (far[:, 0] > 1e3).astype(int))
+    prove_all(every[3:5], *load_iris(return_X_y=True))
 
 
 def test_what_is_missing() -> None:

@@ -15,6 +15,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, StackingClassifier, StackingRegressor
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
@@ -26,6 +28,9 @@ from sklearn.preprocessing import (
     KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -68,11 +73,23 @@ PREPROCESSING = (
         "transform",
     ),
 )
+CURVES = (
+    (QuantileTransformer(n_quantiles=20), "transform"),
+    (QuantileTransformer(n_quantiles=20, output_distribution="normal"), "transform"),
+    (PowerTransformer(), "transform"),
+    (SplineTransformer(4), "transform"),
+    (SplineTransformer(5, degree=2, knots="quantile", extrapolation="linear", include_bias=False), "transform"),
+    (SplineTransformer(6, extrapolation="periodic"), "transform"),
+    (PowerTransformer("box-cox", standardize=False), "transform"),
+    (CalibratedClassifierCV(LINE, method="isotonic", cv=2), "proba"),
+    (CalibratedClassifierCV(LINE, method="temperature", cv=2), "proba"),
+)
 OF_TWO = (
     (FixedThresholdClassifier(LINE, threshold=0.3), "label"),
     (FixedThresholdClassifier(LINE, threshold=0.3, pos_label=0), "proba"),
 )
 REGRESSORS = (
+    (make_pipeline(SelectKBest(f_regression, k=1), IsotonicRegression(out_of_bounds="clip")), "value"),
     (make_pipeline(StandardScaler(), PoissonRegressor()), "value"),
     (StackingRegressor([("a", Ridge()), ("b", Ridge(1e-3))], Ridge(), cv=2, passthrough=True), "value"),
     (TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), "value"),
@@ -95,7 +112,7 @@ def sources() -> Iterator[tuple[Source, Any]]:
     """Every family, and rows."""
     number = 0
     for models, load in (
-        (CLASSIFIERS + PREPROCESSING, load_iris),
+        (CLASSIFIERS + PREPROCESSING + CURVES, load_iris),
         (OF_TWO, load_breast_cancer),
         (REGRESSORS, load_diabetes),
     ):

@@ -7,7 +7,6 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 # The first entry whose word occurs in `module.ClassName` (lower case) gives the advice; special words come first.
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("labelencoder", "leave it out: labels may be texts"),
-    ("splinetransformer", "use PolynomialFeatures"),
     ("knnimputer", "use SimpleImputer"),
     ("iterativeimputer", "use SimpleImputer"),
     ("sklearn.impute", "use SimpleImputer, with `add_indicator=True` for the indicators, or MissingIndicator"),
