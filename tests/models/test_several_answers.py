@@ -31,6 +31,7 @@ from sklearn.linear_model import (
     Ridge,
     RidgeClassifier,
 )
+from sklearn.multiclass import OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -186,6 +187,22 @@ def test_leaves_as_columns() -> None:
     few.one_hot_encoder_.categories_[1] = few.one_hot_encoder_.categories_[1][:-1]
     with pytest.raises(McugenError, match="must have a column for each leaf of each tree, and no other"):
         read_estimator(few, "m")
+
+
+def test_codes_of_classes() -> None:
+    x, y = load_wine(return_X_y=True)
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+    lines = OutputCodeClassifier(line(), code_size=2, random_state=0)
+    linear = OutputCodeClassifier(LinearSVC(random_state=0), code_size=4, random_state=1)
+    trees = OutputCodeClassifier(tree, code_size=2, random_state=0)
+    prove_all([(one, "label") for one in (lines, scaled(linear), trees)], x, y)
+    again = read_model(skops.io.dumps(trees)).estimator
+    assert str(read_estimator(again, "m")) == str(read_estimator(trees, "m"))
+    trees.code_book_ = trees.code_book_ / 2
+    with pytest.raises(McugenError, match="must be of -1, 0 and 1"):
+        read_estimator(trees, "m")
+    with pytest.raises(McugenError, match="a OutputCodeClassifier has no output 'proba'"):
+        read_estimator(lines, "m", "proba")
 
 
 def test_from_python_and_as_a_library() -> None:

@@ -5,7 +5,7 @@ Models that are one node `linear` each become one `linear` together; others keep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -91,17 +91,17 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         text = f"{models}; the generated C takes {MOST} at most, as C promises a function 127 parameters, unless they are linear"
         raise error("E0303", text, help="use linear models, or OneVsRestClassifier for fewer of them", loc=loc)
     if rest and members.odds is not None and (wanted == "proba" or members.score == "proba"):
-        odds = _scores(members, "odds", builder, x, loc)
+        odds = scores_of(members, "odds", builder, x, loc)
         output_: Literal["label", "proba"] = "proba" if wanted == "proba" else "label"
         equal = ALL_BUT_ONE if members.score == "proba" else None
         return builder.add(OneVsRest(len(members.models), output_, 0.0, members.odds, equal), odds, loc=loc)
-    scores = _scores(members, members.score, builder, x, loc)
+    scores = scores_of(members, members.score, builder, x, loc)
     if not rest:
         output: Literal["label", "decision"] = "decision" if wanted == "decision" else "label"
         return builder.add(OneVsOne(classes, output, members.threshold), scores, loc=loc)
     count = len(members.models)
     if wanted == "proba":
-        chances = scores if members.score == "proba" else _scores(members, "proba", builder, x, loc)
+        chances = scores if members.score == "proba" else scores_of(members, "proba", builder, x, loc)
         return builder.add(OneVsRest(count, "proba", members.threshold), scores, chances, loc=loc)
     (label,) = builder.add(OneVsRest(count, "label", members.threshold), scores, loc=loc)
     return (label, scores) if wanted == "decision" else (label,)
@@ -119,7 +119,7 @@ def reference(estimator: object, head: Head) -> Reference:
     return VoteReference(estimator, head)
 
 
-def _scores(members: Members, what: Score | Literal["odds"], builder: GraphBuilder, x: str, loc: Loc) -> str:
+def scores_of(members: Members, what: Score | Literal["odds"], builder: GraphBuilder, x: str, loc: Loc) -> str:
     """A vector with a score of each model: its decision, the probability of its second class, or the logarithm of its odds."""
     from mcugen.frontends.sklearn import build_estimator
 
@@ -140,7 +140,7 @@ def _stacked(members: Members, rest: bool, wanted: Output, loc: Loc) -> Linear |
     """All models as one `linear`; None where one is more than that."""
     if members.score == "proba" or len(members.models) == (0 if rest else 1):
         return None
-    nodes = [_alone(model, own, members, wanted, loc) for model, own in members.models]
+    nodes = [alone(model, own, members, wanted, loc) for model, own in members.models]
     found = [node for node in nodes if node is not None]
     if len(found) < len(nodes):
         return None
@@ -150,7 +150,7 @@ def _stacked(members: Members, rest: bool, wanted: Output, loc: Loc) -> Linear |
     return Linear(weights, bias, wanted, "sigmoid" if len(found) == 1 else "rest")
 
 
-def _alone(model: object, own: Head | float, members: Members, wanted: Output, loc: Loc) -> Linear | None:
+def alone(model: object, own: Head | float, members: Members, wanted: Output, loc: Loc) -> Linear | None:
     """A model's only node, where that is a `linear` of one row."""
     from mcugen.frontends.sklearn import build_estimator
     from mcugen.ir import DType, TensorType
@@ -173,16 +173,16 @@ def _members(base: type, state: Mapping[str, object], classes: int, loc: Loc) ->
     if not isinstance(found, list | tuple) or len(found) != count or len(found) > LARGEST:
         refuse([("estimators_", f"must be a list of {count} fitted models, not {shown(found)}")], loc)
     assert isinstance(found, list | tuple)
-    models = tuple((model, _head(model, i, loc)) for i, model in enumerate(found))
+    models = tuple((model, head_of_member(model, i, loc)) for i, model in enumerate(found))
     heads = [own for _, own in models if isinstance(own, Head)]
     if not heads:
         raise error("E0302", "all of its models are constant", help="fit it on rows of more than one class", loc=loc)
     outputs: list[Output] = [o for o in ("label", "proba", "decision") if all(o in h.outputs for h in heads)]
-    score = _score(models, outputs, loc)
+    score = compared_by(models, outputs, loc)
     return Members(models, score, heads[0].n_features, tuple(outputs))
 
 
-def _score(models: tuple[tuple[object, Head | float], ...], outputs: list[Output], loc: Loc) -> Score:
+def compared_by(models: tuple[tuple[object, Head | float], ...], outputs: list[Output], loc: Loc) -> Score:
     """What scikit-learn compares: the decision function where there is one, else the probability of the second class."""
     decides = any(isinstance(own, Head) and hasattr(own.base, "decision_function") for _, own in models)
     if decides and "decision" not in outputs:
@@ -195,8 +195,8 @@ def _score(models: tuple[tuple[object, Head | float], ...], outputs: list[Output
     return wanted
 
 
-def _head(model: object, number: int, loc: Loc) -> Head | float:
-    """What a binary model says of itself; of one that always says the same, that."""
+def head_of_member(model: object, number: int, loc: Loc, constants: Sequence[float] = (0, 1)) -> Head | float:
+    """What a binary model says of itself; of one that always says the same, that, which is one of these constants."""
     from mcugen.frontends.sklearn import head_of
 
     place = loc.within(f"estimators_[{number}]")
@@ -206,9 +206,9 @@ def _head(model: object, number: int, loc: Loc) -> Head | float:
             not isinstance(said, np.ndarray)
             or said.dtype.kind not in "iuf"
             or said.shape != (1,)
-            or said[0] not in (0, 1)
+            or said[0] not in constants
         ):
-            refuse([("y_", "must be 0 or 1")], place)
+            refuse([("y_", f"must be one of {', '.join(f'{one:g}' for one in constants)}")], place)
         return float(said[0])
     own = head_of(model, place)
     if own.labels is None or len(own.labels) != 2:
