@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
-from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
+from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA, MiniBatchSparsePCA, SparsePCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -34,6 +34,8 @@ def projections() -> list[Any]:
     return [
         TruncatedSVD(3, random_state=0),
         IncrementalPCA(3, whiten=True),
+        SparsePCA(2, max_iter=5, random_state=0),
+        MiniBatchSparsePCA(2, max_iter=5, random_state=0),
         FactorAnalysis(3, random_state=0),
         FastICA(3, random_state=0),
         GaussianRandomProjection(3, random_state=0),

@@ -7,23 +7,47 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 # The first entry whose word occurs in `module.ClassName` (lower case) gives the advice; special words come first.
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("labelencoder", "leave it out: labels may be texts"),
+<<<<<<< HEAD
     ("knnimputer", "use SimpleImputer"),
     ("iterativeimputer", "use SimpleImputer"),
+=======
+    ("labelbinarizer", "it changes labels, not rows: leave it out, a model's labels may be texts"),
+    ("multilabelbinarizer", "it changes labels, not rows: give `fit` what it makes of them"),
+    ("knnimputer", "it looks for neighbours among rows with holes; use SimpleImputer"),
+    ("iterativeimputer", "it asks a model for every feature, round after round; use SimpleImputer"),
+>>>>>>> 45b31a4 (What is not supported says why; SparsePCA is a ridge regression, and so linear)
     ("sklearn.impute", "use SimpleImputer, with `add_indicator=True` for the indicators, or MissingIndicator"),
-    ("sklearn.decomposition", "use PCA, TruncatedSVD, FactorAnalysis or FastICA"),
-    ("sklearn.feature_extraction", "take texts and pictures apart before `fit`, and in your sketch"),
+    ("bernoullirbm", "what it gives are probabilities of hidden units; use PCA, or an MLPClassifier"),
     (
-        "sklearn.preprocessing",
-        "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, Binarizer, KBinsDiscretizer or PolynomialFeatures",
+        "sklearn.decomposition",
+        "it solves a problem of its own for every row, step by step; use PCA, SparsePCA or FastICA",
     ),
+<<<<<<< HEAD
     ("cross_decomposition", "use PLSRegression, PLSCanonical or CCA"),
+=======
+    ("kernelcenterer", "it takes rows of a kernel, not of features; use KernelPCA or Nystroem"),
+    (
+        "sklearn.feature_extraction",
+        "texts and pictures are no rows of numbers: take them apart before `fit`, and in your sketch",
+    ),
+    ("sklearn.preprocessing", "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer or Binarizer"),
+    ("cross_decomposition", "it has no answer to a row alone; use PLSRegression, PLSCanonical or CCA"),
+    ("randomtreesembedding", "fit a supervised forest"),
+>>>>>>> 45b31a4 (What is not supported says why; SparsePCA is a ridge regression, and so linear)
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),
     ("lightgbm", "LGBMClassifier, LGBMRegressor, LGBMRanker and Booster are supported"),
-    ("quantile_forest", f"not yet; {_FOREST}"),
+    ("quantile_forest", f"its answer is a quantile of all rows in the leaves; {_FOREST}"),
     ("sksurv", f"survival trees give curves, not one answer; {_FOREST}"),
-    ("linear_model", "fit and compile one model per output: Lasso and ElasticNet are supported"),
-    ("radiusneighbors", "use KNeighborsClassifier or KNeighborsRegressor, with a fixed number of neighbours"),
-    ("neighbors", "use KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor or NearestCentroid"),
+    (
+        "radiusneighbors",
+        "how many neighbours a row has is not known beforehand; use KNeighborsClassifier or KNeighborsRegressor",
+    ),
+    (
+        "neighbors",
+        "it gives a graph; use KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor or NearestCentroid",
+    ),
+    ("manifold", "it places new rows by distances along a graph of all rows; use PCA, KernelPCA or Nystroem"),
+    ("sklearn.semi_supervised", "its answer is a sum over a graph of all rows; use SelfTrainingClassifier"),
     (
         "gaussianprocessclassifier",
         "its probabilities are integrals over normal distributions; fit an SVC, a LogisticRegression behind Nystroem, or a "
@@ -39,13 +63,13 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         "sklearn.cluster",
-        "new rows have no cluster of it; use KMeans, BisectingKMeans, or a RandomForestClassifier trained on the cluster labels",
+        "it keeps a tree of the rows it has seen; use KMeans, BisectingKMeans, or a RandomForestClassifier trained on the cluster labels",
     ),
     ("keras", "export it to ONNX (`model.export(path, format='onnx')`) and give that file"),
     ("tensorflow", "export it to ONNX with tf2onnx and give that file"),
     ("torch", "export it to ONNX (`torch.onnx.export`) and give that file"),
     ("onnx", "give the ModelProto itself, or the path of the .onnx file"),
-    ("sklearn.", f"not yet; {_FOREST}"),
+    ("sklearn.", f"no C was written for it; {_FOREST}"),
     ("builtins.str", "a text is taken as a path where one is expected; here pass the fitted estimator itself"),
     ("builtins.dict", "the estimator may be one of its entries: pass that alone"),
     ("builtins.list", "pass the fitted estimator itself, one at a time"),

@@ -1,4 +1,4 @@
-"""Projections: PCA, IncrementalPCA, TruncatedSVD, FactorAnalysis, FastICA, random and neighbours' ones; one op, `linear`."""
+"""Projections: PCA, IncrementalPCA, SparsePCA, TruncatedSVD, FactorAnalysis, FastICA, random and neighbours' ones; one op, `linear`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ _MODULES = {
     "FastICA": "sklearn.decomposition._fastica",
     "GaussianRandomProjection": "sklearn.random_projection",
     "IncrementalPCA": "sklearn.decomposition._incremental_pca",
+    "MiniBatchSparsePCA": "sklearn.decomposition._sparse_pca",
     "NeighborhoodComponentsAnalysis": "sklearn.neighbors._nca",
     "PCA": "sklearn.decomposition._pca",
+    "SparsePCA": "sklearn.decomposition._sparse_pca",
     "SparseRandomProjection": "sklearn.random_projection",
     "TruncatedSVD": "sklearn.decomposition._truncated_svd",
 }
 SUPPORTED = tuple(_MODULES)
+SPARSE = ("MiniBatchSparsePCA", "SparsePCA")
 EPSILON = float(np.finfo(np.float64).eps)
 LARGEST = 1e36  # of a mean and a spread as float32
 ENOUGH = 3e-6  # of a transformed number: what rounding may shift it by
@@ -56,6 +59,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     rows = len(found) if isinstance(found, np.ndarray) and found.ndim == 2 else 0
     refuse([] if rows else [("components_", f"must be a table of numbers, not {shown(found)}")], loc)
     weights = numbers_of(state, "components_", (rows, n), loc)
+    if name in SPARSE:
+        weights = _ridge(weights, float(numbers_of(state, "ridge_alpha", (), loc)), loc)
     if name == "FactorAnalysis":
         weights = _expected(weights, numbers_of(state, "noise_variance_", (n,), loc), loc)
     if name in ("PCA", "IncrementalPCA") and flag(state, "whiten", loc):
@@ -64,7 +69,9 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         spread = np.maximum(np.sqrt(variance), EPSILON)
         require_spread(spread, np.full(rows, np.sqrt(variance.max(initial=0.0))), loc)
         weights = weights / spread[:, np.newaxis]
-    centred = name in ("PCA", "IncrementalPCA", "FactorAnalysis") or (name == "FastICA" and _whitens(state, loc))
+    centred = name in ("PCA", "IncrementalPCA", "FactorAnalysis", *SPARSE) or (
+        name == "FastICA" and _whitens(state, loc)
+    )
     mean = numbers_of(state, "mean_", (n,), loc) if centred else np.zeros(n)
     steepest = np.abs(weights).max(axis=1)
     _check_range(mean, 1 / np.where(steepest > 0, np.maximum(steepest, 1 / LARGEST), 1.0), loc)
@@ -80,6 +87,19 @@ def _whitens(state: Mapping[str, object], loc: Loc) -> bool:
     if not isinstance(found, str | bool):
         refuse([("whiten", f"must be a word or False, not {shown(found)}")], loc)
     return bool(found)
+
+
+def _ridge(weights: Floats, alpha: float, loc: Loc) -> Floats:
+    """What a ridge regression of a row on the components gives, which is linear in the row."""
+    gram = weights @ weights.T + alpha * np.eye(len(weights))
+    try:
+        found = np.linalg.solve(gram, weights)
+    except np.linalg.LinAlgError:
+        found = np.full_like(weights, np.nan)
+    refuse(
+        [] if np.isfinite(found).all() and alpha >= 0 else [("ridge_alpha", "gives no solution with components_")], loc
+    )
+    return np.asarray(found)
 
 
 def _expected(weights: Floats, noise: Floats, loc: Loc) -> Floats:
