@@ -19,6 +19,7 @@ from mcugen.templating import c_lit
 from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
+LARGEST = float(np.finfo(np.float32).max)
 NEGLIGIBLE = 2.0**-24  # of an output: what a zero point's rounding to float32 may shift it by
 
 
@@ -141,7 +142,10 @@ class Affine(RowOp):
         return loop(self.features, *parts, tables=zero.nbytes + rest.nbytes + scale.nbytes + lower)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Rows about where y is 0; above, where there is a lowest y and no highest, as what is behind wants it."""
         rows = rng.standard_normal((min(limit, 2_000), self.features)) * rng.choice([0.3, 1, 3], (min(limit, 2_000), 1))
+        if self.low > -inf and self.high >= LARGEST:
+            rows = self.low + np.abs(rows)
         return (single(self.origin + rows / self.slope),)
 
     def back(self, y: Array, *inputs: TensorType) -> tuple[Array, ...]:

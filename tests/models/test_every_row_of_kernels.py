@@ -29,9 +29,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_maps import prove_all
 
+from mcugen.boards import Target, load_board
+from mcugen.compile import lower
 from mcugen.diagnostics import McugenError
+from mcugen.frontends import read
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator
+from mcugen.verify import probe
 
 warnings.filterwarnings("ignore")
 X, Y = load_iris(return_X_y=True)
@@ -95,6 +99,13 @@ def test_far_off_and_many_features() -> None:
     prove_all([(RBFSampler(**few), "transform"), (Nystroem(gamma=1e-8, **few), "transform")], far, Y[::3])
     digits = load_digits().data[::3]
     prove_all([(RBFSampler(**few), "transform"), (Nystroem(gamma=1e-3, **few), "transform")], digits, None)
+
+
+def test_rows_that_are_made_have_logarithms() -> None:
+    source = read(SkewedChi2Sampler(n_components=5, random_state=0).fit(load_digits().data[:50]), name="m")
+    made = probe(lower(source, Target(load_board("host"))).module, 200)
+    assert len(made) == 200
+    assert source.reference.accepts(made).all()
 
 
 def test_several_answers() -> None:

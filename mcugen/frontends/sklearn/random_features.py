@@ -20,13 +20,14 @@ from mcugen.frontends.sklearn.coefficients import count_of, number_of, numbers_o
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.reference import SklearnReference, single
 from mcugen.ir import Array, GraphBuilder
-from mcugen.ops.affine import Affine
+from mcugen.ops.affine import LARGEST, Affine
 from mcugen.ops.cosines import Cosines
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.linear import Linear
 
 SUPPORTED = ("RBFSampler", "SkewedChi2Sampler")
 TRUSTED = tuple(f"sklearn.kernel_approximation.{name}" for name in SUPPORTED)
+LEAST = 1e-30  # that has a logarithm
 
 
 def takes(estimator: object) -> bool:
@@ -45,7 +46,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     state = _checked(estimator, loc)[1]
     weights, offset, amplitude = _read(state, head.n_features, loc)
     if head.base.__name__ == "SkewedChi2Sampler":
-        (x,) = builder.add(Affine(np.full(head.n_features, -_skewedness(state, loc)), np.ones(1)), x, loc=loc)
+        shift = np.full(head.n_features, -_skewedness(state, loc))
+        (x,) = builder.add(Affine(shift, np.ones(head.n_features), low=LEAST, high=LARGEST), x, loc=loc)
         (x,) = builder.add(Elementwise("Log"), x, loc=loc)
     turns = Linear(weights.T / (2 * np.pi), offset / (2 * np.pi), "transform", delicate=True, pairs=True)
     (angles,) = builder.add(turns, x, loc=loc)
