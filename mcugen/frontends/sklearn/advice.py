@@ -7,24 +7,16 @@ _FOREST = "RandomForestClassifier or RandomForestRegressor on the same data is s
 # The first entry whose word occurs in `module.ClassName` (lower case) gives the advice; special words come first.
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("labelencoder", "leave it out: labels may be texts"),
-<<<<<<< HEAD
-    ("knnimputer", "use SimpleImputer"),
-    ("iterativeimputer", "use SimpleImputer"),
-=======
     ("labelbinarizer", "it changes labels, not rows: leave it out, a model's labels may be texts"),
     ("multilabelbinarizer", "it changes labels, not rows: give `fit` what it makes of them"),
     ("knnimputer", "it looks for neighbours among rows with holes; use SimpleImputer"),
     ("iterativeimputer", "it asks a model for every feature, round after round; use SimpleImputer"),
->>>>>>> 45b31a4 (What is not supported says why; SparsePCA is a ridge regression, and so linear)
     ("sklearn.impute", "use SimpleImputer, with `add_indicator=True` for the indicators, or MissingIndicator"),
     ("bernoullirbm", "what it gives are probabilities of hidden units; use PCA, or an MLPClassifier"),
     (
         "sklearn.decomposition",
         "it solves a problem of its own for every row, step by step; use PCA, SparsePCA or FastICA",
     ),
-<<<<<<< HEAD
-    ("cross_decomposition", "use PLSRegression, PLSCanonical or CCA"),
-=======
     ("kernelcenterer", "it takes rows of a kernel, not of features; use KernelPCA or Nystroem"),
     (
         "sklearn.feature_extraction",
@@ -32,8 +24,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     ("sklearn.preprocessing", "use StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer or Binarizer"),
     ("cross_decomposition", "it has no answer to a row alone; use PLSRegression, PLSCanonical or CCA"),
-    ("randomtreesembedding", "fit a supervised forest"),
->>>>>>> 45b31a4 (What is not supported says why; SparsePCA is a ridge regression, and so linear)
     ("xgb", "XGBClassifier, XGBRegressor, XGBRanker and Booster are supported"),
     ("lightgbm", "LGBMClassifier, LGBMRegressor, LGBMRanker and Booster are supported"),
     ("quantile_forest", f"its answer is a quantile of all rows in the leaves; {_FOREST}"),
