@@ -220,6 +220,16 @@ def test_from_python_and_as_a_library() -> None:
     assert tested.wrong == 0
 
 
+def test_means_among_several_values() -> None:
+    """Rows on which the members of each mean cancel are made of the signs of all values."""
+    x, y = load_wine(return_X_y=True)
+    tree = DecisionTreeRegressor(max_depth=2, random_state=0)
+    model = MultiOutputRegressor(VotingRegressor([("a", Ridge()), ("b", tree)])).fit(
+        x, np.column_stack([y - 1, x[:, 0] - 13])
+    )
+    assert all(proof.proven for proof in mcugen.compile(model, board="uno", data=x).proofs)
+
+
 def test_a_small_number_is_judged_in_its_own_units() -> None:
     """Beside values in the thousands those of a thousandth would be 0 in 8 bits, and no more off than a part of these."""
     x, y = load_diabetes(return_X_y=True)
