@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from mcugen.boards import Arch, Board
-from mcugen.op import Cost, Work
+from mcugen.op import ORDINARY, ORDINARY_ON_AVR, Cost, Work
 
 Weights = Mapping[str, Mapping[str, Mapping[str, float]]]  # op -> figure -> part -> weight
 FOLDER = Path(__file__).parent / "costs"
@@ -29,6 +29,11 @@ _SAME: Mapping[Arch, Arch] = {"cortex-m7": "cortex-m4f", "host": "cortex-m4f"}
 def estimate(op: str, work: Work, board: Board) -> Cost:
     """Flash of code and tables, cycles (or instructions) of a call, stack."""
     own = weights(board.arch).get(op, {})
+    if not own and op not in weights(
+        UNKNOWN_AS
+    ):  # nobody has measured it: an ordinary kernel, and the tables that it has
+        ordinary = ORDINARY_ON_AVR if board.arch == "avr" else ORDINARY
+        return Cost(ordinary[0] + work.tables, *ordinary[1:], counted=False)
     code, runs, stack = (_dot(own.get(f) or _instead(op, f), getattr(work, f)) for f in FIGURES)
     if board.arch == "avr" and board.flash <= 1 << 17:
         stack -= SHORT_RETURNS

@@ -7,7 +7,9 @@ import pytest
 from one_op import assert_c_is_numpy, units_of
 from sanitized import hard_floats, run_sanitized
 
+from mcugen.boards import Target, load_board
 from mcugen.curves import Curve
+from mcugen.diagnostics import McugenError
 from mcugen.normal import quantile
 from mcugen.ops.interpolate import Interpolate
 from mcugen.rows import vector
@@ -78,3 +80,11 @@ def test_what_rises_can_be_seen_through() -> None:
     assert (
         Interpolate((Curve.through(np.arange(3.0), np.array([0.0, 2, 1])),), np.zeros(1)).source(0, vector(1)) is None
     )
+
+
+def test_its_tables_are_part_of_what_it_costs() -> None:
+    target = Target(load_board("uno"))
+    for one in (op((10,)), op((500,))):
+        assert one.cost(target, vector(1)).flash > 8 * len(one.points[0][0])
+    with pytest.raises(McugenError):
+        op((9_000,)).forms(target)
