@@ -64,6 +64,7 @@ WRONG: list[tuple[Any, str, Any]] = [
     *((SPLINES, name, odd) for name, odd in (("extrapolation", "x"), ("include_bias", "x"), ("handle_missing", 1))),
     (POWERS, "method", "log"),
     (POWERS, "standardize", "x"),
+    *((model, name, 1.0) for model, name in ((QUANTILES, "quantiles_"), (ISOTONIC, "y_thresholds_"), (POWERS, "lambdas_"))),
     (ISOTONIC, "X_min_", 0.0),
     (ISOTONIC, "X_max_", "x"),
 ]  # fmt: skip

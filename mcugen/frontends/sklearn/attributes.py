@@ -124,6 +124,12 @@ def numbers_of(state: Mapping[str, object], name: str, shape: tuple[int, ...], l
     return np.array(numbers)
 
 
+def arrays_of(state: Mapping[str, object], names: Iterable[str], loc: Loc) -> None:
+    """E0107 for an attribute that is not an array of one dimension or more, where scikit-learn itself counts its elements."""
+    odd = [name for name in names if not (isinstance(found := state.get(name), np.ndarray) and found.ndim)]
+    refuse(((name, f"must be an array of numbers, not {shown(state.get(name))}") for name in odd), loc)
+
+
 def word(state: Mapping[str, object], name: str, loc: Loc, other: str = "") -> str:
     """An option that is a word, `other` where there is none; E0107 where it is anything else."""
     found = state.get(name, other)

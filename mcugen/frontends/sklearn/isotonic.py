@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mcugen.curves import Curve
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import arrays_of, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
 from mcugen.frontends.sklearn.quantiles import LARGEST, check_points
 from mcugen.frontends.sklearn.reference import SklearnReference, single
@@ -78,6 +78,7 @@ class IsotonicReference(SklearnReference):
 def curve_of(estimator: object, loc: Loc) -> tuple[Curve, bool]:
     """What a fitted IsotonicRegression, checked, makes of a number; and whether it does so between its thresholds only."""
     state = _state(estimator, loc)
+    arrays_of(state, ("X_thresholds_", "y_thresholds_"), loc)
     found = state.get("X_thresholds_")
     count = len(found) if isinstance(found, np.ndarray) and found.ndim == 1 else 0
     knots, values = (numbers_of(state, f"{one}_thresholds_", (max(count, 1),), loc) for one in "Xy")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import arrays_of, flag, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.noise import require_spread
 from mcugen.ir import GraphBuilder
@@ -52,6 +52,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 def op_of(estimator: object, n: int, loc: Loc) -> Power:
     """The transformer's numbers, checked."""
     state = _state(estimator, loc)
+    arrays_of(state, ("lambdas_",), loc)
     powers = numbers_of(state, "lambdas_", (n,), loc)
     mean, scale = np.zeros(n), np.ones(n)
     if flag(state, "standardize", loc):

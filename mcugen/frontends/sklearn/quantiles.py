@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mcugen.curves import Curve
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import arrays_of, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.ir import GraphBuilder
@@ -89,6 +89,7 @@ def check_points(op: Interpolate, help: str, loc: Loc) -> None:
 
 def _numbers(state: Mapping[str, object], n: int, loc: Loc) -> tuple[Floats, Floats]:
     """The probabilities (quantiles,), which rise from 0 to 1, and the quantiles (quantiles, features), which do not fall."""
+    arrays_of(state, ("references_", "quantiles_"), loc)
     found = state.get("references_")
     count = len(found) if isinstance(found, np.ndarray) and found.ndim == 1 else 0
     references = numbers_of(state, "references_", (max(count, 1),), loc)
