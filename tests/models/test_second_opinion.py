@@ -35,7 +35,7 @@ from sklearn import (
 )
 from sklearn.base import clone, is_classifier
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.pipeline import make_pipeline, make_union
 
 from mcugen.boards import Target, load_board
@@ -51,7 +51,7 @@ skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 TOLERANCE = 1e-5
-DATA = {"wine": load_wine, "breast_cancer": load_breast_cancer, "diabetes": load_diabetes}
+DATA = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "diabetes": load_diabetes}
 DIGITS = 800  # rows: enough for covariances of each of ten classes
 SEED = {"random_state": 0}
 VOTERS = [
