@@ -158,10 +158,13 @@ class _Replay:
 
     def _may_take_over(self, node: Node, into: int, out: int) -> bool:
         """Only what the op allows, and byte for byte: a shifted overlap is another matter."""
-        source, target = self.plan.places[node.inputs[into]], self.plan.places[node.outputs[out]]
-        return source == target and (
-            node.op.updates[out : out + 1] == (into,) or (out == 0 and into == node.op.in_place)
-        )
+        names = node.inputs[into], node.outputs[out]
+        source, target = (self.plan.places[name] for name in names)
+        taken, made = self.graph.types(names)
+        in_place = (
+            out == 0 and into == node.op.in_place and taken.size == made.size
+        )  # else it reads what it has written over
+        return source == target and (node.op.updates[out : out + 1] == (into,) or in_place)
 
     def _overlaps(self, names: list[str]) -> Iterator[str]:
         for left, right in combinations(names, 2):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcugen.ir import Graph, Node, Storage
-from mcugen.memory.overlap import Shift, shift
+from mcugen.memory.overlap import Shift, element_by_element, shift
 from mcugen.memory.rows import Region, is_given_late
 
 
@@ -100,8 +100,8 @@ def size_of(graph: Graph, name: str, regions: Sequence[Region] = ()) -> int:
 def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region] = ()) -> dict[str, str]:
     """Which TEMP result may take over which dying TEMP input's buffer: result's name → input's name.
 
-    That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of one
-    size. Each input is in one pair at most, since it dies in one node. Where nodes run row by row, of tensors that are one row.
+    That is: the op says so (`in_place`), nobody needs the input later, the node takes it only once, and both are of as many
+    elements of one size. Each input is in one pair at most, since it dies in one node. Where nodes run row by row, of tensors that are one row.
     """
     owner = views(graph)
     pairs: dict[str, str] = {}
@@ -112,7 +112,7 @@ def taken_over(graph: Graph, ranges: dict[str, Range], regions: Sequence[Region]
         target = node.outputs[0]
         if source is None or target not in ranges or graph.values[target].storage is not Storage.TEMP:
             continue
-        if graph.values[source].storage is Storage.TEMP and _nbytes(graph, source) == _nbytes(graph, target):
+        if graph.values[source].storage is Storage.TEMP and element_by_element(*graph.types((source, target))):
             pairs[target] = source
     return pairs
 
@@ -129,7 +129,7 @@ def rows_taken_over(graph: Graph, region: Region) -> dict[str, str]:
         both = {region.held[name].rows for name in (source, target) if name in region.held}
         if readers[source] == 1 and {source, target} <= region.held.keys() and both == {1}:
             types = graph.types((source, target))
-            alike = types[0].nbytes == types[1].nbytes and types[0].shape[0] == types[1].shape[0]
+            alike = element_by_element(*types) and types[0].shape[0] == types[1].shape[0]
             both_busy = region.is_busy(source, False) & region.is_busy(target, False)
             if alike and bool((turns[both_busy] == number).all()):
                 pairs[target] = source

@@ -44,11 +44,18 @@ def apart(taken: int, made: int) -> Shift:
     return Shift(made, taken)
 
 
+def element_by_element(taken: TensorType, made: TensorType) -> bool:
+    """Whether an op that works in place makes each element where the one lay that it is made of: four bools in the place of one
+    float that is compared with four others would lose the float.
+    """
+    return taken.nbytes == made.nbytes and taken.size == made.size
+
+
 def shift(graph: Graph, node: Node, at: int) -> Shift:
     """Where a node's first output may lie in relation to its input number `at`, which dies there and is taken once."""
     inputs, (made, *_) = graph.types(node.inputs), graph.types(node.outputs)
     taken = inputs[at]
-    same = node.op.in_place == at and made.nbytes == taken.nbytes
+    same = node.op.in_place == at and element_by_element(taken, made)
     found = apart(taken.nbytes, made.nbytes)
     reads = rows_read(node, inputs, made)
     if reads and all(one[at] for one in reads) and taken.shape:

@@ -7,6 +7,8 @@ from random_graphs import mix
 
 from mcugen.ir import DType, Graph, GraphBuilder, TensorType
 from mcugen.memory.live import Range, live_bytes, live_ranges, taken_over
+from mcugen.memory.overlap import shift
+from mcugen.ops.elementwise import Elementwise
 
 
 def bytes_(n: int) -> TensorType:
@@ -69,6 +71,21 @@ def test_in_place_needs_a_dying_input_of_the_same_size_taken_once() -> None:
     builder.output(y)
     graph = builder.build()
     assert taken_over(graph, live_ranges(graph)) == {"d.0": "c.0"}
+
+
+def test_in_place_needs_as_many_elements() -> None:
+    """One float compared with four: its bytes are read four times, and are as many as four bools."""
+    builder = GraphBuilder("predict")
+    x = builder.input("x", TensorType((1,), DType.F32))
+    (a,) = builder.add(Elementwise("Neg"), x)
+    (b,) = builder.add(Elementwise("Equal"), a, builder.const("keys", np.arange(4, dtype=np.float32)))
+    (y,) = builder.add(Elementwise("Not"), b)
+    builder.output(y)
+    graph = builder.build()
+    assert taken_over(graph, live_ranges(graph)) == {}
+    node = graph.nodes[1]
+    assert not shift(graph, node, 0).same
+    assert shift(graph, graph.nodes[2], 0).same
 
 
 def test_a_temp_never_takes_over_state() -> None:

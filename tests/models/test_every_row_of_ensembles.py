@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
@@ -138,7 +138,10 @@ def test_random_models_at_random_scales(kind: str, seed: int, classes: int, x_sc
     target = rng.standard_normal(80) * 10.0**y_scale
     labels = np.r_[np.arange(classes), rng.integers(0, classes, 80 - classes)]
     model.random_state = seed
-    fitted = model.fit(x, target if hasattr(model, "loss") and "Regressor" in type(model).__name__ else labels)
+    try:
+        fitted = model.fit(x, target if hasattr(model, "loss") and "Regressor" in type(model).__name__ else labels)
+    except ValueError:  # AdaBoost, whose first tree is no better than chance on labels that are nothing else
+        reject()
     outputs = outputs_of(fitted)
     try:
         sources = [read(fitted, name=f"m{i}", output=output) for i, output in enumerate(outputs)]
