@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan, nan
+from math import isinf, isnan, nan
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from mcugen.ir import Array, TensorType
 from mcugen.op import Work
 from mcugen.pairs import pair_of
 from mcugen.rows import Numbers, RowOp, single
-from mcugen.templating import c_lit
+from mcugen.templating import c_floats
 from mcugen.work.loops import loop
 
 
@@ -84,7 +84,10 @@ class Impute(RowOp):
         return () if self.pairs or self.of_pairs else (y,)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        marker = "" if isnan(self.missing) else c_lit(np.float32(self.missing))
+        (number,) = c_floats([self.missing])
+        marker = (
+            "" if isnan(self.missing) else f"(float){number}" if isinf(self.missing) else number
+        )  # avr-libc's is a double
         fill, rest = pair_of(self.fill)
         return {
             "size": self.features,

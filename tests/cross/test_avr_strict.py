@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from tools import tool
@@ -38,7 +38,7 @@ NO_LIMIT = "-Wl,--defsym=__TEXT_REGION_LENGTH__=8M"  # all models in one program
 TARGET = Target(load_board("mega2560"))
 ROWS = 120
 
-DATA = (load_iris, load_wine, load_breast_cancer, load_digits, load_diabetes)
+DATA = (load_iris, load_digits, load_diabetes)
 CLASSIFIERS = (
     DecisionTreeClassifier(random_state=0),
     DecisionTreeClassifier(max_depth=3, random_state=0),

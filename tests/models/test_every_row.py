@@ -114,7 +114,7 @@ def test_every_row(data: str) -> None:
 
 @pytest.mark.long
 def test_three_hundred_trees() -> None:
-    for data in ("iris", "digits"):
+    for data in ("iris", "breast_cancer"):
         x, y = DATA[data](return_X_y=True)
         cases = [Case(cls, depth, 300, "label", "table") for cls in CLASSIFIERS[1:] for depth in (None,)]
         _prove_all([*cases, Case(RandomForestClassifier, 4, 300, "proba", "table")], x, y, probes=2_000)

@@ -16,15 +16,18 @@ import pytest
 from sklearn import (
     calibration,
     cluster,
+    cross_decomposition,
     decomposition,
     discriminant_analysis,
     ensemble,
     feature_selection,
+    gaussian_process,
     impute,
     linear_model,
     mixture,
     model_selection,
     multiclass,
+    multioutput,
     naive_bayes,
     neighbors,
     neural_network,
@@ -36,6 +39,7 @@ from sklearn import (
 from sklearn.base import clone, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.pipeline import make_pipeline, make_union
 
 from mcugen.boards import Target, load_board
@@ -113,6 +117,8 @@ CLASSIFIERS: dict[str, Any] = {
     "calibrated": calibration.CalibratedClassifierCV(svm.LinearSVC(**SEED), cv=2),
     "searched": model_selection.GridSearchCV(linear_model.LogisticRegression(max_iter=100), {"C": [0.1, 1]}, cv=2),
     "stack": ensemble.StackingClassifier(VOTERS, cv=2),
+    "categorical Bayes": make_pipeline(BINS, naive_bayes.CategoricalNB()),
+    "projected for neighbours": neighbors.NeighborhoodComponentsAnalysis(2, max_iter=10, **SEED),
 }
 OF_TWO_CLASSES: dict[str, Any] = {
     "tuned threshold": model_selection.TunedThresholdClassifierCV(linear_model.LogisticRegression(), cv=2),
@@ -163,7 +169,20 @@ REGRESSORS: dict[str, Any] = {
     "gamma": linear_model.GammaRegressor(),
     "Tweedie": linear_model.TweedieRegressor(power=1.5),
     "RANSAC": linear_model.RANSACRegressor(**SEED),
+    "Gaussian process": gaussian_process.GaussianProcessRegressor(
+        RBF(3.0) + WhiteKernel(), optimizer=None, normalize_y=True
+    ),
+    "partial least squares": cross_decomposition.PLSRegression(2),
 }
+SEVERAL: dict[str, Any] = {  # values at once
+    "several lassos": linear_model.MultiTaskLasso(0.1),
+    "several nets": linear_model.MultiTaskElasticNet(0.1),
+    "several lassos, cross-validated": linear_model.MultiTaskLassoCV(cv=3),
+    "several nets, cross-validated": linear_model.MultiTaskElasticNetCV(cv=3),
+    "a model for each": multioutput.MultiOutputRegressor(linear_model.Ridge()),
+    "partial least squares": cross_decomposition.PLSRegression(2),
+}
+OF_SEVERAL_LABELS = multioutput.MultiOutputClassifier(linear_model.LogisticRegression(max_iter=200))
 OTHERS: dict[str, Any] = {
     "k-means": cluster.KMeans(4, n_init=1, **SEED),
     "k-means, in batches": cluster.MiniBatchKMeans(3, n_init=1, **SEED),
@@ -189,6 +208,13 @@ OTHERS: dict[str, Any] = {
     "bins": preprocessing.KBinsDiscretizer(3, encode="onehot-dense", strategy="uniform"),
     "one hot": make_pipeline(BINS, preprocessing.OneHotEncoder(sparse_output=False)),
     "ordinal": make_pipeline(BINS, preprocessing.OrdinalEncoder()),
+    "mixture with a prior": mixture.BayesianGaussianMixture(n_components=2, **SEED),
+    "kernel PCA": decomposition.KernelPCA(2, kernel="rbf", gamma=0.1),
+    "outlier factor": neighbors.LocalOutlierFactor(5, novelty=True),
+    "one class by SGD": linear_model.SGDOneClassSVM(**SEED),
+    "powers": preprocessing.PowerTransformer(),
+    "quantiles": preprocessing.QuantileTransformer(n_quantiles=20),
+    "leaves": ensemble.RandomTreesEmbedding(3, max_depth=2, sparse_output=False, **SEED),
 }
 APART = {
     "SGD": "decisions of hundreds whose parts are larger still, summed in float32",
@@ -212,6 +238,7 @@ APART = {
     "k-means": "a distance is the root of a difference of squares, in float32",
     "k-means, in batches": "the same",
     "RANSAC": "weights of thousands that cancel, in float32",
+    "powers": "powers less one, in float32",
 }
 LABELS_ALONE = {"one against one": "skl2onnx gives scores by class, which are no decisions of scikit-learn's"}
 NOT_CONVERTED = {  # supported here, with a converter in skl2onnx, but not in this test
@@ -243,7 +270,7 @@ def cases(data: str, x: Any, y: Any) -> Iterator[Case]:
 
 
 def outputs_of(model: Any) -> tuple[str, ...]:
-    return head_of(model, Loc()).outputs
+    return head_of(model, Loc(), several=True).outputs
 
 
 def rows_of(data: str) -> tuple[Any, Any]:
@@ -307,12 +334,35 @@ def compare_numbers(case: Case, x: Any, ours: Any, theirs: Any, what: str) -> No
     assert (apart <= allowed).all(), f"{what}: {apart.max():.2g} apart"
 
 
+def test_onnxruntime_agrees_on_several_values() -> None:
+    x, y = rows_of("diabetes")
+    several = np.column_stack([y, x[:, 0]])
+    target = Target(load_board("host"), numeric="float32")
+    for name, model in SEVERAL.items():
+        fitted = clone(model).fit(x.astype(np.float64), several)
+        case = Case(name, fitted, "value", lower(read(fitted, name="m", output="value"), target))
+        (ours,) = compile_for_host([case.compiled.unit], ("-std=c99", "-O0")).run([x])
+        compare_numbers(case, x, ours, opinion(case, x)[0], name)
+
+
+def test_onnxruntime_agrees_on_several_labels() -> None:
+    x, y = rows_of("iris")
+    several = np.column_stack([y, x[:, 0] > 0])
+    fitted = OF_SEVERAL_LABELS.fit(x.astype(np.float64), several)
+    compiled = compile(fitted, board="host")
+    np.testing.assert_array_equal(compiled.predict(x), opinion(Case("labels", fitted, "label", compiled), x)[0])
+
+
 def test_every_converter_is_asked() -> None:
     """What is supported here and converted there is among the models."""
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
-    models = [one for kind in (CLASSIFIERS, OF_TWO_CLASSES, REGRESSORS, OTHERS) for one in kind.values()]
-    asked = {type(step).__name__ for model in models for _, step in getattr(model, "steps", [("", model)])}
+    models = [one for kind in (CLASSIFIERS, OF_TWO_CLASSES, REGRESSORS, SEVERAL, OTHERS) for one in kind.values()]
+    asked = {
+        type(step).__name__
+        for model in [*models, OF_SEVERAL_LABELS]
+        for _, step in getattr(model, "steps", [("", model)])
+    }
     converted = {kind.__name__ for kind in sklearn_operator_name_map}
     assert sorted((converted & set(supported())) - asked - set(NOT_CONVERTED)) == []
 

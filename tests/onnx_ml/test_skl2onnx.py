@@ -28,8 +28,7 @@ from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.frontends import read
 from mcugen.memory.plan import plan
-from mcugen.passes import PIPELINE, run
-from mcugen.passes.order import order
+from mcugen.passes import run
 from mcugen.targets.driver import Unit
 from mcugen.targets.host import STRICT, compile_for_host
 
@@ -42,11 +41,6 @@ TOLERANCE = 1e-5
 OPEN = 16
 FEW = 0.99  # of the rows: near ties may differ, not many do
 REFUSED: dict[str, str] = {}
-TOO_LARGE = {("digits", "polynomials"): "an export of 4,000 nodes; it takes longer than all others together"}
-# Every estimator's graph goes through the whole pipeline with the rows of iris or diabetes. Of these data it is the same graph with
-# wider tables, and the search for its order takes longer than all else here.
-LARGE = ("breast_cancer", "digits")
-WITHOUT_ORDER = tuple(one for one in PIPELINE if one is not order)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -73,8 +67,6 @@ def exported(model: Any, x: Any) -> onnx.ModelProto:
 
 def exports(data: str, x: Any, y: Any) -> Iterator[Export]:
     for i, (name, model) in enumerate(((REGRESSORS if data == "diabetes" else CLASSIFIERS) | OTHERS).items()):
-        if (data, name) in TOO_LARGE:
-            continue
         graph = exported(clone(model).fit(x.astype(np.float64), y), x)
         shapes = {graph.graph.input[0].name: (1, x.shape[1])}
         if name in REFUSED:
@@ -82,7 +74,7 @@ def exports(data: str, x: Any, y: Any) -> Iterator[Export]:
                 read(graph, name=f"m{i}", shapes=shapes)
             continue
         source = read(graph, name=f"m{i}", shapes=shapes)
-        module = run(source.module, TARGETS[0], pipeline=WITHOUT_ORDER if data in LARGE else PIPELINE)
+        module = run(source.module, TARGETS[0])
         yield Export(name, graph, Unit(module, emit(module, plan(module, TARGETS[0]), TARGETS[0])))
 
 
@@ -112,7 +104,7 @@ class Runtime:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("data", ["iris", "digits", "diabetes"])
+@pytest.mark.parametrize("data", ["iris", "wine", "diabetes"])
 def test_the_c_of_an_export_agrees_with_onnxruntime(data: str) -> None:
     x, y = rows_of(data)
     every = [*exports(data, x, y)]

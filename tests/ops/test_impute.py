@@ -15,7 +15,7 @@ from mcugen.rows import vector
 def test_the_c_is_numpy() -> None:
     rng = np.random.default_rng(0)
     fills = (np.array([1.5, -2.0, 0.0]), np.full(4, 7.0), np.full(2, nan), rng.normal(size=300))
-    ops = [Impute(fill, missing) for fill in fills for missing in (nan, 0.0, -999.0)]
+    ops = [Impute(fill, missing) for fill in fills for missing in (nan, 0.0, -999.0, np.inf)]
     ops += [Impute(fill, nan, pairs=True, of_pairs=of) for fill in (*fills[:2], fills[3] / 3) for of in (False, True)]
     rows = []
     for op in ops:

@@ -109,7 +109,7 @@ def unit(op: TreeEnsemble, form: str, name: str) -> Unit:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_c_gives_numpys_answers(seed: int) -> None:
-    cases = [(op, form) for op in ops(seed) for form in FORMS]
+    cases = [(op, form) for op in [*ops(seed)][seed::2] for form in FORMS]
     units = [unit(op, form, f"m{i}") for i, (op, form) in enumerate(cases)]
     inputs = [asked(op.trees, seed) for op, _ in cases]
     for (op, form), x, found in zip(cases, inputs, run_sanitized(units, [[x] for x in inputs]), strict=True):

@@ -28,7 +28,7 @@ import test_svm
 
 BOARDS = {"mega2560": ("avr-gcc", "simavr"), "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm")}
 ROWS = 12
-LARGEST = 2_500  # numbers of points: a simulator takes long for more
+LARGEST = 1_200  # numbers of points: a simulator takes long for more
 
 
 def usual(x: np.ndarray) -> np.ndarray:
