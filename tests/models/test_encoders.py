@@ -59,7 +59,7 @@ ENCODERS = (
     TargetEncoder(),
     TargetEncoder(target_type="continuous"),
     KBinsDiscretizer(4, encode="onehot-dense", **BINS),
-    KBinsDiscretizer(7, encode="ordinal", strategy="uniform"),
+    KBinsDiscretizer(7, encode="ordinal", **BINS),
 )  # fmt: skip
 
 
@@ -161,12 +161,33 @@ def test_what_scikit_learn_refuses_to_encode_is_no_category() -> None:
     np.testing.assert_array_equal(ordinal.transform(rows), [[0, -1], [-1, 1]])
 
 
-def test_an_edge_that_float64_rounds_up() -> None:
-    """Edges of 0.1 + 0.2 and of 4.3 + 2 * 1.2: numbers that are written as 0.3 and 6.7 lie where scikit-learn has them."""
+def bins_of(model: Any, rows: Any) -> Any:
+    return mcugen.compile(model, board="host").transform(rows)
+
+
+def test_edges_that_are_worked_out() -> None:
+    """They are no numbers of the training: scikit-learn's answers to rows of float32, which 0.7 is below and 0.9 above."""
     x = np.array([[0.0], [0.1], [0.2], [0.3], [0.4], [0.7], [0.8], [0.9]])
-    for bins in (3, 4, 5, 8, 9):
-        model = KBinsDiscretizer(bins, encode="ordinal", strategy="uniform").fit(x)
-        np.testing.assert_array_equal(mcugen.compile(model, board="host").transform(x), model.transform(x), str(bins))
+    iris = load_iris().data
+    rows = np.r_[iris, np.linspace(0, 8, 81)[:, np.newaxis] * np.ones(4)].astype(np.float32).astype(np.float64)
+    for given, asked in ((x, x), (iris, rows), (rows, rows)):
+        for strategy in ("uniform", "kmeans"):
+            model = KBinsDiscretizer(6, encode="ordinal", strategy=strategy, random_state=0).fit(given)
+            wanted = model.transform(asked.astype(np.float32).astype(np.float64))
+            np.testing.assert_array_equal(bins_of(model, asked), wanted, strategy)
+
+
+def test_edges_of_the_training() -> None:
+    """A decimal that float32 rounds down lies on its edge; 0.7 is below one that a percentile puts a digit of float64 above it."""
+    x = np.array([[0.1], [0.4], [0.7], [1.3], [5.1], [5.1], [6.3]])
+    model = KBinsDiscretizer(3, encode="ordinal", strategy="quantile", quantile_method="linear").fit(x)
+    for edge in (0.7, np.nextafter(0.7, 1), np.nextafter(0.7, 0)):
+        model.bin_edges_[0][1] = edge
+        assert model.bin_edges_[0].tolist() == [0.1, edge, 5.1, 6.3]
+        np.testing.assert_array_equal(bins_of(model, x)[[0, 1, 3, 4, 5, 6]], model.transform(x)[[0, 1, 3, 4, 5, 6]])
+        assert bins_of(model, x)[2] == (edge == 0.7), edge
+    model.bin_edges_[0][1:3] = np.nextafter(0.7, 0), 0.7
+    assert bins_of(model, x).ravel().tolist() == [0, 0, 0, 2, 2, 2, 2]
 
 
 def test_bins_behind_a_scaler_are_bins_of_the_row() -> None:

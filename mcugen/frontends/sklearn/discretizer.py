@@ -1,8 +1,7 @@
 """KBinsDiscretizer: `lookup` of the bin, and `one_hot` behind it.
 
-Its edges often are numbers of its training, and rows are float32: an edge is the float32 that such a number becomes, so that what
-lies on it stays there. Behind a step that works numbers out, edges are what they are, and scikit-learn's answers are those to rows
-of float32.
+Edges are what they are, and the answers scikit-learn's to rows of float32. Only an edge that is a number of the training
+(`strategy="quantile"`) is the float32 that such a number becomes, so that what lies on it stays there.
 """
 
 from __future__ import annotations
@@ -31,7 +30,10 @@ TRUSTED = (
 )
 
 LARGEST = float(np.finfo(np.float32).max)
-NOISE = 2.0**-50  # of an edge: what float64 rounds where it is worked out
+DIGITS = 6  # of decimals that float32 tells apart
+PICKING = ("inverted_cdf", "averaged_inverted_cdf")  # percentiles that are numbers of the training, or the mean of two
+APART = 4096  # steps of float32 between edges: hardly two numbers of the training become the same
+Floats = npt.NDArray[np.float64]
 
 
 def takes(estimator: object) -> bool:
@@ -59,7 +61,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     state = _state(estimator, loc)
     edges = _edges(state, head.n_features, loc)
     if not computed_by(builder, x):
-        edges = [as_singles(inner) for inner in edges]
+        edges = _as_rounded(edges, state)
     beyond = [np.abs(inner).max(initial=0.0) > LARGEST for inner in edges]
     refuse((("bin_edges_", f"those of feature {i} are beyond a C float") for i in np.flatnonzero(beyond)), loc)
     encode = state.get("encode")
@@ -76,12 +78,13 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 
 def asked(estimator: Any, plain: bool) -> Any:
-    """The discretizer that gives plain arrays, of float32 where its rows are plain."""
+    """The discretizer that gives plain arrays; with edges as `build` has them where its rows are plain."""
     changed = copy(estimator)
     if plain:
-        changed.dtype, changed.bin_edges_ = np.float32, np.array([None] * len(estimator.bin_edges_), object)
-        for i, one in enumerate(estimator.bin_edges_):
-            changed.bin_edges_[i] = np.concatenate([one[:1], as_singles(one[1:-1]), one[-1:]])
+        edges = _as_rounded([one[1:-1] for one in estimator.bin_edges_], vars(estimator))
+        changed.bin_edges_ = np.array([None] * len(edges), object)
+        for i, inner in enumerate(edges):
+            changed.bin_edges_[i] = np.concatenate([[-np.inf], inner, [np.inf]])
     if "_encoder" in vars(estimator):
         changed._encoder = copy(estimator._encoder)
         changed._encoder.sparse_output = False
@@ -95,7 +98,7 @@ def reference(estimator: object, head: Head) -> Reference:
     return CompositeReference(estimator, head)
 
 
-def _edges(state: Mapping[str, object], n: int, loc: Loc) -> list[npt.NDArray[np.float64]]:
+def _edges(state: Mapping[str, object], n: int, loc: Loc) -> list[Floats]:
     """The edges between each feature's bins, as numbers that rise."""
     found, counts = state.get("bin_edges_"), state.get("n_bins_")
     if not isinstance(found, np.ndarray) or found.dtype != object or found.shape != (n,):
@@ -117,17 +120,30 @@ def _edges(state: Mapping[str, object], n: int, loc: Loc) -> list[npt.NDArray[np
     return inner
 
 
-def as_singles(edges: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The float32 that numbers on an edge become; the next one where the edge is rounded up from a shorter number, which is below."""
-    with np.errstate(over="ignore"):
+def _as_rounded(edges: list[Floats], state: Mapping[str, object]) -> list[Floats]:
+    """Edges (n,) of each feature, those that are numbers of the training as rows of float32 have them."""
+    strategy, method = (str(state.get(name)) for name in ("strategy", "quantile_method"))
+    return [_snapped(one, method in PICKING) for one in edges] if strategy == "quantile" else edges
+
+
+def _snapped(edges: Floats, picked: bool) -> Floats:
+    """Edges (n,) of percentiles: decimals, and, where percentiles are `picked` out of the training, other numbers that lie apart.
+
+    Else an edge may be what lies between two numbers, or beside one by what float64 rounds, and a row be on another side.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
         nearest = edges.astype(np.float32)
-        above = np.nextafter(nearest, np.float32(np.inf))
-    written = np.array([float(str(one)) for one in nearest])
-    below = (written < edges) & (edges - written <= NOISE * np.abs(edges))
-    return np.where(below, above, nearest).astype(np.float64)
+        above = np.nextafter(nearest, np.float32(np.inf)).astype(np.float64)
+        step = above - nearest
+        apart = np.minimum(np.diff(edges, prepend=-np.inf), np.diff(edges, append=np.inf)) >= APART * step
+        halfway = edges - nearest == above - edges
+    number = np.array([float(f"{one:.{DIGITS}g}") for one in edges]) == edges
+    if picked:
+        number |= apart & ~halfway
+    return np.asarray(np.maximum.accumulate(np.where(number, nearest, edges)), np.float64)
 
 
-def _finite(one: object, count: int, loc: Loc) -> npt.NDArray[np.float64]:
+def _finite(one: object, count: int, loc: Loc) -> Floats:
     """The edges of a feature; the outer two of a constant feature are infinite, and nothing asks for them."""
     if isinstance(one, np.ndarray) and one.dtype.kind == "f" and one.shape == (count + 1,):
         one = np.concatenate([[0.0], one[1:-1], [0.0]])
