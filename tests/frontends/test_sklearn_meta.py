@@ -180,6 +180,13 @@ def test_calibrations_that_are_refused() -> None:
     assert code_of(edited(CALIBRATED, classes_=np.arange(1))) == "E0107"
 
 
+def test_what_calibrated_classifiers_were_made_of_does_not_matter() -> None:
+    reference = reference_of(edited(CALIBRATED, estimator=3))
+    np.testing.assert_allclose(
+        reference.numbers("proba", X.astype(np.float32)), CALIBRATED.predict_proba(X.astype(np.float32))
+    )
+
+
 def test_missing_values_go_where_members_take_them() -> None:
     rows = np.where(np.arange(4) == 1, np.nan, X)
     inner = DecisionTreeClassifier(max_depth=3)

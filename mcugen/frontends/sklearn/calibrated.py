@@ -69,8 +69,9 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 
 def asked(estimator: Any, plain: bool) -> Any:
-    """Its classifiers as references ask them."""
+    """Its classifiers as references ask them, without the one that these were made of: nobody looks at what a file says of it."""
     changed = copy(estimator)
+    changed.estimator = None
     changed.calibrated_classifiers_ = [
         asked_inside(one, plain, "estimator") for one in estimator.calibrated_classifiers_
     ]
