@@ -12,6 +12,7 @@ from mcugen.frontends import Output, Reference
 from mcugen.ir import Array, Label
 
 SMALL = float(np.finfo(np.float32).tiny)  # below, a float has fewer digits
+ROUNDED = 2.0**-24  # of a number: what its float is off
 PART = 0.01  # of an output's range: what its numbers may be off in a smaller number format
 
 Floats = npt.NDArray[np.float64]
@@ -50,9 +51,11 @@ def _apart(what: str, numbers: Floats) -> list[Floats]:
 
 
 def range_of(expected: Floats) -> float:
-    """The range of an output's numbers over rows; where it has none, their size, or 1."""
+    """The range of an output's numbers over rows; where it has none that floats tell apart, their size, or 1."""
     real = expected[np.isfinite(expected)]
-    return float(np.ptp(real) if len(real) else 0.0) or float(np.abs(real).max(initial=0.0)) or 1.0
+    size = float(np.abs(real).max(initial=0.0))
+    spread = float(np.ptp(real)) if len(real) else 0.0
+    return spread if spread > ROUNDED * size else size or 1.0
 
 
 def _typical(expected: Floats) -> float:

@@ -26,6 +26,7 @@ from mcugen.frontends import read
 from mcugen.frontends.files import read_model
 from mcugen.frontends.sklearn import read_estimator
 from mcugen.targets.host import compile_for_host
+from mcugen.verify import prove
 
 X, Y = load_iris(return_X_y=True)
 
@@ -103,6 +104,28 @@ def test_densities() -> None:
         make_pipeline(TruncatedSVD(2, random_state=0), KernelDensity(bandwidth=0.3)),
     ]
     prove_all([(one, "value") for one in (*models, *behind, Weighted(bandwidth=0.6))], X[::2], Y[::2])
+
+
+def test_densities_smaller_than_what_the_bounds_of_a_tree_leave() -> None:
+    """scikit-learn makes some 1e-16 of 0 there, or ends before it has come to the nearest points; what counts is the sum itself."""
+    wine = load_wine().data
+    rng = np.random.default_rng(0)
+    far = rng.permuted(wine, axis=0).astype(np.float32)  # in the box around all rows, and near none
+    models = [KernelDensity(bandwidth=5, kernel=kernel).fit(wine) for kernel in ("tophat", "epanechnikov", "linear")]
+    models.append(KernelDensity().fit(wine))
+    models.append(make_pipeline(StandardScaler(), KernelDensity(bandwidth=0.5, kernel="cosine")).fit(wine))
+    sources = [read(model, name=f"m{i}") for i, model in enumerate(models)]
+    made = [lower(source, Target(load_board("mega2560"), numeric="float32")) for source in sources]
+    library = compile_for_host([one.unit for one in made], ("-std=c99", "-O0"))
+    for i, (source, one) in enumerate(zip(sources, made, strict=True)):
+        proof = prove(one.module, source.reference, far, lambda x, i=i: library.run(x, i), on="host", source="rows")
+        assert proof.wrong == 0, f"{proof} {proof.worst}"
+        assert proof.refused == proof.blurred == 0, str(proof)
+    (found,) = library.run([far], 3)
+    logs = -((far[:, None].astype(np.longdouble) - wine) ** 2).sum(axis=2) / 2
+    wanted = np.log(np.exp(logs).mean(axis=1)) - 13 / 2 * np.log(2 * np.pi)
+    np.testing.assert_allclose(found, wanted.astype(float), rtol=1e-6)
+    assert np.abs(models[3].score_samples(far) - wanted).max() > 1, "rows that scikit-learn answers as well say nothing"
 
 
 class Weighted(KernelDensity):

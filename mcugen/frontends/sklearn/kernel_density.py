@@ -1,7 +1,8 @@
 """KernelDensity: the logarithm of the density at a row (`score_samples`) as a value; ops `kernel_values` and `density`.
 
 What counts is `score_samples` of scikit-learn 1.4 to 1.9 with its tolerances of 0: the logarithm of the mean of kernels of the distances
-from the training rows, each of the volume 1.
+from the training rows, each of the volume 1. Where the bounds of its tree leave more of that than there is (far from all rows, 0
+becomes some 1e-16 there), it is the sum of all kernels.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def asked(estimator: Any, plain: bool = True) -> Any:
     e = estimate(vars(estimator), head(estimator, Loc()), Loc())
     uniform = bool((e.weights == e.weights[0]).all())
     made = AskedDensity(bandwidth=e.bandwidth, kernel=e.kernel)
+    made.estimate_ = e
     return made.fit(e.points, sample_weight=None if uniform else e.weights)
 
 
