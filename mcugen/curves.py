@@ -44,6 +44,30 @@ class Curve:
         found = np.where(behind == 0, self.below[0], np.where(behind > last, self.above[last], found))
         return np.where(np.isnan(x), np.nan, np.where(self.knots[high] == x, self.at[high], found))
 
+    def answering(self, x: Floats, numbers: Floats, seen: Seen = np.asarray) -> Curve:
+        """The curve that is at x, floats (n,) that rise, what this one is at `numbers` that float32 rounds to them; the same at all other
+        floats. Where that moves what is `seen` by less than MOVED, it stays as it is.
+        """
+        moved = np.abs(seen(self.of(numbers)) - seen(self.of(x))) > MOVED
+        x, numbers = x[moved], numbers[moved]
+        low, high = (
+            np.nextafter(x.astype(np.float32), np.float32(end)).astype(np.float64) for end in (-np.inf, np.inf)
+        )
+        starts, ends = np.searchsorted(self.knots, low, side="right"), np.searchsorted(self.knots, high)
+        hidden = np.zeros(len(self.knots) + 1, np.int64)  # knots between the floats below and above one of x
+        np.add.at(hidden, starts, 1)
+        np.add.at(hidden, ends, -1)
+        kept = self.knots[np.cumsum(hidden)[:-1] == 0]
+        knots = np.unique(np.concatenate([kept, low, high, x]))
+        at = self.of(knots)
+        below, above = at.copy(), at.copy()
+        known = np.isin(knots, self.knots)
+        place = np.searchsorted(self.knots, knots[known])
+        below[known], above[known] = self.below[place], self.above[place]
+        changed = np.searchsorted(knots, x)
+        below[changed] = at[changed] = above[changed] = self.of(numbers)
+        return Curve(knots, below, at, above)
+
     @cached_property
     def rises(self) -> bool:
         """Whether it never falls."""

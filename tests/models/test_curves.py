@@ -62,6 +62,22 @@ def test_every_row(name: str) -> None:
     prove_all(found, x, y)
 
 
+def test_quantiles_are_numbers_of_the_training() -> None:
+    """What scikit-learn answers to a number, or to its float32: quantiles that float64 rounds, or closer than floats; integers."""
+    iris, diabetes, digits = load_iris().data, load_diabetes().data, load_digits().data[:, 21:23]
+    rows = (iris + 1e5).astype(np.float32).astype(np.float64)
+    beside = np.array([[1.0]] * 4 + [[1.7], [1.7 - 2**-52], [2.0]])
+    cases = [(iris, 150, False), (digits, 1797, True), (diabetes, 50, True), (diabetes, 442, False)]
+    cases += [(rows, 50, True), (rows, 150, False), (diabetes + 1e5, 50, False), (beside, 7, False)]
+    models = [quantiles(count, normal).fit(x) for x, count, normal in cases]
+    library = compile_for_host([lower(read(one, name=f"m{i}"), MEGA).unit for i, one in enumerate(models)], ("-O0",))
+    for i, ((x, count, _), model) in enumerate(zip(cases, models, strict=True)):
+        (found,) = library.run([x.astype(np.float32)], i)
+        exact, rounded = (np.abs(found - model.transform(one)) for one in (x, x.astype(np.float32).astype(np.float64)))
+        assert np.minimum(exact, rounded).max() < 2e-6, (i, count)
+        assert (exact > 1e-5).mean() < 0.02 or i > 5, (i, count)  # what numbers that share a float lose
+
+
 def test_powers() -> None:
     """Also where the usual numbers are far from 0, or next to nothing; scikit-learn's own answers are rounding where they hardly vary."""
     x, y = load_iris(return_X_y=True)

@@ -46,6 +46,24 @@ PLAIN = [
 NORMAL = [op((2,), "rising", normal=True), op((60, 1, 9), "rising", normal=True)]
 
 
+@pytest.mark.parametrize("kind", ["plain", "rising", "steep"])
+def test_floats_that_stand_for_other_numbers(kind: str) -> None:
+    """What the curve is at those numbers, and at all floats beside them what it was; knots may lie closer than floats."""
+    made = curve(40, kind)
+    numbers = np.unique(np.r_[made.knots[::3], made.knots[:1], made.knots[-1:]])
+    x, first = np.unique(numbers.astype(np.float32), return_index=True)
+    numbers = numbers[first]
+    found = made.answering(x.astype(np.float64), numbers, lambda values: values * 1e9)
+    np.testing.assert_array_equal(found.of(x.astype(np.float64)), made.of(numbers))
+    steps = x.view(np.int32)[:, np.newaxis] + np.arange(-3, 4, dtype=np.int32)
+    beside = np.setdiff1d(np.r_[steps.view(np.float32).ravel(), np.linspace(-9, 9, 99, dtype=np.float32)], x).astype(
+        np.float64
+    )
+    np.testing.assert_allclose(found.of(beside), made.of(beside), rtol=1e-9, atol=1e-9)
+    assert found.rises or not made.rises
+    assert made.answering(x.astype(np.float64), numbers, np.zeros_like).knots.tolist() == made.knots.tolist()
+
+
 def test_the_c_is_numpy() -> None:
     rows = [[np.concatenate([hard_floats(RNG, 20, (op.width,)), op.probe(60, RNG)[0]])] for op in PLAIN]
     assert_c_is_numpy([(op, (vector(op.width),)) for op in PLAIN], rows)

@@ -1,8 +1,8 @@
 """QuantileTransformer: `interpolate`, from a feature's quantiles to its place among them, and to the normal distribution's.
 
-Its quantiles mostly are numbers of its training, at which its answer may jump, and rows are float32: a quantile is the float32 that
-such a number becomes, so that what is equal to it stays so. Behind a step that works numbers out, quantiles are what they are, and
-scikit-learn's answers are those to rows of float32.
+Rows are float32, and its quantiles mostly are numbers of its training, at which its answer may jump: to a float that such a number
+becomes the answer is scikit-learn's to that number, so that what is equal to it stays so. To all others, and behind a step that works
+numbers out, it is scikit-learn's to the float.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from mcugen.frontends.sklearn.attributes import arrays_of, numbers_of, refuse, s
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.ir import GraphBuilder
+from mcugen.normal import apart
 from mcugen.ops.interpolate import MAX_POINTS, Interpolate
 
 SUPPORTED = ("QuantileTransformer",)
 TRUSTED = ("sklearn.preprocessing._data.QuantileTransformer",)
 
 LARGEST = 1e38  # of a quantile: a float32 holds the difference of two
-NOISE = 2.0**-46  # of the largest quantile of a feature: what float64 rounds where they are worked out
+NOISE = 2.0**-40  # of the largest quantile of a feature: more than float64 rounds where they are worked out
+APART = 2**16  # steps of float32 in a feature's range: hardly two numbers of the training become the same
+DIGITS = 6  # of decimals that float32 tells apart
 AT_ENDS = 1e-7  # of a feature: to the normal distribution, what is that near to the outer quantiles is on them
 Floats = npt.NDArray[np.float64]
 
@@ -55,21 +58,36 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     if not isinstance(kind, str) or kind not in ("normal", "uniform"):
         refuse([("output_distribution", f"must be 'normal' or 'uniform', not {shown(kind)}")], loc)
     references, quantiles = _numbers(state, n, loc)
+    curves = [_curve(one, references, kind == "normal") for one in quantiles.T]
     if not computed_by(builder, x):
-        quantiles = _singles(quantiles)
-    curves = tuple(_curve(one, references, kind == "normal") for one in quantiles.T)
-    op = Interpolate(curves, np.full(n, np.nan), normal=kind == "normal")
+        seen = apart if kind == "normal" else np.asarray
+        curves = [one.answering(*_of_training(own), seen) for one, own in zip(curves, quantiles.T, strict=True)]
+    op = Interpolate(tuple(curves), np.full(n, np.nan), normal=kind == "normal")
     check_points(op, "use a smaller `n_quantiles`", loc)
     return builder.add(op, x, loc=loc)
 
 
 def asked(estimator: Any, plain: bool) -> Any:
-    """The transformer with quantiles of float32 where its rows are plain."""
+    """The transformer that is asked of the numbers of its training that rows of float32 stand for."""
     changed = copy(estimator)
     changed.copy = True
     if plain:
-        changed.quantiles_ = _singles(np.asarray(estimator.quantiles_, np.float64))
+        changed.__class__ = _of_numbers(type(estimator))
     return changed
+
+
+def _of_numbers(cls: Any) -> type:
+    """A class of transformers that are given floats, and asked of the numbers that these stand for."""
+
+    def check(self: Any, *rows: Any, **options: Any) -> Any:
+        found = cls._check_inputs(self, *rows, **options)
+        for column, quantiles in zip(found.T, np.asarray(self.quantiles_, np.float64).T, strict=True):
+            x, numbers = _of_training(quantiles)
+            for one, number in zip(x, numbers, strict=True):
+                column[column == one] = number
+        return found
+
+    return type(cls.__name__, (cls,), {"_check_inputs": check, "__module__": cls.__module__})
 
 
 def reference(estimator: object, head: Head) -> Reference:
@@ -112,25 +130,33 @@ def _numbers(state: Mapping[str, object], n: int, loc: Loc) -> tuple[Floats, Flo
     return references, quantiles
 
 
-def _singles(quantiles: Floats) -> Floats:
-    """Quantiles (quantiles, features) that do not fall, as float32 holds the numbers that most of them are.
-
-    Of those that are one float32, the one that repeats most is such a number; what is next to it but for what float64 rounds in
-    working percentiles out stays below or above it.
-    """
-    return np.stack([_as_singles(one) for one in quantiles.T], axis=1)
-
-
-def _as_singles(quantiles: Floats) -> Floats:
-    nearest = quantiles.astype(np.float32)
+def _of_training(quantiles: Floats) -> tuple[Floats, Floats]:
+    """The floats (n,), which rise, that stand for other numbers, and these: quantiles that must be numbers of the training."""
     known, counts = np.unique(quantiles, return_counts=True)
-    often = np.argsort(-counts, kind="stable")
-    held, first = np.unique(known[often].astype(np.float32), return_index=True)
-    numbers = known[often][first][np.searchsorted(held, nearest)]
-    near = np.abs(quantiles - numbers) <= NOISE * np.abs(quantiles).max()
-    below, above = (np.nextafter(nearest, np.float32(end)) for end in (-np.inf, np.inf))
-    found = np.select([near & (quantiles < numbers), near & (quantiles > numbers)], [below, above], nearest)
-    return np.asarray(np.maximum.accumulate(found), np.float64)
+    counts[[0, -1]] += 1  # the outer two are numbers of the training
+    held = known.astype(np.float32)
+    floats, starts = np.unique(held, return_index=True)
+    fine = np.spacing(np.abs(held)) * APART <= known[-1] - known[0]
+    noise = NOISE * float(np.abs(known[[0, -1]]).max())
+    chosen = np.full(len(floats), np.nan)
+    for i, start in enumerate(starts):
+        same = slice(start, starts[i + 1] if i + 1 < len(starts) else None)
+        if floats[i] not in known[same] and known[same][-1] - known[same][0] <= noise:
+            chosen[i] = _number_of(known[same], counts[same], bool(fine[start]))
+    found = ~np.isnan(chosen)
+    return floats[found].astype(np.float64), chosen[found]
+
+
+def _number_of(same: Floats, counts: npt.NDArray[np.int64], fine: bool) -> float:
+    """The number of the training among quantiles (n,) that are the same but for what float64 rounds; NaN where that is not known.
+
+    What repeats most; of several the decimal. One that is neither may lie between two numbers of the training. Where floats are not
+    fine, other numbers may become the same one.
+    """
+    best = same[counts == counts.max()]
+    if fine and len(best) == 1 and counts.max() > 1:
+        return float(best[0])
+    return next((number for number in best.tolist() if float(f"{number:.{DIGITS}g}") == number), np.nan)
 
 
 def _curve(quantiles: Floats, references: Floats, normal: bool) -> Curve:
