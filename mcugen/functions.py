@@ -104,6 +104,10 @@ def _is_infinite(p: Parameters, x: Numbers) -> Numbers:
     return (np.isposinf(x) & bool(p["positive"])) | (np.isneginf(x) & bool(p["negative"]))
 
 
+# Of one operand, and never falling as it grows, where there is an answer; where there is none it is too small.
+RISING = frozenset(
+    ["Acosh", "Asinh", "Atan", "Ceil", "Exp", "Expm1", "Floor", "Log", "Log1p", "Round", "Sign", "Sinh", "Sqrt", "Tanh"]
+)
 # Without an operator of their name in ONNX.
 OURS = frozenset(["Expm1", "GeluTanh", "Log1p"])
 FUNCTIONS: Mapping[str, Function] = {

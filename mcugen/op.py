@@ -118,7 +118,10 @@ class Op:
         return None
 
     def exactly(self, at: int, x: Array) -> Array:
-        """That function as the model itself works it out in float64; it never falls as x grows, and says what NaN becomes."""
+        """That function as the model itself works it out in float64; it never falls as x grows, and says what NaN becomes.
+
+        Where x is too small for it, as the logarithm's may be, it is NaN.
+        """
         return x
 
     def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcugen.boards import Target
 from mcugen.diagnostics import error
-from mcugen.functions import FUNCTIONS, OURS, Function, Parameters
+from mcugen.functions import FUNCTIONS, OURS, RISING, Function, Parameters
 from mcugen.ir import Array, DType, TensorType
 from mcugen.loops import broadcast, loops, rows_and_rest
 from mcugen.op import Op, Rows, Work
@@ -89,6 +89,14 @@ class Elementwise(Op):
     def reads(self, at: int, *inputs: TensorType) -> tuple[Rows | None, ...]:
         shape = np.broadcast_shapes(*(t.shape for t in inputs))
         return tuple((at, at + 1) if t.shape == shape else None for t in inputs)
+
+    def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
+        of_a_row = len(inputs) == 1 and len(inputs[0].shape) == 1 and inputs[0].dtype is DType.F32
+        return (0, at) if of_a_row and self.function in RISING else None
+
+    def exactly(self, at: int, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(self._is.meaning(self.parameters, np.asarray(x, np.float64)))
 
     def describe(self) -> str:
         return " ".join([self.function, *(f"{key}={value:g}" for key, value in self.parameters.items())])

@@ -22,7 +22,7 @@ from mcugen.work.loops import loop
 class Impute(RowOp):
     """y = fill where x is missing, else x, element by element.
 
-    Missing is NaN, or the number `missing`. fill (features,) float64; NaN there makes missing numbers known as missing to
+    Missing is NaN, or the number `missing`; with `least` (features,) float64, NaN and what is smaller. fill (features,) float64; NaN there makes missing numbers known as missing to
     what comes after. Input and output `f32` (features,), which may share a buffer. With `pairs` the output is `f32` (2 features,),
     all y and then what their rounding took off (mcugen/pairs.py); with `of_pairs` the input is `f32` (2 features,), of the same kind.
     """
@@ -33,6 +33,7 @@ class Impute(RowOp):
 
     fill: npt.NDArray[np.float64]
     missing: float = nan
+    least: npt.NDArray[np.float64] | None = None
     pairs: bool = False
     of_pairs: bool = False
 
@@ -54,25 +55,32 @@ class Impute(RowOp):
         if self.pairs:
             fill, rest = pair_of(self.fill)
             x, left = x[: self.features], x[self.features :] if self.of_pairs else np.zeros_like(x)
-            gone = is_missing(x, self.missing)
+            gone = self._gone(x)
             return (np.concatenate([np.where(gone, fill, x), np.where(gone, rest, left)]),)
-        return (np.where(is_missing(x, self.missing), single(self.fill), x),)
+        return (np.where(self._gone(x), single(self.fill), x),)
+
+    def _gone(self, x: Array) -> npt.NDArray[np.bool_]:
+        if self.least is None:
+            return is_missing(x, self.missing)
+        return np.asarray(~(np.asarray(x, np.float32) >= single(self.least)))
 
     def source(self, at: int, *inputs: TensorType) -> tuple[int, int] | None:
-        return (0, at) if isnan(self.missing) and not (self.pairs or self.of_pairs) else None
+        return (0, at) if isnan(self.missing) and self.least is None and not (self.pairs or self.of_pairs) else None
 
     def exactly(self, at: int, x: Array) -> Array:
         return np.where(np.isnan(x), self.fill[at], x)
 
     def describe(self) -> str:
         pairs = " pairs" * self.pairs + " of pairs" * self.of_pairs
-        return f"features={self.features} missing={self.missing:g}{pairs}"
+        least = " least" * (self.least is not None)
+        return f"features={self.features} missing={self.missing:g}{least}{pairs}"
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
         fill = Numbers(single(self.fill))
         rest = Numbers(pair_of(self.fill)[1]).nbytes if self.pairs else 0
-        marker = "nan" if isnan(self.missing) else "marked"
-        return loop(self.features, f"fill {fill.kind}", marker, tables=fill.nbytes + rest)
+        marker = "nan" if isnan(self.missing) and self.least is None else "marked"
+        least = 0 if self.least is None else Numbers(single(self.least)).nbytes
+        return loop(self.features, f"fill {fill.kind}", marker, tables=fill.nbytes + rest + least)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         around = np.nan_to_num(self.fill)
@@ -93,6 +101,7 @@ class Impute(RowOp):
             "size": self.features,
             "fill": Numbers(fill),
             "missing": marker,
+            "least": None if self.least is None else Numbers(single(self.least)),
             "rest": Numbers(rest) if self.pairs else None,
             "of_pairs": self.of_pairs,
         }

@@ -4,6 +4,9 @@ A threshold `f(x) <= t` on a map f that never falls is `x <= u`, where u is the 
 is searched for over the bits of float32 with f's own arithmetic, scikit-learn's on float64, rounded to float32 as its trees
 do. What f makes of a missing value decides where missing values go.
 
+Functions that never fall (a logarithm, say) vanish in the same way; what is too small for one is made missing, where trees
+tell it from small numbers.
+
 Numbers that are worked out on the device are pairs of floats where trees compare float64, or a scaler follows (pair_chains), and
 trees take how many thresholds lie below each. In a smaller number format they are rounded before they are compared: there the
 float32 next to the threshold counts, on whichever side of it, so that what is exactly on the threshold becomes that, and goes left.
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,7 @@ from mcugen.op import Op
 from mcugen.ops.affine import Affine
 from mcugen.ops.binarize import Binarize
 from mcugen.ops.concat import Concat
+from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
 from mcugen.ops.interpolate import Interpolate
@@ -37,6 +42,7 @@ from mcugen.rewrite import replaced
 
 Mask = npt.NDArray[np.bool_]
 PAIRS = 2.0**-42  # of a number: what a chain of pairs of floats may be off
+ALL = -float(np.finfo(np.float32).max)  # the least number, where there is an answer to all
 DOUBLES = 2.0**-50  # of the largest of its kind: what the model's own float64 sums may be off
 
 
@@ -60,7 +66,7 @@ def _folded(graph: Graph) -> Graph:
 
 def _with_limits(graph: Graph, node: Node, op: Binarize) -> Graph:
     """A comparison of what the maps in front of it take, where that is the row itself."""
-    columns = [trace(graph, node.inputs[0], i) for i in range(op.features)]
+    columns = [trace(graph, node.inputs[0], i, _is_defined) for i in range(op.features)]
     (x,) = graph.of(Storage.INPUT)[:1]
     of_numbers = all(np.isnan(column.exactly(np.array([np.nan]))[0]) for column in columns)
     from_row = all(column.value == x.name for column in columns) and x.type.dtype is DType.F32
@@ -80,7 +86,7 @@ def _with_limits(graph: Graph, node: Node, op: Binarize) -> Graph:
 
 def _with_points(graph: Graph, node: Node, op: Lookup) -> Graph:
     """Bins of what the maps in front of them take, where that is the row or what is missing in it."""
-    columns = [trace(graph, node.inputs[0], i) for i in range(op.features)]
+    columns = [trace(graph, node.inputs[0], i, _is_defined) for i in range(op.features)]
     roots = {column.value for column in columns}
     (x,) = graph.of(Storage.INPUT)[:1]
     (root,) = roots if len(roots) == 1 else ("",)
@@ -98,7 +104,7 @@ def _with_points(graph: Graph, node: Node, op: Lookup) -> Graph:
 
 def _with_curves(graph: Graph, node: Node, op: Interpolate) -> Graph:
     """Curves over what the scalers in front of them take, where that is the row or what is missing in it."""
-    columns = [trace(graph, node.inputs[0], i) for i in range(op.width)]
+    columns = [trace(graph, node.inputs[0], i, _is_defined) for i in range(op.width)]
     roots, maps = {column.value for column in columns}, [map for column in columns for map, _ in column.maps]
     scales = [map for map in maps if isinstance(map, Affine)]
     (x,) = graph.of(Storage.INPUT)[:1]
@@ -141,6 +147,11 @@ def _picked(graph: Graph, node: Node, op: Op, root: str, columns: Sequence[int])
     return replaced(graph, node, *([] if whole else [pick]), new)
 
 
+def _is_defined(op: Op) -> bool:
+    """Whether an op has an answer to every number; some functions have none."""
+    return not isinstance(op, Elementwise)
+
+
 def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     used = np.unique(op.trees.feature[op.trees.feature >= 0]).tolist()
     columns = {i: trace(graph, node.inputs[0], i) for i in used or [0]}  # of one that decides nothing, any will do
@@ -151,8 +162,14 @@ def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     rounded = {i for i in worked_out if op.trees.doubles is not None or columns[i].maps}
     if not rounded and not any(column.maps for column in columns.values()):
         return graph
-    roots = [*dict.fromkeys(column.value for column in columns.values())]
     trees = on_columns(op.trees, columns, rounded)
+    marked, columns = _marked(graph, node, trees, columns)
+    if any(graph.values[name].type.dtype is not DType.F32 for new in marked for name in new.inputs):
+        return graph
+    if {name for new in marked for name in new.outputs} & {columns[i].value for i in worked_out}:  # ranks know no NaN
+        return graph
+    graph = replaced(graph, node, *marked, node)
+    roots = [*dict.fromkeys(column.value for column in columns.values())]
     if len(roots) == 1:
         root = graph.values[roots[0]].type
         renamed = _renamed(trees, {i: c.at for i, c in columns.items()}, root.size)
@@ -160,6 +177,38 @@ def _with_trees(graph: Graph, node: Node, op: TreeEnsemble) -> Graph:
     if any(graph.values[root].type.dtype is not DType.F32 for root in roots):
         return graph
     return _joined(graph, node, trees, columns, roots)
+
+
+def _marked(
+    graph: Graph, node: Node, trees: Trees, columns: Mapping[int, Column]
+) -> tuple[list[Node], dict[int, Column]]:
+    """Nodes that make NaN of what is too small for the columns' maps, where a split of these trees on them sends NaN to the
+    right; and the columns of what they give.
+    """
+    least = dict[tuple[str, int], npt.NDArray[np.float64]]()
+    copies = dict[int, int]()
+    for feature, column in columns.items():
+        if not trees.takes_nan or not column.maps or trees.missing_left[trees.feature == feature].all():
+            continue
+        last, none = largest_left(lambda x, c=column: np.where(c.lost(x), 0.0, 1.0), np.zeros(1))  # type: ignore[misc]  # c
+        if none[0] or np.isinf(last[0]):  # there is an answer to every number, or to none
+            continue
+        limit = float(np.nextafter(last[0], np.float32(np.inf))) + 0.0
+        every = np.full(graph.values[column.value].type.size, ALL)
+        copies[feature] = next(i for i in count() if least.get((column.value, i), every)[column.at] in (ALL, limit))
+        least.setdefault((column.value, copies[feature]), every)[column.at] = limit
+    names = {(value, copy): f"{node.name}.{value}.defined{copy}" for value, copy in least}
+    nodes = [
+        Node(Impute(np.full(len(known), np.nan), least=known), (at[0],), (names[at],), node.loc)
+        for at, known in least.items()
+    ]
+    for (
+        feature,
+        column,
+    ) in columns.items():  # those that need no mark come from where the others do, where that changes nothing
+        if feature not in copies and (column.value, 0) in least and least[column.value, 0][column.at] == ALL:
+            copies[feature] = 0
+    return nodes, {i: replace(c, value=names[c.value, copies[i]]) if i in copies else c for i, c in columns.items()}
 
 
 def _is_filled_in(graph: Graph, value: str) -> bool:
@@ -202,11 +251,11 @@ def on_columns(trees: Trees, columns: Mapping[int, Column], rounded: Set[int] = 
     for feature, column in columns.items():
         at = np.flatnonzero(trees.feature == feature)
         limit = compared[at]
-        threshold[at], none = largest_left(column.exactly, limit)
+        threshold[at], none = largest_left(column.rising, limit)
         if feature in rounded:
             if trees.doubles is not None:
-                threshold[at] = _nearest(column.exactly, threshold[at], limit, none)
-            doubles[at] = np.where(none, np.inf, largest_left(column.exactly, limit, np.float64)[0])
+                threshold[at] = _nearest(column.rising, threshold[at], limit, none)
+            doubles[at] = np.where(none, np.inf, largest_left(column.rising, limit, np.float64)[0])
         filled = column.exactly(np.array([np.nan]))[0]
         if not np.isnan(filled):
             missing_left[at] = _as_compared(filled, limit) <= limit

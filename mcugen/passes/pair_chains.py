@@ -105,7 +105,9 @@ def _rounds(op: Op, chain: Chain) -> bool:
     if isinstance(op, Linear) and (_fills_behind(chain) or not _multiplied(op, chain)):
         kinds = kinds | Affine | Linear
     fills = (step.op.fill for step in chain if isinstance(step.op, Impute))
-    return any(isinstance(step.op, kinds) for step in chain) or any((single(fill) != fill).any() for fill in fills)
+    return any(isinstance(step.op, kinds) for step in chain) or any(
+        (single(fill) < fill).any() or (single(fill) > fill).any() for fill in fills
+    )
 
 
 def _fills_behind(chain: Chain) -> bool:

@@ -29,6 +29,20 @@ class Column:
                 x = np.asarray(op.exactly(at, x), np.float64)
         return x
 
+    def rising(self, x: Floats) -> Floats:
+        """The same for numbers that the maps are defined for; minus infinity for those that are too small for one of them."""
+        lost = self.lost(x)
+        return np.where(lost, -np.inf, self.exactly(x)) if lost.any() else self.exactly(x)
+
+    def lost(self, x: Floats) -> npt.NDArray[np.bool_]:
+        """Which of numbers x some map makes NaN of."""
+        lost = np.zeros(np.shape(x), np.bool_)
+        with np.errstate(all="ignore"):
+            for op, at in self.maps:
+                given, x = x, np.asarray(op.exactly(at, x), np.float64)
+                lost |= np.isnan(x) & ~np.isnan(given)
+        return lost
+
 
 def trace(graph: Graph, value: str, at: int, through: Callable[[Op], bool] = lambda op: True) -> Column:
     """The element from which element `at` of a value comes, as far back as ops say of themselves (`Op.source`).

@@ -17,6 +17,9 @@ def test_the_c_is_numpy() -> None:
     fills = (np.array([1.5, -2.0, 0.0]), np.full(4, 7.0), np.full(2, nan), rng.normal(size=300))
     ops = [Impute(fill, missing) for fill in fills for missing in (nan, 0.0, -999.0, np.inf)]
     ops += [Impute(fill, nan, pairs=True, of_pairs=of) for fill in (*fills[:2], fills[3] / 3) for of in (False, True)]
+    ops += [
+        Impute(fill, least=least) for fill in fills for least in (np.zeros(len(fill)), 0.5 * fill) if fill[0] == fill[0]
+    ]
     rows = []
     for op in ops:
         x = hard_floats(rng, 30, (op.width,))

@@ -84,11 +84,26 @@ class CompositeReference(SklearnReference):
         beyond = np.zeros(len(x), np.bool_)
         with np.errstate(all="ignore"):
             for step in self._steps()[:-1]:
-                x = np.array(self._quietly(step.transform, x), np.float64)
+                x = self._through(step, x)
                 lost = (np.abs(x) > LARGEST).any(axis=1)
                 x[lost], beyond = 0.0, beyond | lost
         x[beyond] = np.inf
         return x
+
+    def _through(self, step: Any, x: Floats) -> Floats:
+        """What a step makes of rows; infinity of those that it refuses, as scalers do the logarithm of 0."""
+        found, todo = dict[int, Floats](), [(0, len(x))]
+        while todo:
+            first, end = todo.pop()
+            try:
+                found[first] = np.array(self._quietly(step.transform, x[first:end]), np.float64)
+            except ValueError:
+                middle = (first + end) // 2
+                todo += [(first, middle), (middle, end)] if end > first + 1 else []
+        made = np.full((len(x), max((part.shape[1] for part in found.values()), default=1)), np.inf)
+        for first, part in found.items():
+            made[first : first + len(part)] = part
+        return made
 
     def _last(self) -> Any:
         """The last step's own reference, where its family has one."""
