@@ -99,6 +99,10 @@ def test_sparse_rows_are_the_same_numbers() -> None:
         (KBinsDiscretizer(2, strategy="uniform"), "n_bins_", np.array([2, 0])),
         (KBinsDiscretizer(2, strategy="uniform"), "n_bins_", np.array([2, 10**6])),
         (KBinsDiscretizer(2, strategy="uniform"), "encode", "both"),
+        *((KBinsDiscretizer(2, strategy="uniform"), "_encoder", odd) for odd in (None, "x", OrdinalEncoder().fit([[0, 0], [1, 1]]))),
+        *((KBinsDiscretizer(2, strategy="uniform"), "_encoder", odd.fit([[0, 0], [1, 1], [2, 1]])) for odd in (OneHotEncoder(), OneHotEncoder(drop="first"))),
+        (OrdinalEncoder(), "handle_unknown", "zzz"),
+        (OneHotEncoder(), "handle_unknown", "zzz"),
     ],
 )  # fmt: skip
 def test_what_was_edited_is_found(model: Any, attribute: str, value: Any) -> None:

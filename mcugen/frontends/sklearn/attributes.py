@@ -43,13 +43,13 @@ def whole(value: object) -> int | None:
 
 
 def refuse(problems: Iterable[Problem], loc: Loc) -> None:
-    """Raise E0107 with all problems (the first 20), if there are any."""
+    """Raise E0107 with all problems (the first 20), if there are any; one without a name is that of the place itself."""
     found = list(problems)
     if not found:
         return
     rest = [f"{len(found) - MAX_SHOWN} more problems of this kind"] if len(found) > MAX_SHOWN else []
     raise McugenError(
-        Diagnostic("E0107", what, REPAIR, loc.within(where), tuple(rest) if i == 0 else ())
+        Diagnostic("E0107", what, REPAIR, loc.within(where) if where else loc, tuple(rest) if i == 0 else ())
         for i, (where, what) in enumerate(found[:MAX_SHOWN])
     )
 

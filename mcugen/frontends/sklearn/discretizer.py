@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
+from mcugen.frontends.sklearn import encoders
 from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
@@ -73,6 +74,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     bins = builder.add(Lookup(points, places, np.array([inner[-1] for inner in places])), x, loc=loc)
     if encode == "ordinal":
         return bins
+    _check_encoder(state, [len(one) for one in places], loc.within("_encoder"))
     check_sizes(sum(map(len, places)), 0, loc)
     return builder.add(OneHot(tuple(map(len, places))), *bins, loc=loc)
 
@@ -96,6 +98,18 @@ def reference(estimator: object, head: Head) -> Reference:
     from mcugen.frontends.sklearn.composite_reference import CompositeReference
 
     return CompositeReference(estimator, head)
+
+
+def _check_encoder(state: Mapping[str, object], counts: list[int], loc: Loc) -> None:
+    """E0107 where the encoder of the bins' numbers does not give each bin a column."""
+    held = state.get("_encoder")
+    if not encoders.takes(held) or encoders.head(held, loc).base.__name__ != "OneHotEncoder":
+        refuse([("", f"must be an OneHotEncoder, not {shown(held)}")], loc)
+    own = vars(held)
+    found = [one.tolist() for one in encoders.categories_of(own, len(counts), loc)]
+    plain = own.get("drop_idx_") is None and not own.get("_infrequent_enabled")
+    if not plain or found != [list(range(count)) for count in counts]:
+        refuse([("", "must have a column for each bin")], loc)
 
 
 def _edges(state: Mapping[str, object], n: int, loc: Loc) -> list[Floats]:

@@ -30,6 +30,10 @@ TRUSTED = (
     "sklearn.preprocessing._encoders.OrdinalEncoder",
     "sklearn.preprocessing._target_encoder.TargetEncoder",
 )
+UNKNOWN = {
+    "OneHotEncoder": ("error", "ignore", "infrequent_if_exist", "warn"),
+    "OrdinalEncoder": ("error", "use_encoded_value"),
+}
 NONE = -1.0  # the number of a category that is not known, or has no column
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -114,7 +118,7 @@ def _rounding(cls: Any) -> type:
 
 
 def _ordinal(state: State, categories: list[Floats], loc: Loc) -> Lookup:
-    known = word(state, "handle_unknown", loc) == "use_encoded_value"
+    known = _unknown(state, "OrdinalEncoder", loc) == "use_encoded_value"
     unknown = _number(state, "unknown_value", loc) if known else NONE
     missing = _number(state, "encoded_missing_value", loc)
     codes = [code.astype(np.float64) for code in _groups(state, categories, loc)]
@@ -128,7 +132,7 @@ def _one_hot(state: State, categories: list[Floats], loc: Loc) -> tuple[Lookup, 
     groups = _groups(state, categories, loc)
     counts = np.array([group.max() + 1 for group in groups], np.int64)
     unknown = np.full(len(groups), NONE)
-    if word(state, "handle_unknown", loc) in ("infrequent_if_exist", "warn"):
+    if _unknown(state, "OneHotEncoder", loc) in ("infrequent_if_exist", "warn"):
         for i, rare in enumerate(_infrequent(state, categories, loc)):
             unknown[i] = NONE if rare is None else groups[i][rare]
     columns = [group.astype(np.float64) for group in groups]
@@ -137,6 +141,16 @@ def _one_hot(state: State, categories: list[Floats], loc: Loc) -> tuple[Lookup, 
             columns[i], unknown[i] = _without(columns[i], dropped), _without(unknown[i], dropped)
             counts[i] -= 1
     return _lookup(categories, [one[:, np.newaxis] for one in columns], unknown[:, np.newaxis]), counts
+
+
+def _unknown(state: State, name: str, loc: Loc) -> str:
+    """What is done with an unknown category."""
+    found = word(state, "handle_unknown", loc)
+    refuse(
+        [] if found in UNKNOWN[name] else [("handle_unknown", f"must be one of scikit-learn's, not {shown(found)}")],
+        loc,
+    )
+    return found
 
 
 def _without(columns: npt.ArrayLike, dropped: int) -> Any:
