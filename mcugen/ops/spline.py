@@ -19,6 +19,7 @@ from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class Spline(RowOp):
     features  a feature's pieces each, all with as many functions and powers, all periodic or none
     each      functions of a feature, of which the first `kept` are given
     zeros     whether NaN gives 0 for all, else NaN
+    level     whether infinity counts as the largest number, since beyond the outer edges nothing changes
 
     Input `f32` (features,), output `f32` (features · kept,), all of the first feature first.
     """
@@ -56,10 +58,11 @@ class Spline(RowOp):
     each: int
     kept: int
     zeros: bool = False
+    level: bool = False
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this one needs
-        return ("math.h",) if self.periodic else ()
+        return ("math.h",) * self.periodic + ("float.h",) * self.level
 
     @property
     def width(self) -> int:
@@ -92,6 +95,8 @@ class Spline(RowOp):
         found = np.zeros(self.each, np.float32)
         if np.isnan(x):
             return np.full(self.kept, np.float32(0 if self.zeros else np.nan))
+        if self.level:
+            x = np.clip(x, -LARGEST, LARGEST)
         if self.periodic:
             period = np.float32(pieces.period)
             x = x - np.float32(pieces.start)
@@ -109,7 +114,7 @@ class Spline(RowOp):
 
     def describe(self) -> str:
         _, functions, powers = self.blocks[0].shape
-        kind = f" periodic{' zeros' * self.zeros}" if self.periodic else " zeros" * self.zeros
+        kind = f" periodic{' zeros' * self.zeros}" if self.periodic else " zeros" * self.zeros + " level" * self.level
         return f"features={self.width} functions={self.kept} of {functions} degree={powers - 1}{kind}"
 
     def forms(self, target: Target) -> tuple[Form, ...]:
@@ -151,6 +156,7 @@ class Spline(RowOp):
             "each": self.each,
             "kept": self.kept,
             "zeros": self.zeros,
+            "level": self.level,
             "wraps": bool(any((one.first + blocks.shape[1] > self.each).any() for one in self.features)),
             "starts": np.cumsum([0, *(len(one.scale) for one in self.features)]).tolist(),
             "edges": np.concatenate([np.concatenate([lowest, one.edges]) for one in self.features]),

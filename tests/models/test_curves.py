@@ -130,6 +130,17 @@ def test_splines() -> None:
     prove_all(every[3:5], *load_iris(return_X_y=True))
 
 
+def test_splines_beyond_what_is_usual() -> None:
+    """Infinite numbers where scikit-learn takes them; a period that has fewer functions than there are at a time."""
+    x = load_iris().data
+    ends = SplineTransformer(4, handle_missing="zeros").fit(x)
+    rows = np.array([[np.inf, -np.inf, np.nan, 3e38], [5, np.inf, -3e38, 1]], np.float32)
+    (found,) = compile_for_host([lower(read(ends, name="m"), MEGA).unit]).run([rows])
+    np.testing.assert_allclose(found, ends.transform(rows.astype(np.float64)), atol=1e-6)
+    few: list[tuple[Any, str]] = [(SplineTransformer(n, extrapolation="periodic"), "transform") for n in (4, 5)]
+    prove_all(few, x, None)
+
+
 def test_what_is_missing() -> None:
     x, y = load_iris(return_X_y=True)
     x = np.where(np.random.default_rng(0).random(x.shape) < 0.1, np.nan, x)

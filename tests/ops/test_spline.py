@@ -13,7 +13,14 @@ RNG = np.random.default_rng(0)
 
 
 def op(
-    features: int, pieces: int, degree: int, *, period: bool = False, bias: bool = True, zeros: bool = False
+    features: int,
+    pieces: int,
+    degree: int,
+    *,
+    period: bool = False,
+    bias: bool = True,
+    zeros: bool = False,
+    level: bool = False,
 ) -> Spline:
     each = pieces + (0 if period else degree)
     made = []
@@ -23,11 +30,11 @@ def op(
         blocks = RNG.normal(size=(pieces, degree + 1, degree + 1))
         blocks[-1] = blocks[0]
         made.append(Pieces(edges, origin, scale, np.arange(pieces), blocks, *((0.25, 4.0) if period else (0.0, 0.0))))
-    return Spline(tuple(made), each, each - (not bias), zeros)
+    return Spline(tuple(made), each, each - (not bias), zeros, level)
 
 
 OPS = [
-    op(1, 1, 1), op(3, 4, 3), op(2, 5, 2, bias=False), op(4, 3, 3, zeros=True), op(2, 5, 3, period=True),  op(1, 4, 2, period=True, bias=False, zeros=True), op(60, 6, 1), op(1, 300, 1), op(300, 2, 1),
+    op(1, 1, 1), op(3, 4, 3), op(2, 5, 2, bias=False), op(4, 3, 3, zeros=True), op(4, 3, 3, level=True), op(2, 5, 3, period=True),  op(1, 4, 2, period=True, bias=False, zeros=True), op(60, 6, 1), op(1, 300, 1), op(300, 2, 1),
 ]  # fmt: skip
 
 

@@ -65,7 +65,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     zeros = word(state, "handle_missing", loc, "error") == "zeros"
     if not kept:
         raise error("E0302", "it gives no numbers", help="use more knots, or `include_bias=True`", loc=loc)
-    return builder.add(Spline(pieces, shape.functions, kept, zeros), x, loc=loc)
+    level = zeros and shape.extrapolation == "constant"  # there scikit-learn takes infinite numbers, too
+    return builder.add(Spline(pieces, shape.functions, kept, zeros, level), x, loc=loc)
 
 
 def asked(estimator: Any, plain: bool) -> Any:
@@ -145,7 +146,8 @@ def _pieces(knots: Floats, shape: Shape, loc: Loc) -> Pieces:
         raise error("E0303", "its knots are beyond what a C float holds", help=help, loc=loc)
     periodic = shape.extrapolation == "periodic"
     start = float(float32_not_above(knots[k : k + 1])[0]) if periodic and spans else 0.0
-    inner = [(knots[i] - start, knots[i + 1] - knots[i], i - k, _polynomials(knots, i, k)) for i in spans]
+    blocks = [_wrapped(_polynomials(knots, i, k), shape.functions) for i in spans]
+    inner = [(knots[i] - start, knots[i + 1] - knots[i], i - k, one) for i, one in zip(spans, blocks, strict=True)]
     ends = knots[[k, last]] - start
     if not spans:  # a feature that never varied: scikit-learn's answer does not either
         if periodic:
@@ -211,6 +213,13 @@ def _polynomials(knots: Floats, span: int, degree: int) -> Floats:
             raised[j] = total
         found = raised
     return np.stack([found[j] for j in range(span - degree, span + 1)])
+
+
+def _wrapped(block: Floats, functions: int) -> Floats:
+    """Polynomials (functions, powers) of a period that has fewer functions than are not 0 at a time: the others are these again."""
+    found = block[:functions].copy()
+    np.add.at(found, np.arange(functions, len(block)) % functions, block[functions:])
+    return found
 
 
 def _times(polynomial: Floats, constant: float, slope: float) -> Floats:
