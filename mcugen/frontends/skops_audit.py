@@ -44,6 +44,7 @@ _METRICS = frozenset(
     )
 )
 _NUMPY = frozenset(f"numpy.{name}" for name in UFUNCS)  # FunctionTransformers call them, too
+_SPARSE = frozenset({"scipy.sparse._csr.csr_matrix", "scipy.sparse._csr.csr_array"})
 _FUNCTIONS = _SCORES | _METRICS | _NUMPY
 
 # Which types each loader of skops may make. `ObjectNode` takes the estimators that are asked for.
@@ -59,6 +60,7 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "TreeNode": frozenset({_TREE}),
     "DTypeNode": frozenset({"numpy.dtype"}),
     "FunctionNode": _FUNCTIONS,
+    "SparseMatrixNode": _SPARSE,
 }
 
 # What boosted and SGD models, perceptrons, clusters, splines and searches hold and no answer depends on: it is taken out, and so never made. By
@@ -112,17 +114,18 @@ class TreeSizes:
 
 @dataclass
 class Audit:
-    """One walk over a schema: the types that are not let through, the array files it names, and each Tree's sizes."""
+    """One walk over a schema: the types that are not let through, the files of arrays that it names, and each Tree's sizes."""
 
     estimators: frozenset[str]
     untrusted: set[str] = field(default_factory=set)
     files: dict[str, None] = field(default_factory=dict)  # a set that keeps the order
+    tables: dict[str, None] = field(default_factory=dict)  # files of sparse matrices
     trees: list[TreeSizes] = field(default_factory=list)
 
     @property
     def trusted(self) -> list[str]:
         """The types that skops does not trust by itself, as its `trusted` argument takes them."""
-        return sorted(self.estimators | {_TREE, "numpy.dtype", "sklearn.utils._bunch.Bunch"} | _FUNCTIONS)
+        return sorted(self.estimators | {_TREE, "numpy.dtype", "sklearn.utils._bunch.Bunch"} | _FUNCTIONS | _SPARSE)
 
     def walk(self, node: Json, depth: int = 0) -> None:
         """Take in a node and all below it, and take their ids away. Raises DamagedError where the schema is none.
@@ -168,6 +171,8 @@ class Audit:
                 return
             case "TypeNode" | "FunctionNode":
                 return
+            case "SparseMatrixNode" if node.get("type") == "scipy" and isinstance(node.get("file"), str):
+                self.tables[node["file"]] = None
             case "DTypeNode" if isinstance(content, dict) and content.get("__loader__") == "NdArrayNode":
                 yield content
             case "SliceNode" if isinstance(content, dict) and content.keys() == {"start", "stop", "step"}:

@@ -14,6 +14,8 @@ import json
 import warnings
 import zipfile
 
+import numpy as np
+
 from mcugen.diagnostics import Loc, McugenError, error
 from mcugen.frontends.pickle_file import notes_of, one_line
 from mcugen.frontends.skops_audit import Audit, DamagedError, Json, check_array
@@ -22,6 +24,7 @@ MAX_UNPACKED = 2**29  # bytes of all members together; a forest of 300 trees on 
 MAX_SCHEMA = 2**25  # bytes of schema.json; the same forest's has 5 MB
 MAX_MEMBERS = 200_000  # the same forest's file has 1,502
 NEIGHBOUR_TREES = ("sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree")
+TABLE_PARTS = ("data.npy", "indices.npy", "indptr.npy", "shape.npy", "format.npy")  # of a sparse matrix
 _STEP = 4096  # compressed bytes unpacked at once: of bzip2 they make up to 90 MB, which zipfile does not bound
 _SAVE_AGAIN = "copy the file again, or save the model once more with `skops.io.dump(model, 'model.skops')`"
 
@@ -77,9 +80,28 @@ def _audited(archive: zipfile.ZipFile, audit: Audit, loc: Loc) -> dict[str, byte
         members[name] = _member(archive, name, room, loc)
         room -= len(members[name])
         shapes[name] = check_array(name, members[name])
+    for name in audit.tables:
+        members[name] = _table(name, _member(archive, name, room, loc), room, loc)
+        room -= len(members[name])
     if not all(tree.agree(shapes) for tree in audit.trees):
         raise DamagedError("the arrays of a tree differ in size")
     return members | {"schema.json": json.dumps(root).encode()}
+
+
+def _table(name: str, content: bytes, room: int, loc: Loc) -> bytes:
+    """A sparse matrix of compressed rows as SciPy saves one, of arrays that were looked at; whether they fit together a family asks."""
+    clean = io.BytesIO()
+    if content.count(b"PK\x01\x02") > MAX_MEMBERS:
+        raise DamagedError(f"{name} has more than {MAX_MEMBERS:,} members")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(clean, "w", zipfile.ZIP_STORED) as kept:
+        for part in TABLE_PARTS:
+            array = _member(archive, part, room, loc)
+            room -= len(array)
+            check_array(f"{name}/{part}", array)
+            kept.writestr(part, array)
+            if part == "format.npy" and np.load(io.BytesIO(array), allow_pickle=False).tolist() not in (b"csr", "csr"):
+                raise DamagedError(f"{name} is no matrix of compressed rows")
+    return clean.getvalue()
 
 
 def _member(archive: zipfile.ZipFile, name: str, room: int, loc: Loc) -> bytes:
@@ -126,8 +148,9 @@ def _root(schema: Json, audit: Audit, loc: Loc) -> Json:
 
 def _untrusted(types: set[str], loc: Loc) -> McugenError:
     if all(name.startswith("scipy.sparse.") for name in types):
-        text = "the skops file holds sparse coefficients, which mcugen does not load"
-        return error("E0105", text, help="call `model.densify()` before you save it", loc=loc)
+        text = "the skops file holds a sparse matrix that is not of compressed rows, which mcugen does not load"
+        help = "save the model with `.tocsr()` of that matrix, or with `.toarray()`"
+        return error("E0105", text, help=help, loc=loc)
     if all(name in NEIGHBOUR_TREES for name in types):
         text = "the skops file holds a search tree of neighbours, whose indices scikit-learn follows unchecked"
         help = (

@@ -1,5 +1,6 @@
 """skops files: read within bounds, and nothing in them is run, whatever they say."""
 
+import copy
 import io
 import json
 import os
@@ -14,7 +15,8 @@ import pytest
 import sklearn
 import skops.io
 from archives import archive, js, node, refused, schema_of, with_schema
-from sklearn import datasets, decomposition, ensemble, impute, tree
+from scipy import sparse
+from sklearn import datasets, decomposition, ensemble, impute, random_projection, tree
 
 from mcugen.diagnostics import McugenError
 from mcugen.frontends import skops_file
@@ -104,6 +106,7 @@ RUNS = {
     "tree as object": node("ObjectNode", TREE, js({})),
     "loss": node("LossNode", "os.system", js({}), __reduce__={"args": js("x")}),
     "scalar": node("NdArrayNode", "os.system", [], type="json", shape=js([0])),
+    "sparse": node("SparseMatrixNode", "os.system", type="scipy", file="x.npz"),
     "unknown loader": node("EvilNode", "builtins.str", "1"),
 }
 
@@ -123,6 +126,46 @@ def test_nothing_in_a_skops_file_is_run(evil, place, monkeypatch):
     else:
         attributes["estimators_"]["content"].append(evil)
     assert refused(with_schema(schema, members)).code in ("E0105", "E0301")
+
+
+PROJECTION = random_projection.SparseRandomProjection(2, random_state=0).fit(X)
+PARTS = dict(np.load(io.BytesIO(next(v for k, v in schema_of(skops.io.dumps(PROJECTION))[1].items() if "npz" in k))))
+
+
+def with_sparse(content):
+    """A projection's file whose sparse matrix is what is given."""
+    schema, members = schema_of(skops.io.dumps(PROJECTION))
+    return with_schema(schema, {name: content if name.endswith("npz") else held for name, held in members.items()})
+
+
+def npz(parts):
+    file = io.BytesIO()
+    np.savez_compressed(file, **parts)
+    return file.getvalue()
+
+
+def test_a_sparse_matrix(monkeypatch):
+    """Read as it was, and looked at before SciPy is given it."""
+    loaded = read_model(with_sparse(npz(PARTS))).estimator
+    assert str(read_estimator(loaded, "m")) == str(read_estimator(PROJECTION, "m"))
+    odd = [
+        {name: part for name, part in PARTS.items() if name != "indptr"},
+        *(PARTS | changed for changed in ({"format": b"csc"}, {"format": 3}, {"shape": np.array([2, 2**40])})),
+        *(PARTS | {name: PARTS[name][:1]} for name in ("indptr", "indices", "shape")),
+        *(PARTS | {"indices": PARTS["indices"] * factor} for factor in (99, -1)),
+        PARTS | {"data": PARTS["data"].astype(object)},
+        PARTS | {"data": PARTS["data"].astype(str)},
+    ]
+    for content in (b"", b"PK\x03\x04", *map(npz, odd)):
+        with pytest.raises(McugenError) as caught:
+            read_estimator(read_model(with_sparse(content)).estimator, "m")
+        assert caught.value.diagnostics[0].code in ("E0104", "E0107"), content
+    other = sparse.csc_matrix(np.eye(4))
+    model = copy.copy(PROJECTION)
+    model.components_ = other
+    assert refused(skops.io.dumps(model)).code == "E0105"
+    monkeypatch.setattr(skops_file, "MAX_UNPACKED", 2**20)
+    assert refused(with_sparse(npz(PARTS | {"data": np.zeros(2**18)}))).code == "E0303"
 
 
 @contextmanager
