@@ -93,6 +93,7 @@ def multiply_pairs() -> Iterator[Made]:
 def cosines() -> Iterator[Made]:
     for n in LONG:
         yield Cosines(n), [rows(2 * n)]
+        yield Cosines(n, pairs=True), [rows(2 * n)]
 
 
 def density() -> Iterator[Made]:

@@ -81,6 +81,15 @@ def root(a: Pair) -> Pair:
     return renewed(whole, np.where(whole > 0, left / (whole + whole), np.float32(0)))
 
 
+def polynomial(terms: Pair, t: Pair) -> Pair:
+    """The sum of terms[k] t^k, for pairs t of any number."""
+    first, rest = terms
+    value = (np.full_like(t[0], first[-1]), np.full_like(t[0], rest[-1]))
+    for k in range(len(first) - 2, -1, -1):
+        value = total(product(value, t), (np.full_like(t[0], first[k]), np.full_like(t[0], rest[k])))
+    return value
+
+
 def pair_of(numbers: npt.ArrayLike) -> Pair:
     """Float64 numbers as pairs."""
     exact = np.asarray(numbers, np.float64)

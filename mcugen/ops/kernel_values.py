@@ -215,7 +215,7 @@ def _powers(a: Pair) -> Pair:
     a = tuple(np.where(near, part, np.float32(0)) for part in a)  # type: ignore[assignment]  # of two
     whole = np.floor(a[0] + np.float32(0.5))
     t = pairs.product(renewed(whole - a[0], -a[1]), pair_of(log(2)))
-    value = _polynomial(_series(), t)
+    value = pairs.polynomial(_series(), t)
     down = -whole.astype(np.int64)
     return tuple(np.where(near, np.ldexp(part, down), np.float32(0)) for part in value)  # type: ignore[return-value]
 
@@ -228,7 +228,7 @@ def _logarithms(a: Pair) -> Pair:
     exponent = exponent - (mantissa < HALF)
     m = np.ldexp(a[0], -exponent), np.ldexp(a[1], -exponent)
     t = quotient(total(m, pair_of(-1)), total(m, pair_of(1)))
-    value = pairs.product(_polynomial(_log_series(), pairs.product(t, t)), t)
+    value = pairs.product(pairs.polynomial(_log_series(), pairs.product(t, t)), t)
     found = total(value, (exponent.astype(np.float32), np.float32(0)))  # type: ignore[arg-type]  # as wide
     return np.where(finite, found[0], np.float32(np.inf)), np.where(finite, found[1], np.float32(0))
 
@@ -246,15 +246,6 @@ def _absolute(a: Pair) -> Pair:
 
 def _where(asked: npt.NDArray[np.bool_], a: Pair, b: Pair) -> Pair:
     return np.where(asked, a[0], b[0]), np.where(asked, a[1], b[1])
-
-
-def _polynomial(terms: Pair, t: Pair) -> Pair:
-    """The sum of terms[k] t^k."""
-    first, rest = terms
-    value = (np.full_like(t[0], first[-1]), np.full_like(t[0], rest[-1]))
-    for k in range(len(first) - 2, -1, -1):
-        value = total(pairs.product(value, t), (np.full_like(t[0], first[k]), np.full_like(t[0], rest[k])))
-    return value
 
 
 def _log_series() -> Pair:

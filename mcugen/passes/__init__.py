@@ -29,6 +29,7 @@ from mcugen.passes.pair_chains import pair_chains
 from mcugen.passes.pair_machines import pair_machines
 from mcugen.passes.pair_terms import pair_terms
 from mcugen.passes.select import select
+from mcugen.passes.sure_sides import sure_sides
 from mcugen.passes.wide_layers import wide_layers
 
 Pass = Callable[[Module, Target], Module]
@@ -40,6 +41,7 @@ PIPELINE: tuple[Pass, ...] = (
     fold_scaling,
     pair_terms,
     pair_chains,
+    sure_sides,
     pair_machines,
     fold_linear,
     fold_points,

@@ -191,9 +191,10 @@ def _marked(
         if not trees.takes_nan or not column.maps or trees.missing_left[trees.feature == feature].all():
             continue
         last, none = largest_left(lambda x, c=column: np.where(c.lost(x), 0.0, 1.0), np.zeros(1))  # type: ignore[misc]  # c
-        if none[0] or np.isinf(last[0]):  # there is an answer to every number, or to none
-            continue
         limit = float(np.nextafter(last[0], np.float32(np.inf))) + 0.0
+        unsigned = graph.values[column.value].type.dtype is DType.U8 and limit <= 0
+        if none[0] or unsigned or np.isinf(last[0]):  # there is an answer to every number, or to none
+            continue
         every = np.full(graph.values[column.value].type.size, ALL)
         copies[feature] = next(i for i in count() if least.get((column.value, i), every)[column.at] in (ALL, limit))
         least.setdefault((column.value, copies[feature]), every)[column.at] = limit

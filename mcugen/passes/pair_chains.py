@@ -25,6 +25,7 @@ from mcugen.layers import Layers
 from mcugen.made_rows import next_to_changes, rows_behind
 from mcugen.op import Op
 from mcugen.ops.affine import Affine
+from mcugen.ops.cosines import Cosines
 from mcugen.ops.distances import Distances
 from mcugen.ops.gather import Gather
 from mcugen.ops.gaussian_nb import GaussianNB
@@ -78,11 +79,12 @@ def _paired(graph: Graph, rows: Array | None, small: bool) -> Graph:
 
 
 def _chain(graph: Graph, node: Node) -> Chain:
-    """The transformers that lead to the only input of a node, from the first."""
+    """The transformers that lead to the only input of a node, from the first; in front of trees cosines, too."""
     found: list[Node] = []
+    trees = isinstance(node.op, TreeEnsemble)
     while len(node.inputs) == 1 and (at := graph.producer.get(node.inputs[0])) is not None:
         node = graph.nodes[at]
-        if not _gives_pairs(node.op):
+        if not (_gives_pairs(node.op) or (trees and isinstance(node.op, Cosines))):
             break
         found.insert(0, node)
     return tuple(found)
@@ -101,7 +103,7 @@ def _rounds(op: Op, chain: Chain) -> bool:
     """Whether transformers make numbers that floats do not hold; scalers and projections in front of sums become part of their
     weights, unless something is filled in behind them, or that is more to add up.
     """
-    kinds = Normalize | Polynomial if isinstance(op, Linear) else Linear | Normalize | Polynomial
+    kinds = Normalize | Polynomial if isinstance(op, Linear) else Cosines | Linear | Normalize | Polynomial
     if isinstance(op, Linear) and (_fills_behind(chain) or not _multiplied(op, chain)):
         kinds = kinds | Affine | Linear
     fills = (step.op.fill for step in chain if isinstance(step.op, Impute))
@@ -232,6 +234,8 @@ def _step(graph: Graph, node: Node, value: str, paired: bool) -> tuple[Op, str]:
                 taken = np.tile(weights, 2) if value != source.value else weights
                 return replace(op, weights=taken, bias=bias, pairs=True, delicate=True), value
         return replace(op, weights=np.tile(op.weights, 2) if paired else op.weights, pairs=True, delicate=True), value
+    if isinstance(op, Cosines):  # it takes pairs in any case
+        return replace(op, pairs=True), value
     assert isinstance(op, Affine | Impute | Normalize | Polynomial)
     return replace(op, pairs=True, of_pairs=paired), value
 

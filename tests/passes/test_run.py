@@ -52,6 +52,7 @@ ORDER = [
         "fold_scaling",
         "pair_terms",
         "pair_chains",
+        "sure_sides",
         "pair_machines",
         "fold_linear",
         "fold_points",

@@ -68,6 +68,7 @@ class Boosted:
     base      (scores,) what each score begins with
     mean      whether answers are of the trees' mean; scores of classes are sums all the same
     doubles   whether it compares float64, so that a pipeline's numbers are not rounded in front of it
+    at        whether its thresholds are numbers of its training, not between two
     precision of its own sums: the smallest step from 1
     infinite  whether it answers rows with infinities
     """
@@ -81,6 +82,7 @@ class Boosted:
     asked: Asked
     mean: bool = False
     doubles: bool = False
+    at: bool = False
     precision: float = 2.0**-23
     infinite: bool = True
 
@@ -98,7 +100,8 @@ class Boosted:
         )
         link = _LINKS["identity" if self._is_share else objective.link]
         factor = objective.factor if number else objective.factor / parts  # scores of classes stay sums
-        made = replace(trees, combine=Combine("sum", self.base, link=link, factor=factor))
+        combine = Combine("sum", self.base, link=link, factor=factor)
+        made = replace(trees, combine=combine, drawn="at" if self.at else "between")
         check_exponent(made, loc)
         return replace(made, doubles=np.concatenate([tree.threshold for tree in self.trees])) if self.doubles else made
 

@@ -11,7 +11,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import shown
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
-from mcugen.functions import UFUNCS
+from mcugen.functions import RISING, UFUNCS
 from mcugen.ir import GraphBuilder
 from mcugen.ops.elementwise import Elementwise
 from mcugen.ops.gather import Gather
@@ -28,7 +28,7 @@ def takes(estimator: object) -> bool:
 
 def exact(estimator: object) -> bool:
     """Whether trees behind it see exactly what scikit-learn's trees see."""
-    return keeps(estimator)
+    return keeps(estimator) or UFUNCS.get(_name(vars(estimator)) or "") in RISING
 
 
 def keeps(estimator: object) -> bool:

@@ -147,7 +147,7 @@ class _Model:
         loss = type(state["_loss"]).__name__
         baseline = np.asarray(state["_baseline_prediction"], np.float64).ravel()
         combine = Combine("sum", baseline, link=_LINKS[loss])
-        made = replace(trees, combine=combine, doubles=doubles)
+        made = replace(trees, combine=combine, doubles=doubles, drawn="at")  # of more than 255 numbers
         check_exponent(made, loc)
         return cls(base, state, loss, columns, made)
 

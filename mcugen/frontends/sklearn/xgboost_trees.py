@@ -176,6 +176,7 @@ class _Read:
             trees,
             self.base(scores),
             _Library(self.model.content, self.rounds, self.loc),
+            at=True,
             infinite=False,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ class Trees:
     takes_nan     whether NaN may come; where not, any side is right for it
     doubles       (nodes,) float64; the thresholds before they were rounded, of trees that compare what a pipeline gives them
                   without rounding it to float32, NaN where a threshold is exact: for the passes fold_scaling and pair_chains
+    drawn         where the library drew the thresholds: `at` numbers of its training, which rows in use are, too, `between`
+                  such, however near to each other, or where nothing is near (``): for the pass sure_sides
     """
 
     n_features: int
@@ -46,6 +49,7 @@ class Trees:
     combine: Combine = MEAN
     takes_nan: bool = True
     doubles: npt.NDArray[np.float64] | None = None
+    drawn: Literal["", "at", "between"] = ""
 
     @property
     def n_trees(self) -> int:
