@@ -186,6 +186,11 @@ def test_edges_of_the_training() -> None:
         assert model.bin_edges_[0].tolist() == [0.1, edge, 5.1, 6.3]
         np.testing.assert_array_equal(bins_of(model, x)[[0, 1, 3, 4, 5, 6]], model.transform(x)[[0, 1, 3, 4, 5, 6]])
         assert bins_of(model, x)[2] == (edge == 0.7), edge
+    model.quantile_method = "averaged_inverted_cdf"
+    for edge, wanted in ((0.7, 1), (np.nextafter(0.7, 1), 1), (np.nextafter(1.5, 2), 0)):  # 1.5 is a float
+        model.bin_edges_[0][1] = edge
+        assert bins_of(model, [[0.7], [1.5]])[int(edge > 1), 0] == wanted, edge
+    model.quantile_method = "linear"
     model.bin_edges_[0][1:3] = np.nextafter(0.7, 0), 0.7
     assert bins_of(model, x).ravel().tolist() == [0, 0, 0, 2, 2, 2, 2]
 

@@ -33,6 +33,7 @@ TRUSTED = (
 LARGEST = float(np.finfo(np.float32).max)
 DIGITS = 6  # of decimals that float32 tells apart
 PICKING = ("inverted_cdf", "averaged_inverted_cdf")  # percentiles that are numbers of the training, or the mean of two
+NOISE = 2.0**-20  # of a step: a number beside a float by what float64 rounds, as that of a row may be
 APART = 4096  # steps of float32 between edges: hardly two numbers of the training become the same
 Floats = npt.NDArray[np.float64]
 
@@ -153,7 +154,7 @@ def _snapped(edges: Floats, picked: bool) -> Floats:
         halfway = edges - nearest == above - edges
     number = np.array([float(f"{one:.{DIGITS}g}") for one in edges]) == edges
     if picked:
-        number |= apart & ~halfway
+        number |= apart & ~halfway & (edges - nearest > NOISE * step)
     return np.asarray(np.maximum.accumulate(np.where(number, nearest, edges)), np.float64)
 
 

@@ -150,13 +150,14 @@ def _of_training(quantiles: Floats) -> tuple[Floats, Floats]:
 def _number_of(same: Floats, counts: npt.NDArray[np.int64], fine: bool) -> float:
     """The number of the training among quantiles (n,) that are the same but for what float64 rounds; NaN where that is not known.
 
-    What repeats most; of several the decimal. One that is neither may lie between two numbers of the training. Where floats are not
-    fine, other numbers may become the same one.
+    The one that repeats, or of those that are there once the decimal: others may lie between two numbers of the training. Where several
+    repeat, or floats are not fine, several numbers of the training may be that float.
     """
-    best = same[counts == counts.max()]
-    if fine and len(best) == 1 and counts.max() > 1:
-        return float(best[0])
-    return next((number for number in best.tolist() if float(f"{number:.{DIGITS}g}") == number), np.nan)
+    sure = same[counts > 1]
+    if len(sure) == 1 and fine:
+        return float(sure[0])
+    known = [] if len(sure) > 1 else (sure if len(sure) else same).tolist()
+    return next((number for number in known if float(f"{number:.{DIGITS}g}") == number), np.nan)
 
 
 def _curve(quantiles: Floats, references: Floats, normal: bool) -> Curve:
