@@ -22,6 +22,7 @@ from sklearn.model_selection import (
     HalvingGridSearchCV,
     TunedThresholdClassifierCV,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
@@ -223,3 +224,15 @@ def test_dummies_that_are_refused() -> None:
     unknown = edited(DUMMY)
     del unknown.n_features_in_
     assert code_of(unknown) == "E0302"
+
+
+def test_calibrations_steeper_than_floats_are_refused() -> None:
+    """Naive Bayes says probabilities next to 1, of which isotonic regression tells more apart than floats; and the model does too."""
+    x, y = load_breast_cancer(return_X_y=True)
+    model = CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=3).fit(x, y)
+    assert code_of(model) == code_of(model, "proba") == "E0302"
+    reference = reference_of(model)
+    assert np.mean(reference.rounding(x) > 1e-5) < 0.02, "what the C's floats lose is no rounding of the model"
+    noise = 1 + np.random.default_rng(0).choice([-1, 1], x.shape) * 2.0**-52
+    moved = np.abs(model.predict_proba(x.astype(np.float32) * noise) - model.predict_proba(x.astype(np.float32)))
+    assert (moved.max(axis=1) <= reference.rounding(x) + 1e-12).all()

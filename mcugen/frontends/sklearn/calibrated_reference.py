@@ -1,4 +1,4 @@
-"""scikit-learn's own answers of calibrated classifiers, and what the last digit of a score comes to in them."""
+"""scikit-learn's own answers of calibrated classifiers, and what float64's rounding of a score comes to in them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 from mcugen.frontends import Reference
 from mcugen.frontends.sklearn.composite_reference import CompositeReference, Floats, Mask
 from mcugen.frontends.sklearn.head import Head
+from mcugen.frontends.sklearn.reference import roundings
 from mcugen.ir import Array
 
 if TYPE_CHECKING:
     from mcugen.frontends.sklearn.calibrated import Member
 
-STEP = 2.0**-22  # of a score: what a float of it may be off
+STEP = 2.0**-45  # of a score: what float64 may round in the model itself. That the C has floats excuses nothing
 
 
 class CalibratedReference(CompositeReference):
@@ -31,11 +32,16 @@ class CalibratedReference(CompositeReference):
         return np.asarray(super().near_ties(rows) | (best[:, -1] - best[:, -2] <= self.rounding(rows)))
 
     def rounding(self, rows: Array) -> Floats:
-        """The mean of what a score's last digit, and what classifiers round, comes to in its calibration."""
+        """The mean of what the classifiers' own rounding of a score comes to in its calibration."""
         lost = np.zeros(len(rows))
         for member, inner in zip(self._members, self._inner, strict=True):
             scores = inner.numbers(member.asked, rows)
-            off = STEP * np.abs(scores).max(axis=1) + inner.rounding(rows)
+            sizes = np.abs(scores)
+            if (
+                member.asked == "decision"
+            ):  # a sum, maybe of terms as large as the row's largest; probabilities are parts of themselves off
+                sizes = np.broadcast_to(sizes.max(axis=1, keepdims=True), sizes.shape)
+            off = STEP * sizes + roundings(inner, rows)
             lost += member.calibration.lost(scores, off)
         return lost / len(self._members)
 

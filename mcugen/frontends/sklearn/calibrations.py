@@ -24,6 +24,9 @@ from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.softmax import Softmax
 
 Score = Literal["decision", "proba"]
+APART = 2.0**-22  # of a score: what a float of it may be off
+SMALL = 2.0**-126  # the least float with all its digits
+STEEP = 0.01  # of a probability: a curve that rises by less is left to the proof on rows
 NOT_NOTHING = 1e-12  # what scikit-learn adds to a probability before it takes the logarithm
 
 
@@ -34,7 +37,7 @@ class Calibration(Protocol):
         """The value of all classes' probabilities, from one of scores, or of the probabilities of a classifier."""
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
-        """What a probability may be off (rows,) where scores (rows, scores) are off by so much (rows,)."""
+        """What a probability may be off (rows,) where scores are off by so much, both (rows, scores)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class Sigmoids:
         return builder.add(OneVsRest(size, "proba", odds=NO_SIGMOID, even=True), score, loc=loc)[1]
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
-        return np.asarray(np.abs(self.slopes).max() / 4 * off)
+        return np.asarray(np.abs(self.slopes).max() / 4 * off.max(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,8 @@ class Curves:
 
     def chances(self, builder: GraphBuilder, score: str, loc: Loc) -> str:
         """An `interpolate`, and `one_vs_rest`."""
+        for curve in self.curves:
+            _check_steepness(curve, loc)
         size = len(self.curves)
         op = Interpolate(self.curves, np.full(size, np.nan))
         check_points(op, "calibrate it on fewer rows", loc)
@@ -70,9 +75,10 @@ class Curves:
         return builder.add(OneVsRest(size, "proba", even=True), found, found, loc=loc)[1]
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
-        used = scores[:, -1:] if len(self.curves) == 1 else scores
+        used, lost = (one[:, -1:] if len(self.curves) == 1 else one for one in (scores, off))
         found = [
-            [curve.of(one + way * off) for way in (-1, 0, 1)] for curve, one in zip(self.curves, used.T, strict=True)
+            [curve.of(one + way * less) for way in (-1, 0, 1)]
+            for curve, one, less in zip(self.curves, used.T, lost.T, strict=True)
         ]
         moved = np.max([np.ptp(one, axis=0) for one in found], axis=0)
         total = np.sum([at for _, at, _ in found], axis=0) if len(self.curves) > 1 else np.ones(len(scores))
@@ -102,7 +108,7 @@ class Temperature:
         return found
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
-        return np.asarray(self.factor / 2 * off)
+        return np.asarray(self.factor / 2 * off.max(axis=1))
 
 
 def calibration_of(state: Mapping[str, object], asked: Score, classes: int, loc: Loc) -> Calibration:
@@ -154,6 +160,20 @@ def _curve(one: object, loc: Loc) -> Curve:
     if inside:
         refuse([("out_of_bounds", "must be 'clip', as calibration has it")], loc)
     return curve
+
+
+def _check_steepness(curve: Curve, loc: Loc) -> None:
+    """E0302 where a curve rises by more than STEEP between scores that the C hardly tells apart: next to a probability of 1, say, which
+    float64 has with nine digits more.
+    """
+    width = np.maximum(APART * np.abs(curve.knots), SMALL)
+    ends = [(curve.knots - width, curve.knots), (curve.knots, curve.knots + width)]
+    rises = np.abs([curve.of(high) - curve.of(low) for low, high in ends])
+    if rises.max() > STEEP:
+        at = float(curve.knots[np.unravel_index(rises.argmax(), rises.shape)[1]])
+        text = f"the isotonic calibration rises by {rises.max():.3g} at {at:.9g}, between scores that floats do not tell apart"
+        help = "fit with `method='sigmoid'`, or calibrate a classifier whose scores are not all next to 0 and 1, as those of LinearSVC"
+        raise error("E0302", text, help=help, loc=loc)
 
 
 def _sigmoid(one: object, loc: Loc) -> list[float]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mcugen.frontends.sklearn import as_asked
 from mcugen.frontends.sklearn.head import Head
-from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference
+from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference, roundings
 from mcugen.ir import Array
 
 PROBED = 512  # columns that are asked one by one whether they may be missing
@@ -68,6 +68,13 @@ class CompositeReference(SklearnReference):
         own = last.rounding(self._before_last(rows)) if last is not None else np.zeros(len(rows))
         hangs = self._on_thresholds(rows)
         return np.where(hangs if own.ndim == 1 else hangs[:, np.newaxis], np.inf, own)
+
+    def roundings(self, rows: Array) -> Floats:
+        """The last step's own, as in `rounding`."""
+        last = self._last()
+        if last is None:
+            return self.rounding(rows)
+        return np.where(self._on_thresholds(rows)[:, np.newaxis], np.inf, roundings(last, self._before_last(rows)))
 
     def _steps(self) -> list[Any]:
         steps = getattr(self._model, "steps", [])

@@ -61,12 +61,14 @@ def reference(estimator: object, head: Head) -> Reference:
             return np.asarray(self._asked(self._model.predict_joint_log_proba, rows), np.float64)
 
         def rounding(self, rows: Any) -> Numbers:
-            """What float64 rounds of scores, each term of which is of its square's size, changes of the probabilities."""
-            scores = self.scores(rows)
+            return np.asarray(self.roundings(rows).max(axis=1))
+
+        def roundings(self, rows: Any) -> Numbers:
+            """What float64 rounds of scores, each term of which is of its square's size, changes of the probabilities: a part of each."""
+            scores, chances = self.scores(rows), self.numbers("proba", rows)
             sizes = np.where(np.isfinite(scores), np.abs(scores), 0.0) + np.abs(offset).max()
-            return np.asarray(
-                2 * ROUNDINGS * np.finfo(np.float64).eps * (self.numbers("proba", rows) * sizes).sum(axis=1)
-            )
+            sizes = sizes + (chances * sizes).sum(axis=1, keepdims=True)
+            return np.asarray(ROUNDINGS * np.finfo(np.float64).eps * chances * sizes)
 
     exact = copy.copy(estimator)
     mean, variance, prior = _arrays(vars(estimator), head, Loc())

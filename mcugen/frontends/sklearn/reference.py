@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen.diagnostics import McugenError, error
-from mcugen.frontends import Output
+from mcugen.frontends import Output, Reference
 from mcugen.frontends.pickle_file import one_line
 from mcugen.frontends.sklearn.attributes import REPAIR
 from mcugen.frontends.sklearn.head import Head
@@ -89,6 +89,12 @@ class SklearnReference:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
             return method(x)
+
+
+def roundings(reference: Reference, rows: Array) -> Numbers:
+    """What a model's own sums may be off in each score or probability, (rows, scores); (rows, 1) where only the largest is known."""
+    asked: Callable[[Array], Any] = getattr(reference, "roundings", reference.rounding)
+    return np.asarray(asked(rows), np.float64).reshape(len(rows), -1)
 
 
 def indices(tables: Sequence[Sequence[Label]], predicted: Any) -> npt.NDArray[np.int64]:
