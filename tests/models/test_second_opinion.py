@@ -240,6 +240,7 @@ APART = {
     "RANSAC": "weights of thousands that cancel, in float32",
     "powers": "powers less one, in float32",
     "bins": "edges are rounded to float32, so that a row of the training may lie on the other side",
+    **dict.fromkeys(("categorical Bayes", "means by bin", "one hot", "ordinal"), "the same, of the bins in front"),
 }
 LABELS_ALONE = {"one against one": "skl2onnx gives scores by class, which are no decisions of scikit-learn's"}
 NOT_CONVERTED = {  # supported here, with a converter in skl2onnx, but not in this test
