@@ -300,12 +300,13 @@ def largest_left(
     return found + kind(0.0), none
 
 
-def on_ranks(trees: Trees, features: int, sums: bool) -> tuple[Ranks, Trees]:
+def on_ranks(trees: Trees, features: int, sums: bool, off: npt.NDArray[np.float64]) -> tuple[Ranks, Trees]:
     """The op that ranks so many features by the thresholds of trees, before anything is rounded, and the trees that take its ranks.
 
     A split without a threshold in `doubles` compares its feature as rounded to float32: its limit is the last number that is
     rounded to the threshold. Limits are numbers of rows of the training, which pairs reach but for their last digits: limits
-    lie a little above, by a part of themselves, and where features are `sums` also by a part of the largest.
+    lie a little above, by a part of themselves, where features are `sums` also by a part of the largest, and by what a feature
+    may be `off` (features,) in any case.
     """
     assert trees.doubles is not None
     splits = np.flatnonzero((trees.feature >= 0) & (trees.threshold < np.inf))
@@ -314,7 +315,7 @@ def on_ranks(trees: Trees, features: int, sums: bool) -> tuple[Ranks, Trees]:
     limits = np.where(known, trees.doubles[splits], rounded)
     largest = np.zeros(features)
     np.maximum.at(largest, feature, np.abs(limits))
-    above = limits + PAIRS * np.abs(limits) + (DOUBLES * largest[feature] if sums else 0.0)
+    above = limits + PAIRS * np.abs(limits) + (DOUBLES * largest[feature] if sums else 0.0) + off[feature]
     ranks, places = ranks_of(feature, np.where(known, above, limits), features)
     threshold = trees.threshold.copy()
     threshold[splits] = places

@@ -50,6 +50,8 @@ SEED = 0
 ROWS = 200  # that say whether pairs are needed
 MOVED = 3e-6  # of a number: what rounding may move it by
 ROUNDED = 2.0**-22  # of a number: what is its own rounding
+OF_COSINES = 2.0**-40  # of their amplitude: what they may be off, their angles being sums of some turns
+OF_KERNELS = 2.0**-42  # of 1: what a kernel's value may be off
 SMALL = 0.01  # the part of the numbers that are smaller than what the others' rounding is held against
 CHANGES = 20  # of the label, next to which there are more
 MISSING = 0.2  # of the features of rows, where missing ones are filled in
@@ -187,12 +189,27 @@ def _with_floats(graph: Graph, node: Node, chain: Chain) -> Graph:
 def _with_ranks(graph: Graph, node: Node, op: TreeEnsemble, chain: Chain) -> Graph:
     """Trees that compare numbers as they are before any rounding take how many thresholds lie below each."""
     made, pairs = _in_pairs(graph, chain)
-    ranks, trees = on_ranks(
-        op.trees, made.values[pairs].type.size // 2, any(isinstance(step.op, Linear) for step in chain)
-    )
+    sums, size = any(isinstance(step.op, Linear) for step in chain), made.values[pairs].type.size // 2
+    ranks, trees = on_ranks(op.trees, size, sums, _off(graph, chain, size))
     name = f"{node.name}.ranks"
     found = Node(ranks, (pairs,), (name,), node.loc)
     return replaced(made, node, found, replace(node, op=replace(op, trees=trees, x=ranks.type), inputs=(name,)))
+
+
+def _off(graph: Graph, chain: Chain, size: int) -> Floats:
+    """What cosines and sums of kernel values may be off as pairs, (size,): 0 of what is off by a part of itself."""
+    first = graph.producer.get(chain[0].inputs[0])
+    kernels = first is not None and isinstance(graph.nodes[first].op, KernelValues)
+    off: Floats | None = np.full(graph.values[chain[0].inputs[0]].type.size, OF_KERNELS / 2) if kernels else None
+    for node in chain:
+        op = node.op
+        if isinstance(op, Cosines):
+            off = np.full(op.numbers, OF_COSINES * op.amplitude)
+        elif off is not None and isinstance(op, Linear):
+            off = np.abs(op.weights) @ off
+        elif off is not None and isinstance(op, Gather):
+            off = off[op.indices]
+    return np.zeros(size) if off is None or len(off) != size else off
 
 
 def _as_output(graph: Graph, node: Node, chain: Chain) -> Graph:

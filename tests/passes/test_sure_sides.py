@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
-from sklearn.kernel_approximation import RBFSampler
+from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PowerTransformer, SplineTransformer, StandardScaler
 from xgboost import XGBClassifier
@@ -54,6 +54,24 @@ def test_cosines_are_told_apart_by_all_digits(behind: tuple[Any, ...], trees: An
     graph = lowered(model).predict
     found = [evaluate(graph, {"x": row.astype(np.float32)})["proba"] for row in X]
     np.testing.assert_allclose(found, model.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "middle", [RBFSampler(n_components=10, random_state=0), Nystroem(n_components=10, random_state=0)]
+)
+def test_rows_on_the_thresholds_of_many_numbers_go_left(middle: Any) -> None:
+    """Of more than 255 numbers thresholds are some of them, which cosines and sums of kernels reach but for their last digits."""
+    x, y = load_breast_cancer(return_X_y=True)
+    x = x[:, :8].astype(np.float32)
+    steps = StandardScaler(), middle, HistGradientBoostingClassifier(max_iter=10)
+    model = make_pipeline(*steps).fit(x.astype(np.float64), y)
+    graph = lowered(model).predict
+    thresholds = np.concatenate([tree.nodes["num_threshold"] for (tree,) in model[-1]._predictors])
+    given = model[:-1].transform(x.astype(np.float64))
+    x = x[np.isclose(given[..., np.newaxis], thresholds, rtol=1e-14, atol=0).any(axis=(1, 2))]
+    assert len(x) > 20
+    found = [evaluate(graph, {"x": row})["proba"] for row in x]
+    np.testing.assert_allclose(found, model.predict_proba(x.astype(np.float64)), atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore")
