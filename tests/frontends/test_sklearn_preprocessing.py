@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier, VotingRegressor
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, VotingClassifier, VotingRegressor
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold, f_classif
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -146,6 +146,24 @@ def test_mutated_attributes_are_read_or_refused(name: str, data: Any) -> None:
         vars(model)[attribute] = data.draw(JUNK)
     with contextlib.suppress(McugenError):
         assert read_estimator(model, "m", None, LOC).predict.nodes
+
+
+RAGGED = [np.zeros(2), np.zeros(3)]
+BOOSTED = GradientBoostingClassifier(n_estimators=2, random_state=0).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (FunctionTransformer().fit(X), {"kw_args": np.zeros(4)}),
+        (VotingClassifier([("a", BOOSTED), ("b", BOOSTED)]).fit(X, Y), {"weights": RAGGED}),
+        (BOOSTED, {"learning_rate": 10**400}),
+    ],
+)
+def test_what_numpy_cannot_compare_is_refused(model: Any, values: dict[str, Any]) -> None:
+    model = copy.copy(model)
+    vars(model).update(values)
+    assert only(model)[0] in ("E0107", "E0302")
 
 
 with warnings.catch_warnings():

@@ -46,8 +46,9 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """A node `elementwise`; a pick of all columns where there is no function."""
     state = _state(estimator, loc)
     name, given = _name(state), state.get("kw_args")
-    if (name not in UFUNCS and name != "") or (given is not None and given != {}):
-        what = f"the function {shown(_shown(state.get('func')))}" if given is None or given == {} else "its `kw_args`"
+    plain = given is None or (isinstance(given, dict) and not given)
+    if (name not in UFUNCS and name != "") or not plain:
+        what = f"the function {shown(_shown(state.get('func')))}" if plain else "its `kw_args`"
         text = f"{what} cannot be written in C"
         help = f"use one of NumPy's own: {', '.join(sorted({*UFUNCS} - {'fabs'}))}; or call it before `fit`, and in your sketch"
         raise error("E0302", text, help=help, loc=loc)

@@ -117,7 +117,10 @@ def _weights(state: Mapping[str, object], count: int, loc: Loc) -> npt.NDArray[n
     if weights is None:
         return np.ones(count)
     dropped = [isinstance(one[1], str) for one in named] if _is_named(named) else []  # type: ignore[attr-defined]
-    numbers = np.asarray(weights) if isinstance(weights, list | tuple | np.ndarray) else np.zeros(0)
+    try:
+        numbers = np.asarray(weights) if isinstance(weights, list | tuple | np.ndarray) else np.zeros(0)
+    except ValueError:  # rows of different lengths
+        numbers = np.zeros(0)
     if numbers.dtype.kind not in "fiu" or numbers.shape != (len(dropped),) or not np.isfinite(numbers).all():
         refuse([("weights", f"must be a number for each of the {len(dropped)} estimators")], loc)
     kept = np.asarray(numbers[~np.array(dropped, bool)], np.float64)
