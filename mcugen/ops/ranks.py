@@ -14,7 +14,7 @@ from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op
-from mcugen.pairs import pair_of
+from mcugen.pairs import difference_rest, pair_of
 from mcugen.rows import vector
 from mcugen.tables import check_tables
 
@@ -64,7 +64,8 @@ class Ranks(Op):
     def _is_below(self, at: int, larger: np.float32, left: np.float32) -> bool:
         """Whether a limit lies below the sum of two floats."""
         limit, rest = self._pairs[2 * at], self._pairs[2 * at + 1]
-        return bool(larger - limit > rest - left)
+        above, wanted = larger - limit, rest - left
+        return bool(above > wanted or (above == wanted and difference_rest(rest, left, wanted) < 0))
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -73,8 +74,12 @@ class Ranks(Op):
 
     @cached_property
     def _pairs(self) -> npt.NDArray[np.float32]:
-        """The limits as pairs, one after the other."""
-        return np.stack(pair_of(np.concatenate(self.limits)), axis=1).ravel()
+        """The limits as pairs, one after the other: of each the largest pair that is not above it."""
+        limits = np.concatenate(self.limits)
+        larger, rest = pair_of(limits)
+        with np.errstate(invalid="ignore"):
+            above = rest > limits - larger  # which has few enough digits for float64
+        return np.stack([larger, np.where(above, np.nextafter(rest, np.float32(-np.inf)), rest)], axis=1).ravel()
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         ways = ("train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)",)

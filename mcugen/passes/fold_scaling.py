@@ -304,9 +304,10 @@ def on_ranks(trees: Trees, features: int, sums: bool, off: npt.NDArray[np.float6
     """The op that ranks so many features by the thresholds of trees, before anything is rounded, and the trees that take its ranks.
 
     A split without a threshold in `doubles` compares its feature as rounded to float32: its limit is the last number that is
-    rounded to the threshold. Limits are numbers of rows of the training, which pairs reach but for their last digits: limits
-    lie a little above, by a part of themselves, where features are `sums` also by a part of the largest, and by what a feature
-    may be `off` (features,) in any case.
+    rounded to the threshold. Limits that a library drew are numbers of rows of the training, which pairs reach but for their last
+    digits: these lie a little above, by a part of themselves, where features are `sums` also by a part of the largest, and by what
+    a feature may be `off` (features,) in any case. scikit-learn's own lie half way between such numbers, and what lies on a limit
+    is half way between two floats: a product, which pairs hold whole.
     """
     assert trees.doubles is not None
     splits = np.flatnonzero((trees.feature >= 0) & (trees.threshold < np.inf))
@@ -316,7 +317,7 @@ def on_ranks(trees: Trees, features: int, sums: bool, off: npt.NDArray[np.float6
     largest = np.zeros(features)
     np.maximum.at(largest, feature, np.abs(limits))
     above = limits + PAIRS * np.abs(limits) + (DOUBLES * largest[feature] if sums else 0.0) + off[feature]
-    ranks, places = ranks_of(feature, np.where(known, above, limits), features)
+    ranks, places = ranks_of(feature, np.where(known & bool(trees.drawn), above, limits), features)
     threshold = trees.threshold.copy()
     threshold[splits] = places
     return ranks, replace(trees, n_features=features, threshold=threshold, doubles=None)

@@ -43,6 +43,19 @@ def test_ranks_are_those_of_float64(sizes: tuple[int, ...]) -> None:
         np.testing.assert_array_equal(op.evaluate(row)[0], wanted)
 
 
+def test_half_way_between_two_floats() -> None:
+    """An odd float's last number is just below the point half way to the next one, which is an even one's."""
+    odd = np.float32(1 + 2.0**-23)
+    after = np.nextafter(odd, np.float32(2))
+    middle = float(odd) / 2 + float(after) / 2
+    op = Ranks((np.array([np.nextafter(middle, 0)]), np.array([middle])))
+    for pair in ((odd, np.float32(2.0**-24)), (after, np.float32(-(2.0**-24)))):
+        row = np.array([pair[0], pair[0], pair[1], pair[1]], np.float32)
+        assert op.evaluate(row)[0].tolist() == [1, 0]
+    below = np.array([odd, odd, 2.0**-24 * (1 - 2.0**-20), 2.0**-24], np.float32)
+    assert op.evaluate(below)[0].tolist() == [0, 0]
+
+
 def test_every_limit_has_its_place() -> None:
     op, places = ranks_of([2, 0, 2, 2], np.array([5.0, 1.0, -5.0, 5.0]), 3)
     assert [one.tolist() for one in op.limits] == [[1.0], [], [-5.0, 5.0]]
