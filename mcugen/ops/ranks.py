@@ -65,7 +65,9 @@ class Ranks(Op):
         """Whether a limit lies below the sum of two floats."""
         limit, rest = self._pairs[2 * at], self._pairs[2 * at + 1]
         above, wanted = larger - limit, rest - left
-        return bool(above > wanted or (above == wanted and difference_rest(rest, left, wanted) < 0))
+        if above != wanted:
+            return bool(above > wanted)
+        return bool(difference_rest(np.asarray(rest), np.asarray(left), np.asarray(wanted)) < 0)
 
     @cached_property
     def _starts(self) -> list[int]:

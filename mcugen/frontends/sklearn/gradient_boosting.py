@@ -167,7 +167,11 @@ def _problems(state: Mapping[str, object], scores: int, head: Head) -> Iterator[
         yield "estimators_", f"has {stages.shape[1]} trees a stage; the classes need {scores}"
     if whole(state.get("n_trees_per_iteration_", scores)) != scores:
         yield "n_trees_per_iteration_", f"is {shown(state.get('n_trees_per_iteration_'))}; the classes need {scores}"
-    if not isinstance(rate, float | int | np.floating | np.integer) or isinstance(rate, bool) or not -1e300 < rate < 1e300:
+    if (
+        not isinstance(rate, float | int | np.floating | np.integer)
+        or isinstance(rate, bool)
+        or not -1e300 < rate < 1e300
+    ):
         yield "learning_rate", f"must be a finite number, not {shown(rate)}"
     if type(state.get("_loss")) not in _losses(head.labels is not None, scores):
         yield "_loss", f"is {shown(state.get('_loss'))}, which is no loss for {'classes' if head.labels else 'numbers'}"
