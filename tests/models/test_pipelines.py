@@ -54,7 +54,7 @@ from mcugen.targets.host import compile_for_host
 from mcugen.verify import probe, prove
 
 warnings.filterwarnings("ignore", category=UserWarning)
-DATA = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
+DATA = {"iris": load_iris, "breast_cancer": load_breast_cancer, "digits": load_digits}
 MEGA = Target(load_board("mega2560"), numeric="float32")
 SCALERS = (StandardScaler(), MinMaxScaler(), MinMaxScaler((-1, 2), clip=True), MaxAbsScaler(), RobustScaler())
 

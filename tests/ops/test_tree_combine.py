@@ -142,7 +142,7 @@ def assert_answers(op: TreeEnsemble, x: Array, found: list[Array], what: str) ->
 
 
 def test_the_c_is_cpp_and_avr_too() -> None:
-    everything = [*ops(0)]
+    everything = [*ops(0)][::2]
     check_as_cpp([unit(op, form, f"m{i}{form}") for i, op in enumerate(everything) for form in FORMS])
     check_on_avr([unit(op, form, f"m{i}{form}") for i, op in enumerate(everything) for form in avr_forms(op)])
 

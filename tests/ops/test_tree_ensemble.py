@@ -177,7 +177,7 @@ def assert_answers(op: TreeEnsemble, x: Array, found: list[Array], what: str) ->
 def test_the_c_is_cpp_and_avr_too() -> None:
     """Where a form is not for AVR at all (tables over 32,767 bytes) `forms` has said so."""
     shapes = [*SHAPES, *(replace(shape, x=x) for shape in WHOLE for x in INTEGERS)]
-    ops = {f"m{i}": made(shape, i) for i, shape in enumerate(shapes) if shape.features < 999}
+    ops = {f"m{i}": made(shape, i) for i, shape in enumerate(shapes[::2]) if shape.features < 999}
     check_as_cpp(
         [unit(op, form, name + form, UNCUT) for name, op in ops.items() for form in forms(op) if form != "branches16"]
     )

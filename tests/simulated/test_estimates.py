@@ -45,7 +45,7 @@ from mcugen.targets.sketch import part_of
 
 pytestmark = pytest.mark.long
 
-BOARDS = ("uno", "mega2560", "pico", "bluepill_f103c8", "feather_nrf52840", "esp32c3")
+BOARDS = ("mega2560", "pico", "feather_nrf52840", "esp32c3")
 TOOLS = {
     "avr": ("avr-gcc", "simavr"),
     "cortex": ("arm-none-eabi-gcc", "qemu-system-arm"),

@@ -35,7 +35,6 @@ pytestmark = pytest.mark.long
 Require = Callable[..., None]
 TOOLS = {
     "uno": ("avr-gcc", "arduino-core-avr"),
-    "leonardo": ("avr-gcc", "arduino-core-avr"),
     "nano33iot": ("arm-none-eabi-gcc",),
     "nucleo_f446re": ("arm-none-eabi-gcc",),
     "esp32c3": ("riscv64-unknown-elf-gcc",),
