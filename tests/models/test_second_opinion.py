@@ -350,7 +350,7 @@ def test_onnxruntime_agrees_on_several_values() -> None:
 def test_onnxruntime_agrees_on_several_labels() -> None:
     x, y = rows_of("iris")
     several = np.column_stack([y, x[:, 0] > 0])
-    fitted = OF_SEVERAL_LABELS.fit(x.astype(np.float64), several)
+    fitted = clone(OF_SEVERAL_LABELS).fit(x.astype(np.float64), several)
     compiled = compile(fitted, board="host")
     np.testing.assert_array_equal(compiled.predict(x), opinion(Case("labels", fitted, "label", compiled), x)[0])
 

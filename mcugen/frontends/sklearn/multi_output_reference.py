@@ -13,7 +13,7 @@ from mcugen.frontends.sklearn.composite_reference import LARGEST, Floats, Mask
 from mcugen.frontends.sklearn.reference import TOLERANCE, single
 from mcugen.ir import Array, Label
 
-STEP = 2.0**-22  # of a number: what a float of it may be off that was worked out in a few steps
+STEP = 2.0**-45  # of a number: what float64 may round in the model itself
 
 
 class ManyReference:

@@ -12,7 +12,7 @@ from mcugen.frontends.sklearn.composite_reference import LARGEST, CompositeRefer
 from mcugen.frontends.sklearn.head import Head
 from mcugen.ir import Array
 
-STEP = 2.0**-22  # of a number: what a float of it may be off that was worked out in a few steps
+STEP = 2.0**-45  # of a number: what float64 may round in the model itself
 
 
 class StackingReference(CompositeReference):

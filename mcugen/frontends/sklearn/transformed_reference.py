@@ -14,7 +14,7 @@ from mcugen.ir import Array
 from mcugen.ops.affine import Affine
 from mcugen.ops.elementwise import Elementwise
 
-STEP = 2.0**-22  # of the regressor's answer: what a float of it may be off
+STEP = 2.0**-45  # of the regressor's answer: what float64 may round in the model itself
 
 
 class TransformedReference(SklearnReference):
