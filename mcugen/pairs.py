@@ -6,11 +6,15 @@ nothing over- or underflows.
 
 from __future__ import annotations
 
+from math import factorial, log
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+NOTHING = 100.0  # a power of two below that of -NOTHING counts as 0
+TERMS = 11  # of the series of e, for at most ln(2) / 2: what is left out is below 2**-47
 UPPER = np.uint32(0xFFFFF000)  # the upper half of a float's digits
 
 
@@ -90,8 +94,26 @@ def polynomial(terms: Pair, t: Pair) -> Pair:
     return value
 
 
+def power_of_two(a: Pair) -> Pair:
+    """2 to the power of -a, of numbers from 0 on."""
+    near = a[0] < np.float32(NOTHING)
+    first, rest = (np.where(near, part, np.float32(0)) for part in a)
+    whole = np.floor(first + np.float32(0.5))
+    t = product(renewed(whole - first, -rest), pair_of(log(2)))
+    value = polynomial(series_of_e(), t)
+    down = -whole.astype(np.int64)
+    first, rest = (np.where(near, np.ldexp(part, down), np.float32(0)) for part in value)
+    return first, rest
+
+
+def series_of_e() -> Pair:
+    """1 / k! from k = 0 on."""
+    return pair_of([1 / factorial(k) for k in range(TERMS + 1)])
+
+
 def pair_of(numbers: npt.ArrayLike) -> Pair:
-    """Float64 numbers as pairs."""
+    """Float64 numbers as pairs; those beyond float32 as infinity and 0."""
     exact = np.asarray(numbers, np.float64)
-    first = exact.astype(np.float32)
-    return first, (exact - first).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        first = exact.astype(np.float32)
+        return first, np.where(np.isfinite(first), exact - first, 0.0).astype(np.float32)

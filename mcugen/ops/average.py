@@ -18,11 +18,13 @@ from mcugen.work import joined
 from mcugen.work.loops import loop
 
 Output = Literal["label", "proba", "value"]
+LARGER = np.float32(1 + 2.0**-21)  # times another mean: one that is more is larger
 
 
 @dataclass(frozen=True, eq=False)
 class Average(Op):
-    """The mean of the inputs with these weights, added up in float32 in their order.
+    """The mean of the inputs with these weights, added up in float32 in their order. What is larger by no more than it rounds counts
+    as equal: members' fractions often tie.
 
     Inputs, 1 to 126: `f32` numbers for `value`, whose output is one too; else `f32` (classes,) each. Outputs of `label`: the
     index of the first of the largest (`i32`); of `proba`: the index and the mean, `f32` (classes,). The weights are float64, and
@@ -51,7 +53,7 @@ class Average(Op):
         total = np.asarray(total, np.float32)
         if self.output == "value":
             return (total,)
-        index = np.asarray(total.argmax(), np.int32)
+        index = np.asarray(_first_of_largest(total), np.int32)
         return (index,) if self.output == "label" else (index, total)
 
     def describe(self) -> str:
@@ -67,4 +69,16 @@ class Average(Op):
         return joined(found, Work(0, {f"members {self.output}": members}, runs, {f"members {self.output}": members}))
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"weights": [*c_floats(single(self.weights))], "output": self.output, "classes": self.classes}
+        return {
+            "weights": [*c_floats(single(self.weights))],
+            "output": self.output,
+            "classes": self.classes,
+            "larger": LARGER,
+        }
+
+
+def _first_of_largest(total: npt.NDArray[np.float32]) -> int:
+    best = 0
+    for i, one in enumerate(total):
+        best = i if one > total[best] * LARGER else best
+    return best

@@ -18,6 +18,7 @@ from mcugen.gaussian_wide import WideGaussian, wide_gaussian
 from mcugen.ir import Array, DType, TensorType
 from mcugen.made_rows import next_to_changes
 from mcugen.op import Form, Op, Work
+from mcugen.pairs import pair_of
 from mcugen.quadratic import Forms
 from mcugen.rows import single
 from mcugen.tables import check_tables
@@ -27,18 +28,21 @@ SAFE = 4  # how much further other rows' probabilities may be off than those of 
 MADE = 2_000  # rows that are made up to find out
 MET = 100  # of those where two classes meet
 OFF = 10.0  # times as far off as usual
+LEAST = -(2.0**100)  # what is behind by more is so much behind
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianNB(Op):
     """s_k = constant_k - sum over j of (x_j - mean_kj)^2 / (2 variance_kj), added up as integers; the class is the first of the largest.
 
-    Input `f32` of shape (features,). mean and variance (classes, features), constant (classes,) float64; a constant of minus
-    infinity is a class that is never answered. Outputs: label → the class's index (`i32` scalar); proba → the index and the
-    softmax of s as `f32` (classes,); decision, of two classes that both are possible → the index and s_1 - s_0 as `f32` (1,). A
-    row's numbers become integers of one exponent a feature, which has room for the means and six deviations around them; a row
-    beyond that is shifted down, whole. Features that all classes see alike do not count. Integers of 32 bits are those of
-    mcugen/gaussian.py; where they lose digits that a probability needs, mcugen/gaussian_wide.py has 64.
+    Input `f32` of shape (features,). mean and variance (classes, features), constant (classes,) float64; a constant of
+    minus infinity is a class that is never answered. Outputs: label → the class's index (`i32` scalar); proba → the index
+    and the softmax of s as `f32` (classes,); decision, of two classes that both are possible → the index and s_1 - s_0 as
+    `f32` (1,), with `pairs` of any → the index and s less the largest as `f32` (2 classes,), sums of two floats
+    (mcugen/pairs.py). A row's numbers become integers of one exponent a feature, which has room for the means and six
+    deviations around them; a row beyond that is shifted down, whole. Features that all classes see alike do not count.
+    Integers of 32 bits are those of mcugen/gaussian.py; where they lose digits that a probability needs,
+    mcugen/gaussian_wide.py has 64.
     """
 
     name: ClassVar[str] = "gaussian_nb"
@@ -49,6 +53,7 @@ class GaussianNB(Op):
     output: Output
     form: str = ""
     lost: bool | None = None  # whether 32 bits are too few for known rows; None where none are known
+    pairs: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -66,7 +71,7 @@ class GaussianNB(Op):
                 "E0201", f"gaussian_nb takes {wanted}, not {found}", help="give the features as one row of float32"
             )
         index = TensorType((), DType.I32)
-        count = 1 if self.output == "decision" else len(self.mean)
+        count = 2 * len(self.mean) if self.pairs else 1 if self.output == "decision" else len(self.mean)
         return (index,) if self.output == "label" else (index, TensorType((count,), DType.F32))
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
@@ -79,6 +84,9 @@ class GaussianNB(Op):
         index = np.asarray(scores.argmax(axis=1), np.int32)
         if self.output == "label":
             return (index,)
+        if self.pairs:
+            behind = np.maximum(scores - scores.max(axis=1, keepdims=True), LEAST)
+            return index, np.concatenate(pair_of(behind), axis=1)
         if self.output == "decision":
             return index, (scores[:, 1:] - scores[:, :1]).astype(np.float32)
         return index, _softmax(scores)
@@ -91,7 +99,9 @@ class GaussianNB(Op):
         return found
 
     def describe(self) -> str:
-        return f"classes={len(self.mean)} output={self.output}" + (f" form={self.form}" if self.form else "")
+        return f"classes={len(self.mean)} output={self.output}{' pairs' * self.pairs}" + (
+            f" form={self.form}" if self.form else ""
+        )
 
     def macc(self, *inputs: TensorType) -> int:
         return 2 * int(self.mean.size)
@@ -182,7 +192,8 @@ class GaussianNB(Op):
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         g = self.fixed
-        return {"g": g, "f": g.fixed if isinstance(g, Gaussian) else None, "output": self.output}
+        narrow = g.fixed if isinstance(g, Gaussian) else None
+        return {"g": g, "f": narrow, "output": self.output, "pairs": self.pairs, "least": np.float32(LEAST)}
 
 
 def _softmax(scores: Floats) -> npt.NDArray[np.float32]:

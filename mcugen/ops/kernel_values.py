@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import e, factorial, log, log2
+from math import e, log, log2
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,15 +16,27 @@ from mcugen.ir import Array, TensorType
 from mcugen.op import Form, Work
 from mcugen.ops.svm.machine import Kernel
 from mcugen.ops.tree_ensemble.forms import AVR_NEAR
-from mcugen.pairs import Pair, difference_rest, negative, pair_of, product_rest, quotient, renewed, root, total
+from mcugen.pairs import (
+    NOTHING,
+    TERMS,
+    Pair,
+    difference_rest,
+    negative,
+    pair_of,
+    power_of_two,
+    product_rest,
+    quotient,
+    renewed,
+    root,
+    series_of_e,
+    total,
+)
 from mcugen.rows import RowOp, single
 from mcugen.tables import check_tables
 from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 
-NOTHING = 100.0  # a power of two below that of -NOTHING counts as 0
-TERMS = 11  # of the series of e, for at most ln(2) / 2: what is left out is below 2**-47
 LOG_TERMS = 10  # of the series of the logarithm, for at most (sqrt(2) - 1) / (sqrt(2) + 1): likewise
 HALF = np.float32(0.5**0.5)
 OF_PRODUCTS = ("poly", "sigmoid")
@@ -93,13 +105,13 @@ class KernelValues(RowOp):
     def _of_distances(self, sums: Pair) -> Pair:
         name, far = self.kernel.name, pairs.product(sums, self._factor)
         if name in ("rbf", "laplacian"):
-            return _powers(far)
+            return power_of_two(far)
         if name == "squares":
             return far
         if name == "rational":
-            return _powers(pairs.product(_logarithms(total(far, pair_of(1))), pair_of(self.kernel.power)))
+            return power_of_two(pairs.product(_logarithms(total(far, pair_of(1))), pair_of(self.kernel.power)))
         d = root(far)
-        fall = _powers(pairs.product(d, pair_of(log2(e))))
+        fall = power_of_two(pairs.product(d, pair_of(log2(e))))
         if name == "matern1":
             return fall
         rise = total(d, pair_of(1))
@@ -192,7 +204,7 @@ class KernelValues(RowOp):
             "vectors": len(self.vectors),
             "points": first.reshape(-1),
             "rests": rest.reshape(-1),
-            "series": np.stack(_series(), axis=-1).reshape(-1),
+            "series": np.stack(series_of_e(), axis=-1).reshape(-1),
             "terms": TERMS,
             "log_series": np.stack(_log_series(), axis=-1).reshape(-1),
             "log_terms": LOG_TERMS,
@@ -207,17 +219,6 @@ class KernelValues(RowOp):
             "offset": pair_of(self.kernel.coef0),
             "nothing": np.float32(NOTHING),
         }
-
-
-def _powers(a: Pair) -> Pair:
-    """2 to the power of -a."""
-    near = a[0] < np.float32(NOTHING)
-    a = tuple(np.where(near, part, np.float32(0)) for part in a)  # type: ignore[assignment]  # of two
-    whole = np.floor(a[0] + np.float32(0.5))
-    t = pairs.product(renewed(whole - a[0], -a[1]), pair_of(log(2)))
-    value = pairs.polynomial(_series(), t)
-    down = -whole.astype(np.int64)
-    return tuple(np.where(near, np.ldexp(part, down), np.float32(0)) for part in value)  # type: ignore[return-value]
 
 
 def _logarithms(a: Pair) -> Pair:
@@ -235,7 +236,7 @@ def _logarithms(a: Pair) -> Pair:
 
 def _tangents(a: Pair) -> Pair:
     """The hyperbolic tangent."""
-    fall = _powers(pairs.product(_absolute(a), pair_of(2 * log2(e))))
+    fall = power_of_two(pairs.product(_absolute(a), pair_of(2 * log2(e))))
     found = quotient(total(negative(fall), pair_of(1)), total(fall, pair_of(1)))
     return _where(a[0] < 0, negative(found), found)
 
@@ -251,11 +252,6 @@ def _where(asked: npt.NDArray[np.bool_], a: Pair, b: Pair) -> Pair:
 def _log_series() -> Pair:
     """2 / ln(2) / (2 k + 1) from k = 0 on: log2 of (1 + t) / (1 - t) is t times the sum of these times t^2k."""
     return pair_of([2 / log(2) / (2 * k + 1) for k in range(LOG_TERMS)])
-
-
-def _series() -> Pair:
-    """1 / k! from k = 0 on."""
-    return pair_of([1 / factorial(k) for k in range(TERMS + 1)])
 
 
 def _zeros(count: int) -> Pair:

@@ -16,6 +16,7 @@ from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.layers import Layers, Network
 from mcugen.op import Form, Op, Work
+from mcugen.pairs import pair_of
 from mcugen.rows import single, sizes_of_features
 from mcugen.tables import check_tables
 
@@ -26,9 +27,10 @@ Floats = npt.NDArray[np.float64]
 class Mlp(Op):
     """s = W_n relu(... relu(W_1 x + b_1) ...) + b_n, summed as integers from the row to the end, and then what `output` asks for.
 
-    Input `f32` of shape (features,). Outputs: label → a class index (`i32` scalar), the sign of s where there is one row (s > 0
-    is class 1), else the first of the largest; proba → the index and the probabilities `f32` (classes,), a sigmoid of one row,
-    the softmax of several; value → s as `f32` scalar; transform → s as `f32` (rows,). Two layers at least.
+    Input `f32` of shape (features,). Outputs: label → a class index (`i32` scalar), the sign of s where there is one row (s
+    > 0 is class 1), else the first of the largest; proba → the index and the probabilities `f32` (classes,), a sigmoid of
+    one row, the softmax of several; value → s as `f32` scalar; transform → s as `f32` (rows,), with `pairs` as sums of two
+    floats (mcugen/pairs.py), `f32` (2 rows,). Two layers at least.
     """
 
     name: ClassVar[str] = "mlp"
@@ -38,6 +40,7 @@ class Mlp(Op):
     form: str = ""
     sizes: npt.NDArray[np.int64] | None = None
     reach: Floats | None = None
+    pairs: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -67,7 +70,7 @@ class Mlp(Op):
             "label": (index,),
             "proba": (index, TensorType((max(2, self.rows),), DType.F32)),
             "value": (number,),
-            "transform": (TensorType((self.rows,), DType.F32),),
+            "transform": (TensorType((self.rows * (1 + self.pairs),), DType.F32),),
         }[self.output]
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
@@ -86,14 +89,14 @@ class Mlp(Op):
         if self.output == "value":
             return (scores[:, 0].astype(np.float32),)
         if self.output == "transform":
-            return (scores.astype(np.float32),)
+            return (np.concatenate(pair_of(scores), axis=1) if self.pairs else scores.astype(np.float32),)
         by: Any = scores if decisive is None else decisive
         index = np.asarray(by[:, 0] > 0 if self.rows == 1 else by.argmax(axis=1), np.int32)
         return (index,) if self.output == "label" else (index, _probabilities(scores))
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
-        return f"rows={'-'.join(str(len(w)) for w in self.layers.weights)} output={self.output}{form}"
+        return f"rows={'-'.join(str(len(w)) for w in self.layers.weights)} output={self.output}{' pairs' * self.pairs}{form}"
 
     def macc(self, *inputs: TensorType) -> int:
         return sum(int(w.size) for w in self.layers.weights)
@@ -139,7 +142,7 @@ class Mlp(Op):
         return (single(rows),)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
-        return {"layers": self.fixed.layers, "output": self.output, "rows": self.rows}
+        return {"layers": self.fixed.layers, "output": self.output, "rows": self.rows, "pairs": self.pairs}
 
 
 def _probabilities(scores: Floats) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ from mcugen.gaussian import PROMISED
 from mcugen.ir import Array, DType, TensorType
 from mcugen.made_rows import next_to_changes
 from mcugen.op import Form, Op, Work
+from mcugen.pairs import pair_of
 from mcugen.quadratic import Forms, quadratic
 from mcugen.quadratic import Quadratic as Integers
 from mcugen.quadratic_wide import QuadraticWide, quadratic_wide
@@ -29,6 +30,7 @@ MADE = 2_000  # rows that are made up to find out
 MET = 100  # of those where two classes meet
 OFF = 10.0  # times as far off as usual
 LARGE = 16.0  # constants from which scores taken off in float32 lose what is promised
+LEAST = -(2.0**100)  # a decision as a pair is not below
 USUAL = 100.0  # decisions of rows that are not far out
 
 
@@ -39,7 +41,7 @@ class Quadratic(Op):
     Input `f32` of shape (features,). sizes (features,) int64: the biased exponents that the features' numbers are expected not
     to pass: integers of 32 bits (mcugen/quadratic.py), or of 64 where those lose digits (mcugen/quadratic_wide.py) or it is known
     to be `delicate`. Outputs: label → the class's index (`i32` scalar); decision → the index and s as `f32` (classes,), s_1 - s_0 as
-    `f32` (1,) of two classes; proba → the index and the softmax of s as `f32` (classes,). It is exact in every number format:
+    `f32` (1,) of two classes, with `pairs` each as the sum of two floats (mcugen/pairs.py), twice as many; proba → the index and the softmax of s as `f32` (classes,). It is exact in every number format:
     narrower integers have no room for squares of such sums.
     """
 
@@ -49,6 +51,7 @@ class Quadratic(Op):
     sizes: npt.NDArray[np.int64]
     output: Output
     delicate: bool = False
+    pairs: bool = False
 
     @property
     def includes(self) -> tuple[str, ...]:  # type: ignore[override]  # only what this output needs
@@ -68,7 +71,7 @@ class Quadratic(Op):
             )
         index = TensorType((), DType.I32)
         count = 1 if self.output == "decision" and self.classes == 2 else self.classes
-        return (index,) if self.output == "label" else (index, TensorType((count,), DType.F32))
+        return (index,) if self.output == "label" else (index, TensorType((count * (1 + self.pairs),), DType.F32))
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         return tuple(one[0] for one in self.answers(inputs[0][np.newaxis, :]))
@@ -91,12 +94,15 @@ class Quadratic(Op):
         if self.output == "label":
             return (label,)
         if self.output == "decision":
-            return label, (behind[:, :1] - behind[:, 1:] if self.classes == 2 else scores).astype(np.float32)
+            found = behind[:, :1] - behind[:, 1:] if self.classes == 2 else scores
+            if self.pairs:
+                return label, np.concatenate(pair_of(np.clip(found, LEAST, -LEAST)), axis=1)
+            return label, found.astype(np.float32)
         powers = np.exp(-behind)
         return label, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def describe(self) -> str:
-        return f"rows={'+'.join(str(len(m)) for m in self.model.matrices)} output={self.output}"
+        return f"rows={'+'.join(str(len(m)) for m in self.model.matrices)} output={self.output}{' pairs' * self.pairs}"
 
     def macc(self, *inputs: TensorType) -> int:
         return sum(int(matrix.size) for matrix in self.model.matrices)
@@ -112,7 +118,7 @@ class Quadratic(Op):
     @cached_property
     def _is_wide(self) -> bool:
         """Whether sums of 32-bit integers are too far off, or lose what numbers need."""
-        if self.delicate or quadratic(self.model, self.sizes).step > COARSEST:
+        if self.delicate or self.pairs or quadratic(self.model, self.sizes).step > COARSEST:
             return True
         if self.output == "label":  # that of a row that is no near tie is far from what 32 bits lose
             return False
@@ -185,6 +191,8 @@ class Quadratic(Op):
             "f": narrow,
             "output": self.output,
             "classes": self.classes,
+            "pairs": self.pairs,
+            "least": np.float32(LEAST),
             "largest": largest,
             "rest": np.float32(m.largest - largest),
         }

@@ -27,6 +27,7 @@ from mcugen.passes.order import order
 from mcugen.passes.pack_tables import pack_tables
 from mcugen.passes.pair_chains import pair_chains
 from mcugen.passes.pair_machines import pair_machines
+from mcugen.passes.pair_scores import pair_scores
 from mcugen.passes.pair_terms import pair_terms
 from mcugen.passes.select import select
 from mcugen.passes.sure_sides import sure_sides
@@ -38,6 +39,7 @@ Dump = Callable[[str, str], None]
 PIPELINE: tuple[Pass, ...] = (
     layers,
     fold_constants,
+    pair_scores,
     fold_scaling,
     pair_terms,
     pair_chains,

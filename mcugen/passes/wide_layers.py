@@ -71,7 +71,7 @@ def _layers(graph: Graph, node: Node, op: Mlp) -> list[Node]:
         found.append(Node(Relu(pairs=True), (sums,), (passed,), node.loc))
         x = (passed,)
     link: Link = "identity" if op.output != "proba" else "sigmoid" if op.rows == 1 else "softmax"
-    last = Linear(np.tile(weights, 2), bias, op.output, link, delicate=True)
+    last = Linear(np.tile(weights, 2), bias, op.output, link, delicate=True, pairs=op.pairs)
     return [*found, replace(node, op=last, inputs=x)]
 
 

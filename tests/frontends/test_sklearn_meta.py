@@ -226,11 +226,10 @@ def test_dummies_that_are_refused() -> None:
     assert code_of(unknown) == "E0302"
 
 
-def test_calibrations_steeper_than_floats_are_refused() -> None:
-    """Naive Bayes says probabilities next to 1, of which isotonic regression tells more apart than floats; and the model does too."""
+def test_what_isotonic_calibrations_round_themselves() -> None:
+    """Naive Bayes says probabilities next to 1, which float64 rounds: that moves some answers, and what the C's floats lose none."""
     x, y = load_breast_cancer(return_X_y=True)
     model = CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=3).fit(x, y)
-    assert code_of(model) == code_of(model, "proba") == "E0302"
     reference = reference_of(model)
     assert np.mean(reference.rounding(x) > 1e-5) < 0.02, "what the C's floats lose is no rounding of the model"
     noise = 1 + np.random.default_rng(0).choice([-1, 1], x.shape) * 2.0**-52

@@ -10,6 +10,7 @@ from mcugen.emit import emit
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
 from mcugen.memory.plan import plan
 from mcugen.op import Form, Op
+from mcugen.pairs import summed
 from mcugen.targets.driver import Unit
 
 FORMS: tuple[Numeric, ...] = ("float32", "int16", "int8")
@@ -59,3 +60,13 @@ def assert_same(wanted: tuple[Array, ...], found: list[Array], what: str) -> Non
             np.testing.assert_allclose(one, other, rtol=0, atol=2e-6, err_msg=what)
         else:
             np.testing.assert_allclose(one, other, rtol=4 * 2.0**-24, atol=1e-45, err_msg=what)
+
+
+def assert_same_pairs(wanted: tuple[Array, ...], found: list[Array], what: str) -> None:
+    """Labels to the bit; sums of two floats to what the C rounds that adds them up of parts, 2^-44 of them; also infinite ones."""
+    for one, other in zip(found, wanted, strict=True):
+        if other.dtype.kind == "i":
+            np.testing.assert_array_equal(one, other, err_msg=what)
+            continue
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_allclose(summed(one), summed(other), rtol=2.0**-44, atol=1e-37, err_msg=what)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from row_op import BOARDS, FORMS, assert_same, decided, rows_for, unit
+from row_op import BOARDS, FORMS, assert_same, assert_same_pairs, decided, rows_for, unit
 from sanitized import check_as_cpp, check_on_avr, run_sanitized
 
-from mcugen.boards import Target, load_board
+from mcugen.boards import Numeric, Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.gaussian import NEVER, Gaussian, gaussian
 from mcugen.ir import Array, DType, TensorType
@@ -51,6 +51,9 @@ SHAPES = [
     Shape(300, 3, "proba", apart=4),  # whose squares have to be shifted down
     Shape(6, 4, "proba", off=1e7),
     Shape(6, 2, "decision"),
+    Shape(6, 4, "pairs", apart=4),  # decisions as sums of two floats
+    Shape(3, 2, "pairs", off=1e3, never=1),
+    Shape(40, 3, "pairs", apart=7),
 ]
 
 
@@ -65,12 +68,18 @@ def made(shape: Shape, seed: int) -> GaussianNB:
     with np.errstate(divide="ignore"):
         prior = np.log(np.where(np.arange(shape.classes) < shape.never, 0.0, rng.random(shape.classes)))
     constant = prior - np.log(2 * np.pi * deviation**2).sum(axis=1) / 2
-    return GaussianNB(mean, deviation**2, constant, shape.output)  # type: ignore[arg-type]
+    pairs = shape.output == "pairs"
+    return GaussianNB(mean, deviation**2, constant, "decision" if pairs else shape.output, pairs=pairs)  # type: ignore[arg-type]
+
+
+def forms_of(shape: Shape) -> tuple[Numeric, ...]:
+    """Those that it may be decided for: narrow integers have no more digits than floats."""
+    return FORMS[:1] if shape.output == "pairs" else FORMS
 
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_c_gives_numpys_answers(board: str) -> None:
-    ops = [decided(made(shape, i), form, board) for i, shape in enumerate(SHAPES) for form in FORMS]
+    ops = [decided(made(shape, i), form, board) for i, shape in enumerate(SHAPES) for form in forms_of(shape)]
     narrow = [op.fixed for op in ops if isinstance(op.fixed, Gaussian)]
     assert {g.coarse for g in narrow} == {False, True}
     assert {len(g.centers) > 0 for g in narrow} == {False, True}
@@ -81,11 +90,14 @@ def test_the_c_gives_numpys_answers(board: str) -> None:
         finite = np.isfinite(x).all(axis=1)  # NaN less a center is a NaN whose bits are the processor's affair
         with np.errstate(all="ignore"):
             wanted = op.answers(x)
+        if op.pairs:
+            assert_same_pairs(wanted, found, op.describe())
+            continue
         assert_same(tuple(w[finite] for w in wanted), [f[finite] for f in found], op.describe())
 
 
 def test_the_c_is_cpp_and_avr_too() -> None:
-    ops = [decided(made(shape, i), form) for i, shape in enumerate(SHAPES) for form in FORMS]
+    ops = [decided(made(shape, i), form) for i, shape in enumerate(SHAPES) for form in forms_of(shape)]
     units = [unit(op, f"m{i}", op.mean.shape[1], op.output) for i, op in enumerate(ops)]
     check_as_cpp(units)
     check_on_avr(units)

@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import _ovr_decision_function
 
 from mcugen.diagnostics import McugenError
 from mcugen.ops.one_vs_one import OneVsOne
+from mcugen.pairs import pair_of, summed
 from mcugen.rows import vector
 
 CLASSES = (2, 3, 4, 10, 24)
@@ -24,6 +25,23 @@ def test_the_c_is_numpy() -> None:
                 ops.append((OneVsOne(classes, output, threshold), (vector(pairs),)))  # type: ignore[arg-type]
                 whole, spread = rng.integers(-2, 3, (15, pairs)), rng.normal(size=(15, pairs)) * 10
                 rows.append([np.concatenate([whole, spread]).astype(np.float32)])
+    assert_c_is_numpy(ops, rows)
+
+
+def test_of_sums_of_two_floats() -> None:
+    """The C is NumPy, bit for bit; and both scikit-learn's to twice a float's digits."""
+    rng = np.random.default_rng(2)
+    ops, rows = [], []
+    for classes in CLASSES:
+        scores = rng.normal(size=(20, classes * (classes - 1) // 2)) * 10.0 ** rng.integers(-3, 4, (20, 1))
+        pairs = np.concatenate(pair_of(scores), axis=1)
+        ops.append((OneVsOne(classes, "decision", pairs=True), (vector(pairs.shape[1]),)))
+        rows.append([pairs])
+        wanted = _ovr_decision_function((scores > 0).astype(int), scores, classes)
+        found = [ops[-1][0].evaluate(row) for row in pairs]
+        kept = wanted if classes > 2 else wanted[:, 1:]
+        assert [int(label) for label, _ in found] == wanted.argmax(axis=1).tolist()
+        np.testing.assert_allclose(summed(np.stack([one for _, one in found])), kept, rtol=0, atol=2.0**-38)
     assert_c_is_numpy(ops, rows)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from row_op import BOARDS, assert_same, decided, rows_for, unit
+from row_op import BOARDS, assert_same, assert_same_pairs, decided, rows_for, unit
 from sanitized import check_as_cpp, check_on_avr, run_sanitized
 
 from mcugen.diagnostics import McugenError
@@ -46,6 +46,9 @@ SHAPES = [
     Shape(4, (4, 4, 3), "decision", singular=1e-6, never=1),
     Shape(6, (3, 6, 2), "proba", singular=1e-6, size=1e-20, never=1),
     Shape(20, (20, 18), "proba", singular=1e-6),  # whose sums are shifted down
+    Shape(4, (4, 4, 4), "pairs"),  # decisions as sums of two floats
+    Shape(4, (4, 4), "pairs", singular=1e-6),
+    Shape(4, (4, 4, 3), "pairs", singular=1e-6, never=1),
 ]
 
 
@@ -59,7 +62,8 @@ def made(shape: Shape, seed: int) -> Quadratic:
     with np.errstate(divide="ignore"):
         constants = np.log(np.where(np.arange(len(shape.rows)) < shape.never, 0.0, rng.random(len(shape.rows))))
     sizes = np.full(shape.features, int(np.frexp(5 * shape.size)[1]) + 126)
-    return Quadratic(Forms(tuple(matrices), tuple(offsets), constants), sizes, shape.output)  # type: ignore[arg-type]
+    pairs, model = shape.output == "pairs", Forms(tuple(matrices), tuple(offsets), constants)
+    return Quadratic(model, sizes, "decision" if pairs else shape.output, pairs=pairs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -70,6 +74,9 @@ def test_the_c_gives_numpys_answers(board: str) -> None:
     for op, x, found in zip(ops, inputs, run_sanitized(units, [[x] for x in inputs]), strict=True):
         with np.errstate(all="ignore"):
             wanted = op.answers(x)
+        if op.pairs:
+            assert_same_pairs(wanted, found, op.describe())
+            continue
         if op.output != "decision":
             assert_same(wanted, found, op.describe())
             continue

@@ -49,6 +49,7 @@ ORDER = [
     *(
         "layers",
         "fold_constants",
+        "pair_scores",
         "fold_scaling",
         "pair_terms",
         "pair_chains",

@@ -90,7 +90,7 @@ def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
     assert base is not None, "dispatch asks takes() first"
     also = ("_get_median_predict", "_compute_proba_from_decision", "_check_X", *_HOLDS)
     state = state_of(estimator, base, "estimators_", loc, also=also)
-    if state.get("algorithm") == "SAMME.R":
+    if str(state.get("algorithm")) == "SAMME.R":
         way_out = "fit it with `algorithm='SAMME'`, the only one that scikit-learn 1.6 and later have"
         raise error("E0302", "AdaBoost by SAMME.R is not supported", help=way_out, loc=loc)
     return base, state

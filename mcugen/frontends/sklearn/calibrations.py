@@ -24,9 +24,6 @@ from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.softmax import Softmax
 
 Score = Literal["decision", "proba"]
-APART = 2.0**-22  # of a score: what a float of it may be off
-SMALL = 2.0**-126  # the least float with all its digits
-STEEP = 0.01  # of a probability: a curve that rises by less is left to the proof on rows
 NOT_NOTHING = 1e-12  # what scikit-learn adds to a probability before it takes the logarithm
 
 
@@ -60,16 +57,15 @@ class Sigmoids:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Isotonic regression of each score, divided by their sum."""
+    """Isotonic regression of each score, divided by their sum; `single` scores are rounded to the float32 of its thresholds."""
 
     curves: tuple[Curve, ...]
+    single: bool
 
     def chances(self, builder: GraphBuilder, score: str, loc: Loc) -> str:
         """An `interpolate`, and `one_vs_rest`."""
-        for curve in self.curves:
-            _check_steepness(curve, loc)
         size = len(self.curves)
-        op = Interpolate(self.curves, np.full(size, np.nan))
+        op = Interpolate(self.curves, np.full(size, np.nan), scores="float32" if self.single else "float64")
         check_points(op, "calibrate it on fewer rows", loc)
         (found,) = builder.add(op, _of_second(builder, score, size, loc), loc=loc)
         return builder.add(OneVsRest(size, "proba", even=True), found, found, loc=loc)[1]
@@ -77,12 +73,15 @@ class Curves:
     def lost(self, scores: Floats, off: Floats) -> Floats:
         used, lost = (one[:, -1:] if len(self.curves) == 1 else one for one in (scores, off))
         found = [
-            [curve.of(one + way * less) for way in (-1, 0, 1)]
+            [curve.of(self._seen(one + way * less)) for way in (-1, 0, 1)]
             for curve, one, less in zip(self.curves, used.T, lost.T, strict=True)
         ]
         moved = np.max([np.ptp(one, axis=0) for one in found], axis=0)
         total = np.sum([at for _, at, _ in found], axis=0) if len(self.curves) > 1 else np.ones(len(scores))
         return np.asarray(2 * moved / np.maximum(np.maximum(total, moved), 1e-30))
+
+    def _seen(self, scores: Floats) -> Floats:
+        return scores.astype(np.float32).astype(np.float64) if self.single else scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +133,8 @@ def calibration_of(state: Mapping[str, object], asked: Score, classes: int, loc:
             refuse([("beta_", f"must be a positive number, not {factor:.3g}")], places[0])
         return Temperature(factor, asked, classes)
     if method == "isotonic":
-        return Curves(tuple(_curve(one, place) for one, place in zip(held, places, strict=True)))
+        curves = tuple(_curve(one, place) for one, place in zip(held, places, strict=True))
+        return Curves(curves, any(vars(one)["X_thresholds_"].dtype == np.float32 for one in held))
     slopes, offsets = np.array([_sigmoid(one, place) for one, place in zip(held, places, strict=True)]).T
     return Sigmoids(slopes, offsets)
 
@@ -160,20 +160,6 @@ def _curve(one: object, loc: Loc) -> Curve:
     if inside:
         refuse([("out_of_bounds", "must be 'clip', as calibration has it")], loc)
     return curve
-
-
-def _check_steepness(curve: Curve, loc: Loc) -> None:
-    """E0302 where a curve rises by more than STEEP between scores that the C hardly tells apart: next to a probability of 1, say, which
-    float64 has with nine digits more.
-    """
-    width = np.maximum(APART * np.abs(curve.knots), SMALL)
-    ends = [(curve.knots - width, curve.knots), (curve.knots, curve.knots + width)]
-    rises = np.abs([curve.of(high) - curve.of(low) for low, high in ends])
-    if rises.max() > STEEP:
-        at = float(curve.knots[np.unravel_index(rises.argmax(), rises.shape)[1]])
-        text = f"the isotonic calibration rises by {rises.max():.3g} at {at:.9g}, between scores that floats do not tell apart"
-        help = "fit with `method='sigmoid'`, or calibrate a classifier whose scores are not all next to 0 and 1, as those of LinearSVC"
-        raise error("E0302", text, help=help, loc=loc)
 
 
 def _sigmoid(one: object, loc: Loc) -> list[float]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn import encoders
-from mcugen.frontends.sklearn.attributes import numbers_of, refuse, shown
+from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.ir import GraphBuilder
@@ -108,7 +108,7 @@ def _check_encoder(state: Mapping[str, object], counts: list[int], loc: Loc) -> 
         refuse([("", f"must be an OneHotEncoder, not {shown(held)}")], loc)
     own = vars(held)
     found = [one.tolist() for one in encoders.categories_of(own, len(counts), loc)]
-    plain = own.get("drop_idx_") is None and not own.get("_infrequent_enabled")
+    plain = own.get("drop_idx_") is None and not flag(own, "_infrequent_enabled", loc)
     if not plain or found != [list(range(count)) for count in counts]:
         refuse([("", "must have a column for each bin")], loc)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output
-from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown, whole
+from mcugen.frontends.sklearn.attributes import flag, labels_of, refuse, shown, whole
 from mcugen.frontends.sklearn.coefficients import Floats, several_outputs
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.tree_arrays import SUM_TOLERANCE, TreeArrays
@@ -107,7 +107,7 @@ def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
     outputs = whole(state.get("n_outputs_"))
     if outputs is None or outputs < 1:
         refuse([("n_outputs_", f"must be a positive whole number, not {shown(state.get('n_outputs_'))}")], loc)
-    if outputs != 1 or state.get("sparse_output_"):
+    if outputs != 1 or flag(state, "sparse_output_", loc):
         raise several_outputs(base.__name__, outputs or 1, loc)
     return base, state
 

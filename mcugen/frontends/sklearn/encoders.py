@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
-from mcugen.frontends.sklearn.attributes import Problem, numbers_of, refuse, shown, whole, word
+from mcugen.frontends.sklearn.attributes import Problem, flag, numbers_of, refuse, shown, whole, word
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.ir import GraphBuilder
@@ -234,7 +234,7 @@ def _out_of_order(categories: list[Floats]) -> Iterator[Problem]:
 def _groups(state: State, categories: list[Floats], loc: Loc) -> list[npt.NDArray[np.int64]]:
     """The number of each category: its place, or its group's where rare ones are put together."""
     plain = [np.arange(len(one)) for one in categories]
-    if not state.get("_infrequent_enabled"):
+    if not flag(state, "_infrequent_enabled", loc):
         return plain
     name = "_default_to_infrequent_mappings"
     found = _listed(state, name, len(categories), loc)
@@ -248,7 +248,7 @@ def _groups(state: State, categories: list[Floats], loc: Loc) -> list[npt.NDArra
 
 def _infrequent(state: State, categories: list[Floats], loc: Loc) -> list[int | None]:
     """A category of each feature that is in the group of rare ones; None where there is no such group."""
-    if not state.get("_infrequent_enabled"):
+    if not flag(state, "_infrequent_enabled", loc):
         return [None] * len(categories)
     found = _listed(state, "_infrequent_indices", len(categories), loc)
     return [
@@ -263,7 +263,7 @@ def _dropped(state: State, counts: npt.NDArray[np.int64], loc: Loc) -> list[int 
     if state.get(name) is None:
         return [None] * len(counts)
     found = state[name]
-    listed = _listed({name: list(found) if isinstance(found, np.ndarray) else found}, name, len(counts), loc)
+    listed = _listed({name: list(found) if isinstance(found, np.ndarray) and found.ndim else found}, name, len(counts), loc)
     numbers = [None if one is None else whole(one) for one in listed]
     bad = [
         one

@@ -24,7 +24,6 @@ from mcugen.ops.gaussian_nb import GaussianNB
 
 SUPPORTED = ("GaussianNB",)
 TRUSTED = ("sklearn.naive_bayes.GaussianNB",)
-ROUNDINGS = 8  # of float64, of a score that is worked out: differences, squares, quotients, sums
 HOLDS = ("theta_", "var_", "class_prior_", "_joint_log_likelihood", "predict_joint_log_proba")
 
 
@@ -54,27 +53,16 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
 
 def reference(estimator: object, head: Head) -> Reference:
     """scikit-learn's own answers, worked out in float64 where the model was fitted on float32."""
-    from mcugen.frontends.sklearn.reference import Numbers, SklearnReference
+    from mcugen.frontends.sklearn.joint_reference import JointReference
 
-    class JointReference(SklearnReference):
-        def scores(self, rows: Any) -> Numbers:
-            return np.asarray(self._asked(self._model.predict_joint_log_proba, rows), np.float64)
-
-        def rounding(self, rows: Any) -> Numbers:
-            return np.asarray(self.roundings(rows).max(axis=1))
-
-        def roundings(self, rows: Any) -> Numbers:
-            """What float64 rounds of scores, each term of which is of its square's size, changes of the probabilities: a part of each."""
-            scores, chances = self.scores(rows), self.numbers("proba", rows)
-            sizes = np.where(np.isfinite(scores), np.abs(scores), 0.0) + np.abs(offset).max()
-            sizes = sizes + (chances * sizes).sum(axis=1, keepdims=True)
-            return np.asarray(ROUNDINGS * np.finfo(np.float64).eps * chances * sizes)
+    class NormalReference(JointReference):
+        def scores(self, rows: Any) -> Any:
+            return self.joint(rows)
 
     exact = copy.copy(estimator)
     mean, variance, prior = _arrays(vars(estimator), head, Loc())
     vars(exact).update(theta_=mean, var_=variance, class_prior_=prior)
-    offset = np.log(2 * np.pi * variance).sum(axis=1)
-    return JointReference(exact, head)
+    return NormalReference(exact, head, float(np.abs(np.log(2 * np.pi * variance).sum(axis=1)).max()))
 
 
 def _arrays(state: Mapping[str, object], head: Head, loc: Loc) -> list[Floats]:

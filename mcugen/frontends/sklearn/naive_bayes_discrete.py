@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from mcugen.diagnostics import Loc, error
-from mcugen.frontends import Output
+from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import labels_of, refuse, shown
 from mcugen.frontends.sklearn.coefficients import Floats, numbers_of
 from mcugen.frontends.sklearn.head import NO_POWER, Head, base_of, check_sizes, features_of, state_of
@@ -62,6 +62,14 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     if len(weights) == 2:
         return builder.add(Linear(weights[1:] - weights[:1], bias[1:] - bias[:1], wanted, "sigmoid"), x, loc=loc)
     return builder.add(Linear(centred(weights), centred(bias), wanted, "softmax"), x, loc=loc)
+
+
+def reference(estimator: object, head: Head) -> Reference:
+    """scikit-learn's own answers."""
+    from mcugen.frontends.sklearn.joint_reference import JointReference
+
+    _, bias = _likelihood(_checked(estimator, Loc())[1], head, Loc())
+    return JointReference(estimator, head, float(np.abs(bias).max()))
 
 
 def _likelihood(state: Mapping[str, object], head: Head, loc: Loc) -> tuple[Floats, Floats]:

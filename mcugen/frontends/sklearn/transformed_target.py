@@ -11,7 +11,7 @@ import numpy as np
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Reference
 from mcugen.frontends.sklearn import scalers
-from mcugen.frontends.sklearn.attributes import flag, refuse, shown
+from mcugen.frontends.sklearn.attributes import flag, refuse, shown, whole
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
 from mcugen.frontends.sklearn.plain import asked_inside
 from mcugen.functions import UFUNCS
@@ -129,7 +129,7 @@ def _checked(estimator: object, loc: Loc) -> tuple[type, Mapping[str, object]]:
     base = base_of(estimator, _known())
     assert base is not None, "dispatch asks takes() first"
     state = state_of(estimator, base, "regressor_", loc, also=("regressor_", "transformer_"))
-    if state.get("_training_dim") != 1:
+    if whole(state.get("_training_dim")) != 1:
         help = "fit it to one column: `fit(X, y[:, 0])`"
         raise error("E0302", "this regressor predicts a row of numbers", help=help, loc=loc)
     return base, state

@@ -25,6 +25,7 @@ from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
 from mcugen.ops.tree_ensemble.splits import WITH_UNIT, Splits, windows
 from mcugen.ops.tree_ensemble.trees import Trees
 from mcugen.ops.tree_ensemble.votes import Packed, packed, words_of
+from mcugen.pairs import pair_of
 from mcugen.templating import c_floats
 
 
@@ -34,7 +35,8 @@ class TreeEnsemble(Op):
     (`proba`), scores (`decision`) or a number (`value`); or the whole number of each tree's leaf (`leaves`).
 
     Input `f32`, or `u8` or `i16`, of shape (features,). Outputs: label → a class index (`i32` scalar); proba → the class
-    index and `f32` (classes,); decision → the class index and `f32` (scores,); value → `f32` scalar; leaves → `f32` (trees,). Forms, all exact:
+    index and `f32` (classes,); decision → the class index and `f32` (scores,), both with `pairs` as sums of two floats
+    (mcugen/pairs.py), twice as many; value → `f32` scalar; leaves → `f32` (trees,). Forms, all exact:
     `branches` (floats compared by their 32 bits),
     `branches16` (by their upper 16 bits first; AVR), `branches_float` (as floats, where there is a unit for them, but for those
     where it is slower than their bits),
@@ -52,6 +54,7 @@ class TreeEnsemble(Op):
     form: str = ""
     x: DType = DType.F32
     cut: int = CUT_ON_AVR  # splits that one function of a branch form has at most
+    pairs: bool = False
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         wanted = TensorType((self.trees.n_features,), self.x)
@@ -65,10 +68,10 @@ class TreeEnsemble(Op):
         if self.output == "leaves":
             return (TensorType((self.trees.n_trees,), DType.F32),)
         numbers = {"proba": self.trees.n_classes, "decision": self.trees.n_outputs}.get(self.output)
-        return (index, TensorType((numbers,), DType.F32)) if numbers else (index,)
+        return (index, TensorType((numbers * (1 + self.pairs),), DType.F32)) if numbers else (index,)
 
     def first_alone(self) -> Self:
-        return replace(self, output="label")
+        return replace(self, output="label", pairs=False)
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
         if self.output == "leaves":
@@ -81,7 +84,7 @@ class TreeEnsemble(Op):
         if self.output == "label":
             return (index,)
         numbers = combine.decisions(scores) if self.output == "decision" else combine.probabilities(scores)
-        return (index, numbers[0].astype(np.float32))
+        return (index, np.concatenate(pair_of(numbers[0])) if self.pairs else numbers[0].astype(np.float32))
 
     def scores(self, rows: Array) -> Floats:
         """What the trees' leaves come to for each row as float64, (rows, outputs), tree by tree as scikit-learn does."""
@@ -94,7 +97,7 @@ class TreeEnsemble(Op):
 
     def describe(self) -> str:
         form = f" form={self.form}" if self.form else ""
-        return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}{form}"
+        return f"trees={self.trees.n_trees} nodes={len(self.trees.feature)} output={self.output}{' pairs' * self.pairs}{form}"
 
     def sums(self) -> tuple[str, ...]:
         leaves = self.encodings.leaves
@@ -107,7 +110,7 @@ class TreeEnsemble(Op):
     @cached_property
     def encodings(self) -> Encodings:
         """The leaves, the table and the branches, made once for all forms and boards."""
-        return Encodings.of(self.trees, self.output, self.x)
+        return Encodings.of(self.trees, self.output, self.x, self.pairs)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
         names = forms.available(self, target.board)
@@ -123,7 +126,8 @@ class TreeEnsemble(Op):
         return self._cost(self.form, target) if self.form else Cost()
 
     def _cost(self, form: str, target: Target) -> Cost:
-        return costs.estimate(self, form, target.board)
+        found = costs.estimate(self, form, target.board)
+        return replace(found, flash=found.flash + OF_PAIRS) if self.pairs else found
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         return (probe_rows(self.trees, limit, rng, self.x),)
@@ -161,6 +165,9 @@ class TreeEnsemble(Op):
             "signed": signed,
             "sum_ctype": "uint64_t" if leaves.kind == "wide" else f"{'' if signed else 'u'}int{leaves.total}_t",
             "scales": _scales(leaves.scale),
+            "pairs": self.pairs,
+            "scale": pair_of(leaves.scale),
+            "base_pair": None,
             "returns": "float" if signed else "void" if self.output == "leaves" else "int",
             "given": {"proba": "p", "leaves": "y"}.get(self.output),
             "table_ctype": _table_ctype(leaves),
@@ -250,10 +257,10 @@ class Encodings:
     written: dict[tuple[int, bool | None], Branches] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trees: Trees, output: Output, x: DType = DType.F32) -> Self:
-        """Encode an ensemble for an output and features of type x."""
+    def of(cls, trees: Trees, output: Output, x: DType = DType.F32, exact: bool = False) -> Self:
+        """Encode an ensemble for an output and features of type x; `exact` sums have 64 bits."""
         asked = on_grid(trees, Grid(x))
-        leaves = encode(asked, output)
+        leaves = encode(asked, output, exact)
         fewer, code = merged(asked, leaves.code)
         return cls(fewer, replace(leaves, code=code), x)
 
@@ -304,6 +311,7 @@ Branches = list[list[list[Line]]]  # per tree its functions, as lines
 
 
 INTEGERS = ("numbers", "sums")
+OF_PAIRS = 400  # bytes of the functions that make pairs of sums, about
 
 
 def _bits(largest: int) -> int:

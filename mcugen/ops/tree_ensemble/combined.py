@@ -12,6 +12,7 @@ import numpy as np
 from mcugen.ops.tree_ensemble.layout import Line
 from mcugen.ops.tree_ensemble.leaves import Leaves
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
+from mcugen.pairs import pair_of
 
 if TYPE_CHECKING:
     from mcugen.ops.tree_ensemble import TreeEnsemble
@@ -46,6 +47,7 @@ def render(op: TreeEnsemble, bits: Callable[[int], int]) -> dict[str, Any]:
         "link": combine.link,
         "amount": np.float32(combine.amount),
         "base": np.float32(combine.base[0]),
+        "base_pair": pair_of(combine.base[0]) if leaves.kind == "weights" else None,
         "at_zero": combine.at_zero,
         "power": np.float32(combine.factor * leaves.scale),
         "given": {"proba": "p", "decision": "d"}.get(op.output),

@@ -76,11 +76,13 @@ class Leaves:
         return len(self.table) * self.width + 8 * len(self.units) + 2 * len(self.first) + 4 * len(self.weights)
 
 
-def encode(trees: Trees, output: Output) -> Leaves:
-    """The smallest exact encoding of the leaves for this output."""
+def encode(trees: Trees, output: Output, exact: bool = False) -> Leaves:
+    """The smallest exact encoding of the leaves for this output; `exact` scores are those of float64, not of float32."""
     how = trees.combine.how
+    if how == "sum":
+        return _sums(trees, output, exact)
     if how != "mean":
-        return {"sum": _sums, "votes": _weights, "median": _median}[how](trees, output)
+        return {"votes": _weights, "median": _median}[how](trees, output)
     used = np.unique(trees.leaf[trees.leaf >= 0])
     values = trees.values[used]
     if output == "leaves":
@@ -142,8 +144,8 @@ def _numbers(trees: Trees, used: npt.NDArray[np.int32], values: npt.NDArray[np.f
     return Leaves("numbers", code, len(distinct), 0, integers, width, total=total, scale=2.0**-bits / trees.n_trees)
 
 
-def _sums(trees: Trees, output: Output) -> Leaves:
-    added = add_up(trees, output)
+def _sums(trees: Trees, output: Output, exact: bool) -> Leaves:
+    added = add_up(trees, output, exact)
     width = _first(int(np.abs(added.table).max(initial=1)), (8, 16, 32, 48, 64)) // 8
     return Leaves(
         "sums", added.code, added.codes, 0, added.table, width, total=added.total, scale=added.scale, first=added.first

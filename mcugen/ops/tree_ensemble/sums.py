@@ -6,7 +6,8 @@ weights  a leaf is a class; each tree has a weight of 32 bits
 median   a leaf is its number's place among all numbers, sorted; each tree has a weight of 32 bits
 
 A sum of n rounded numbers is off by n/2 units of the last bit at most. 32 bits are taken where that is below 5e-7 of a decision
-by its sign, below 1e-7 of the largest score where the best of several counts, and below 5e-6 of a number.
+by its sign, below 1e-7 of the largest score where the best of several counts, and below 5e-6 of a number. Scores that are handed over as pairs
+of floats have 64.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mcugen.ops.tree_ensemble.trees import IntArray, Trees, preorder
 
 Integers = npt.NDArray[np.int64]
 BY_SIGN, OF_LARGEST, OF_NUMBER = 5e-7, 1e-7, 5e-6
+OF_PAIRS = 2.0**-44  # of the largest sum
 WEIGHT_BITS = 31
 EPS = float(np.finfo(np.float64).eps)
 
@@ -47,11 +49,11 @@ class Added:
     scale: float
 
 
-def add_up(trees: Trees, output: str) -> Added:
+def add_up(trees: Trees, output: str, exact: bool = False) -> Added:
     """The leaves of trees that are combined by `sum`. E0303 where the numbers are too far apart for 64 bits."""
     numbers, code = _numbers(trees)
     reach = _Reach.of(trees, numbers)
-    slack = reach.slack(trees, output)
+    slack = OF_PAIRS * reach.largest if exact else reach.slack(trees, output)
     total = 32
     bits = reach.bits(31)
     if reach.error(bits) > slack:
