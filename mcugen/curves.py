@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,12 +22,14 @@ class Curve:
     """A function of float64: straight from one knot to the next, where it may jump; beyond the outer ones it keeps their values.
 
     All (knots,) float64: `knots` that rise; what the function comes to at a knot from `below`, is `at` it, and begins with `above`.
+    It is worked out as NumPy's `interp` does, to the last digit, with `both` as the mean from the knot below and from the one above.
     """
 
     knots: Floats
     below: Floats
     at: Floats
     above: Floats
+    both: bool = False
 
     @classmethod
     def through(cls, knots: Floats, values: Floats) -> Curve:
@@ -40,7 +42,10 @@ class Curve:
         behind = np.searchsorted(self.knots, x)
         low, high = np.maximum(behind - 1, 0), np.minimum(behind, last)
         width = np.where(high > low, self.knots[high] - self.knots[low], 1.0)
-        found = self.above[low] + (x - self.knots[low]) / width * (self.below[high] - self.above[low])
+        slope = (self.below[high] - self.above[low]) / width
+        found = slope * (x - self.knots[low]) + self.above[low]
+        if self.both:
+            found = 0.5 * (found - (slope * (self.knots[high] - x) - self.below[high]))
         found = np.where(behind == 0, self.below[0], np.where(behind > last, self.above[last], found))
         return np.where(np.isnan(x), np.nan, np.where(self.knots[high] == x, self.at[high], found))
 
@@ -66,7 +71,7 @@ class Curve:
         below[known], above[known] = self.below[place], self.above[place]
         changed = np.searchsorted(knots, x)
         below[changed] = at[changed] = above[changed] = self.of(numbers)
-        return Curve(knots, below, at, above)
+        return replace(self, knots=knots, below=below, at=at, above=above)
 
     @cached_property
     def rises(self) -> bool:

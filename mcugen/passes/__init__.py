@@ -17,6 +17,7 @@ from mcugen.passes.by_rows import by_rows
 from mcugen.passes.calibrate import calibrate
 from mcugen.passes.constant_channels import constant_channels
 from mcugen.passes.dead_code import dead_code
+from mcugen.passes.fold_categories import fold_categories
 from mcugen.passes.fold_constants import fold_constants
 from mcugen.passes.fold_linear import fold_linear
 from mcugen.passes.fold_points import fold_points
@@ -40,6 +41,7 @@ PIPELINE: tuple[Pass, ...] = (
     layers,
     fold_constants,
     pair_scores,
+    fold_categories,
     fold_scaling,
     pair_terms,
     pair_chains,

@@ -52,9 +52,10 @@ def fold_scaling(module: Module, target: Target) -> Module:
 
 
 def _folded(graph: Graph) -> Graph:
-    for node in graph.nodes:
+    for node in graph.nodes:  # first what looks through the others: it has to see them as the model works them out
         if isinstance(node.op, TreeEnsemble) and not node.op.form:
             graph = _with_trees(graph, node, node.op)
+    for node in graph.nodes:
         if isinstance(node.op, Binarize):
             graph = _with_limits(graph, node, node.op)
         if isinstance(node.op, Lookup) and not node.op.exact:
@@ -135,7 +136,7 @@ def _moved(curve: Curve, column: Column) -> Curve | None:
     part = np.where(at == curve.knots, 0.0, np.clip((curve.knots - at) / (after - at), 1e-7, 1 - 1e-7))
     knots, first = np.unique(low + part * (high - low), return_index=True)
     last = np.append(first[1:], len(low)) - 1
-    return Curve(knots, curve.below[first], curve.at[last], curve.above[last])
+    return replace(curve, knots=knots, below=curve.below[first], at=curve.at[last], above=curve.above[last])
 
 
 def _picked(graph: Graph, node: Node, op: Op, root: str, columns: Sequence[int]) -> Graph:

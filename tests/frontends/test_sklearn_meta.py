@@ -24,7 +24,7 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, QuantileTransformer, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -235,3 +235,18 @@ def test_what_isotonic_calibrations_round_themselves() -> None:
     noise = 1 + np.random.default_rng(0).choice([-1, 1], x.shape) * 2.0**-52
     moved = np.abs(model.predict_proba(x.astype(np.float32) * noise) - model.predict_proba(x.astype(np.float32)))
     assert (moved.max(axis=1) <= reference.rounding(x) + 1e-12).all()
+
+
+def test_scores_beyond_floats_are_no_answers() -> None:
+    """A temperature makes more of a score than a float holds."""
+    model = CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=2).fit(X, Y)
+    rows = np.array([X[0], np.full(X.shape[1], 3e38), X[1]], np.float32)
+    assert reference_of(model).accepts(rows).tolist() == [True, False, True]
+
+
+def test_flags_that_are_none_are_refused() -> None:
+    several = np.zeros(4)
+    assert code_of(edited(TARGET, _training_dim=several)) == "E0302"
+    encoder = OneHotEncoder(sparse_output=False).fit(X)
+    assert code_of(edited(encoder, _infrequent_enabled=several)) == "E0107"
+    assert code_of(edited(encoder, _drop_idx_after_grouping=np.array(5))) == "E0107"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -78,6 +78,18 @@ def test_quantiles_are_numbers_of_the_training() -> None:
         assert (exact > 1e-5).mean() < 0.02 or i > 5, (i, count)  # what numbers that share a float lose
 
 
+def test_quantiles_half_way_between_numbers_of_the_training() -> None:
+    """Boosting's thresholds are the means of what two numbers become, to the last digit, which numbers half way become, too."""
+    x, y = load_wine(return_X_y=True)
+    x = x.astype(np.float32).astype(np.float64)
+    model = make_pipeline(quantiles(50), HistGradientBoostingClassifier(max_iter=5)).fit(x, y)
+    known = [np.unique(column) for column in x.T]
+    halves = [np.resize((one[1:] + one[:-1]) / 2, 3 * len(x)) for one in known]
+    rows = np.concatenate([x, *np.split(np.stack(halves, axis=1), 3)]).astype(np.float32)
+    found, _ = compile_for_host([lower(read(model, name="m", output="proba"), MEGA).unit]).run([rows])[::-1]
+    np.testing.assert_allclose(found, model.predict_proba(rows.astype(np.float64)), atol=1e-5)
+
+
 def test_powers() -> None:
     """Also where the usual numbers are far from 0, or next to nothing; scikit-learn's own answers are rounding where they hardly vary."""
     x, y = load_iris(return_X_y=True)
@@ -131,8 +143,15 @@ def test_splines() -> None:
 
 
 def test_splines_beyond_what_is_usual() -> None:
-    """Infinite numbers where scikit-learn takes them; a period that has fewer functions than there are at a time."""
+    """Infinite numbers where scikit-learn takes them; a period that has fewer functions than there are at a time; lines beyond the knots
+    of features of any size.
+    """
     x = load_iris().data
+    for size in (1e-6, 1e6):
+        line = SplineTransformer(4, extrapolation="linear").fit(x * size)
+        beyond = ((x - 4) * size * 3).astype(np.float32)
+        (found,) = compile_for_host([lower(read(line, name="m"), MEGA).unit]).run([beyond])
+        np.testing.assert_allclose(found, line.transform(beyond.astype(np.float64)), rtol=1e-5, atol=1e-5)
     ends = SplineTransformer(4, handle_missing="zeros").fit(x)
     rows = np.array([[np.inf, -np.inf, np.nan, 3e38], [5, np.inf, -3e38, 1]], np.float32)
     (found,) = compile_for_host([lower(read(ends, name="m"), MEGA).unit]).run([rows])

@@ -50,6 +50,7 @@ ORDER = [
         "layers",
         "fold_constants",
         "pair_scores",
+        "fold_categories",
         "fold_scaling",
         "pair_terms",
         "pair_chains",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcugen.frontends import Reference
-from mcugen.frontends.sklearn.composite_reference import CompositeReference, Floats, Mask
+from mcugen.frontends.sklearn.composite_reference import LARGEST, CompositeReference, Floats, Mask
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import roundings
 from mcugen.ir import Array
@@ -46,5 +46,9 @@ class CalibratedReference(CompositeReference):
         return lost / len(self._members)
 
     def accepts(self, rows: Array) -> Mask:
-        """Rows that every classifier accepts."""
-        return np.asarray(super().accepts(rows) & np.all([one.accepts(rows) for one in self._inner], axis=0))
+        """Rows that every classifier accepts, and gives a score that is no more than a float32 holds after a calibration."""
+        found = super().accepts(rows) & np.all([one.accepts(rows) for one in self._inner], axis=0)
+        for member, inner in zip(self._members, self._inner, strict=True):
+            scores = inner.numbers(member.asked, rows)
+            found &= (np.abs(scores) <= LARGEST / max(1.0, member.calibration.gain)).all(axis=1)
+        return np.asarray(found)

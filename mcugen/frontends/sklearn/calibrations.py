@@ -33,6 +33,10 @@ class Calibration(Protocol):
     def chances(self, builder: GraphBuilder, score: str, loc: Loc) -> str:
         """The value of all classes' probabilities, from one of scores, or of the probabilities of a classifier."""
 
+    @property
+    def gain(self) -> float:
+        """What a score is multiplied with, in the largest case."""
+
     def lost(self, scores: Floats, off: Floats) -> Floats:
         """What a probability may be off (rows,) where scores are off by so much, both (rows, scores)."""
 
@@ -50,6 +54,10 @@ class Sigmoids:
         odds = Affine(np.zeros(size), np.ones(size), -self.slopes, -self.offsets)
         (score,) = builder.add(odds, _of_second(builder, score, size, loc), loc=loc)
         return builder.add(OneVsRest(size, "proba", odds=NO_SIGMOID, even=True), score, loc=loc)[1]
+
+    @property
+    def gain(self) -> float:
+        return float(np.abs(self.slopes).max())
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
         return np.asarray(np.abs(self.slopes).max() / 4 * off.max(axis=1))
@@ -69,6 +77,10 @@ class Curves:
         check_points(op, "calibrate it on fewer rows", loc)
         (found,) = builder.add(op, _of_second(builder, score, size, loc), loc=loc)
         return builder.add(OneVsRest(size, "proba", even=True), found, found, loc=loc)[1]
+
+    @property
+    def gain(self) -> float:
+        return 1.0
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
         used, lost = (one[:, -1:] if len(self.curves) == 1 else one for one in (scores, off))
@@ -105,6 +117,10 @@ class Temperature:
         (score,) = builder.add(Affine(0 * ones, ones, self.factor * ones), score, loc=loc)
         (found,) = builder.add(Softmax("Softmax", (0,)), score, loc=loc)
         return found
+
+    @property
+    def gain(self) -> float:
+        return 2 * self.factor
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
         return np.asarray(self.factor / 2 * off.max(axis=1))

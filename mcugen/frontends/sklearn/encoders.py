@@ -263,7 +263,9 @@ def _dropped(state: State, counts: npt.NDArray[np.int64], loc: Loc) -> list[int 
     if state.get(name) is None:
         return [None] * len(counts)
     found = state[name]
-    listed = _listed({name: list(found) if isinstance(found, np.ndarray) and found.ndim else found}, name, len(counts), loc)
+    listed = _listed(
+        {name: list(found) if isinstance(found, np.ndarray) and found.ndim else found}, name, len(counts), loc
+    )
     numbers = [None if one is None else whole(one) for one in listed]
     bad = [
         one

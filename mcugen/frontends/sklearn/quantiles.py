@@ -168,8 +168,8 @@ def _curve(quantiles: Floats, references: Floats, normal: bool) -> Curve:
     if not normal:
         at[-1] = 1.0
         at[0] = 0.0
-        return Curve(knots, below, at, above)
-    return _with_wide_ends(Curve(knots, below, at, above))
+        return Curve(knots, below, at, above, both=True)
+    return _with_wide_ends(Curve(knots, below, at, above, both=True))
 
 
 def _with_wide_ends(inner: Curve) -> Curve:
@@ -183,7 +183,7 @@ def _with_wide_ends(inner: Curve) -> Curve:
     below = np.concatenate([np.zeros(1), inner.below[kept], last])
     at = np.concatenate([first, inner.at[kept], last])
     above = np.concatenate([first, inner.above[kept], np.ones(1)])
-    return Curve(knots, below, at, above)
+    return Curve(knots, below, at, above, both=True)
 
 
 def _state(estimator: object, loc: Loc) -> Mapping[str, object]:

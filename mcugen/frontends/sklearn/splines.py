@@ -169,13 +169,15 @@ def _pieces(knots: Floats, shape: Shape, loc: Loc) -> Pieces:
         return _as_floats(inner, edges, shape, 0.0, 0.0)
     below, at_end, above = _at_ends(knots, shape)
     first, highest = _float32_not_below(ends[:1]), float32_not_above(ends[1:])
-    outer, end = shape.functions - k - 1, float(ends[1])
-    added = [(end, 1.0, outer, above)]
+    outer, end, span = shape.functions - k - 1, float(ends[1]), float(ends[1] - ends[0])
+    below[:, 1] *= span  # so that slopes are no smaller than what counts, however large features are
+    above[:, 1] *= span
+    added = [(end, span, outer, above)]
     edges = np.concatenate([first, edges, np.nextafter(highest, np.float32(np.inf))])
     if knots[last - 1] == knots[last] and highest[0] == end:  # there SciPy takes the last span, which is empty
         added.insert(0, (end, 1.0, outer, at_end))
         edges = np.insert(edges, -1, highest[0])
-    return _as_floats([(float(ends[0]), 1.0, 0, below), *inner, *added], edges, shape, 0.0, 0.0)
+    return _as_floats([(float(ends[0]), span, 0, below), *inner, *added], edges, shape, 0.0, 0.0)
 
 
 def _at_ends(knots: Floats, shape: Shape) -> tuple[Floats, Floats, Floats]:
