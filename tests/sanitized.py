@@ -36,11 +36,14 @@ def compiled(*graphs: Graph, name: str = "m", header: bool = False) -> Unit:
 def run_sanitized(
     units: Sequence[Unit], inputs: Sequence[Sequence[Array]], flags: Sequence[str] = SANITIZE
 ) -> list[list[Array]]:
-    """Per unit its outputs, each (rows, *its shape), for its inputs; fails on a warning or on anything a sanitizer finds."""
+    """Per unit its outputs, each (rows, *its shape), for its inputs; fails on a warning or on anything a sanitizer finds.
+
+    The units are parts of one file, as in `check_as_cpp`: begun once, gcc takes a fraction of the time."""
     gcc = tool("gcc")
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
-        sources = [*write_driver(here, units), Path(__file__).parent / "ops" / "run_rows.c"]
+        driver, *files = write_driver(here, units)
+        sources = [driver, in_one(here, files), Path(__file__).parent / "ops" / "run_rows.c"]
         program = here / "rows"
         _call([gcc, *STRICT, *flags, f"-I{driver_sources()}", *map(str, sources), "-o", str(program), "-lm"])
         counts = [str(len(arrays[0]) if arrays else 1) for arrays in inputs]
@@ -80,19 +83,24 @@ def check_as_cpp(units: Sequence[Unit]) -> None:
     """The same files are C++11, under the same warnings. They are parts of one file: what takes g++ longest is its own math.h.
     That each includes what it needs is seen where it is C, and by avr-gcc."""
     with tempfile.TemporaryDirectory() as folder:
-        write_driver(Path(folder), units)
-        every = Path(folder) / "every.c"
-        every.write_text("".join(f'#include "{file}"\n' for file in sorted(Path(folder).glob("*/*.c"))))
-        _call([tool("g++"), *CPP[1:], "-fsyntax-only", str(every)])
+        _, *files = write_driver(Path(folder), units)
+        _call([tool("g++"), *CPP[1:], "-fsyntax-only", str(in_one(Path(folder), files))])
 
 
 def check_on_avr(units: Sequence[Unit]) -> None:
-    """avr-gcc takes the same files under the same warnings; version 5 is stricter about pointers, and its int has 16 bits."""
+    """avr-gcc takes the same files under the same warnings; version 5 is stricter about pointers, and its int has 16 bits.
+    As C it takes each alone, so that each includes what it needs."""
     with tempfile.TemporaryDirectory() as folder:
-        write_driver(Path(folder), units)
-        files = [str(f) for f in sorted(Path(folder).glob("*/*.c"))]
-        for language in (C99, CPP):
-            _call([tool("avr-gcc"), "-mmcu=atmega328p", "-Os", *language[1:], "-fsyntax-only", *files])
+        _, *files = write_driver(Path(folder), units)
+        for language, given in ((C99, files), (CPP, [in_one(Path(folder), files)])):
+            _call([tool("avr-gcc"), "-mmcu=atmega328p", "-Os", *language[1:], "-fsyntax-only", *map(str, given)])
+
+
+def in_one(folder: Path, files: Sequence[Path]) -> Path:
+    """A C file in the folder that includes these."""
+    every = folder / "every.c"
+    every.write_text("".join(f'#include "{file}"\n' for file in files))
+    return every
 
 
 def check_with_clang(files: Sequence[Path]) -> None:
