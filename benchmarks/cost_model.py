@@ -90,9 +90,10 @@ XTENSA = (
 HEADERS = {  # it comes without a C library
     "string.h": "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n",
     "math.h": "".join(
-        f"float {name}(float);\n" for name in ("expf", "fabsf", "floorf", "logf", "sinf", "sqrtf", "tanhf")
+        f"float {name}(float);\n"
+        for name in ("expf", "expm1f", "fabsf", "floorf", "log1pf", "logf", "sinf", "sqrtf", "tanhf")
     )
-    + "float frexpf(float, int *);\nfloat ldexpf(float, int);\n#define INFINITY __builtin_inff()\n",
+    + 'float frexpf(float, int *);\nfloat ldexpf(float, int);\n#define INFINITY __builtin_inff()\n#define NAN __builtin_nanf("")\n',
 }
 CLASSIFIERS: tuple[Callable[[], Any], ...] = (  # every data set has every other of them
     lambda: DecisionTreeClassifier(),

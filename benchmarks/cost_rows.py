@@ -7,20 +7,26 @@ from itertools import product
 from typing import Any, get_args
 
 import numpy as np
+from sklearn.preprocessing import SplineTransformer
 
+from mcugen.curves import Curve
+from mcugen.frontends import read
 from mcugen.op import Op
 from mcugen.ops.add import Add
 from mcugen.ops.affine import Affine
 from mcugen.ops.average import Average
 from mcugen.ops.binarize import Binarize
 from mcugen.ops.cast import Cast
+from mcugen.ops.choose import Choose
 from mcugen.ops.concat import Concat
 from mcugen.ops.cosines import Cosines
 from mcugen.ops.density import Density, DensityKernel
 from mcugen.ops.distances import Distances
 from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
+from mcugen.ops.interpolate import Interpolate
 from mcugen.ops.kernel_values import KernelValues
+from mcugen.ops.leaf_sums import LeafSums
 from mcugen.ops.lookup import Lookup
 from mcugen.ops.missing import Missing
 from mcugen.ops.multiply_pairs import MultiplyPairs
@@ -30,8 +36,11 @@ from mcugen.ops.one_vs_one import OneVsOne
 from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.outlier_factor import OutlierFactor
 from mcugen.ops.polynomial import Polynomial
+from mcugen.ops.power import Power
+from mcugen.ops.ranks import Ranks
 from mcugen.ops.relu import Relu
 from mcugen.ops.sigmoid import Sigmoid
+from mcugen.ops.softmax_pairs import SoftmaxPairs
 from mcugen.ops.svm.machine import Kernel
 from mcugen.ops.tanh import Tanh
 from mcugen.ops.vote import Vote
@@ -156,6 +165,8 @@ def average() -> Iterator[Made]:
 def ones() -> Iterator[Made]:
     for classes, output in product((2, 3, 4, 5, 7, 10), ("label", "decision")):
         yield OneVsOne(classes, output), [rows(classes * (classes - 1) // 2)]
+        if classes > 2 and output == "decision":
+            yield OneVsOne(classes, output, pairs=True), [rows(classes * (classes - 1))]
 
 
 def rest() -> Iterator[Made]:
@@ -208,6 +219,70 @@ def one_hot() -> Iterator[Made]:
         yield OneHot(counts), [rng.integers(0, np.array(counts), (ROWS, n)).astype(np.float32)]
 
 
+def interpolate() -> Iterator[Made]:
+    rng = np.random.default_rng(9)
+    for n, points, kind in product((1, 2, 4, 8, 20), (2, 5, 20, 100), range(4)):
+        knots = [np.sort(rng.normal(size=points)) for _ in range(n)]
+        values = [np.sort(rng.uniform(0, 1, points)) for _ in range(n)]
+        if kind == 2:  # quantiles of the normal distribution are those of 0 to 1
+            values = [np.linspace(0, 1, points) for _ in range(n)]
+        curves = tuple(map(Curve.through, knots, values))
+        options = ({}, {"inside": True}, {"normal": True}, {"of_pairs": True})[kind]
+        yield of_its_own(Interpolate(curves, np.full(n, np.nan), **options))
+
+
+def power() -> Iterator[Made]:
+    rng = np.random.default_rng(10)
+    for n, positive in product((1, 2, 3, 5, 8, 13, 20, 30), (False, True)):
+        size = rng.uniform(1, 3, n)
+        yield of_its_own(Power(rng.uniform(-1, 2, n), size, size / 3, positive))
+
+
+def spline() -> Iterator[Made]:
+    x = np.random.default_rng(11).normal(size=(60, 20))
+    for n, knots, degree, beyond in product((1, 2, 5, 12), (3, 6, 10), (1, 3), ("constant", "continue", "periodic")):
+        if beyond != "periodic" or knots > degree + 1:
+            fitted = SplineTransformer(knots, degree=degree, extrapolation=beyond).fit(x[:, :n])
+            yield of_its_own(read(fitted, name="m").module.predict.nodes[0].op)
+
+
+def leaf_sums() -> Iterator[Made]:
+    rng = np.random.default_rng(12)
+    for trees, outputs, kind in product((1, 4, 10, 30, 100), (2, 3, 6, 20), range(3)):
+        values = rng.normal(size=(8 * trees, outputs))
+        values = (
+            (values * 100).round()
+            if kind == 0
+            else values * 10.0 ** rng.uniform(-9, 0, values.shape)
+            if kind
+            else values
+        )
+        yield of_its_own(LeafSums(trees, values))
+
+
+def choose() -> Iterator[Made]:
+    for answers, classes, alike in product((1, 2, 3, 5, 8, 20), (1, 2, 3, 6), (True, False)):
+        counts = (classes,) * answers if alike else tuple(1 + (classes + i) % 4 for i in range(answers))
+        yield of_its_own(Choose(counts))
+
+
+def ranks() -> Iterator[Made]:
+    rng = np.random.default_rng(13)
+    for n, limits in product((1, 2, 3, 5, 8, 13, 30), (1, 3, 10, 60, 300)):
+        if n * limits < 3_000:
+            yield of_its_own(Ranks(tuple(np.sort(rng.normal(size=limits)) for _ in range(n))))
+
+
+def softmax_pairs() -> Iterator[Made]:
+    for n in (1, 2, 3, 4, 6, 10, 15, 20, 30):
+        yield of_its_own(SoftmaxPairs(n))
+
+
+def of_its_own(op: Op) -> Made:
+    """An op with rows that it makes."""
+    return op, [op.probe(ROWS, np.random.default_rng(0))[0]]
+
+
 def rows(size: int) -> Any:
     return np.random.default_rng(size).normal(size=(ROWS, size)).astype(np.float32)
 
@@ -228,7 +303,10 @@ OPS: dict[str, Callable[[], Iterator[Made]]] = {
     "impute": impute,
     "cosines": cosines,
     "density": density,
+    "choose": choose,
+    "interpolate": interpolate,
     "kernel_values": kernel_values,
+    "leaf_sums": leaf_sums,
     "multiply_pairs": multiply_pairs,
     "outlier_factor": outlier_factor,
     "lookup": lookup,
@@ -238,8 +316,12 @@ OPS: dict[str, Callable[[], Iterator[Made]]] = {
     "one_vs_one": ones,
     "one_vs_rest": rest,
     "polynomial": polynomial,
+    "power": power,
+    "ranks": ranks,
     "relu": plain(lambda n: Relu()),
     "sigmoid": plain(lambda n: Sigmoid()),
+    "softmax_pairs": softmax_pairs,
+    "spline": spline,
     "tanh": plain(lambda n: Tanh()),
     "vote": vote,
 }

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Op
+from mcugen.op import Op, Work
 from mcugen.rows import vector
+from mcugen.work.loops import loop
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,14 @@ class Choose(Op):
     def describe(self) -> str:
         shown = ",".join(map(str, self.counts[:8]))
         return f"scores={shown}{',..' if len(self.counts) > 8 else ''}"
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        alike = len({*self.counts}) == 1
+        kind = ("alone" if self.counts[0] == 1 else "alike") if alike else "apart"
+        tables, answers = 0 if alike else len(self.counts), len(self.counts)
+        kinds = (kind, f"{kind} one") if answers == 1 else (kind,)
+        more = {f"scores {kind}": float(sum(self.counts) - answers)}
+        return loop(answers, kinds=kinds, tables=tables, each=f"answers {kind}", more=more)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         return (rng.integers(-2, 3, (min(limit, 500), sum(self.counts))).astype(np.float32),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from mcugen.boards import Target
 from mcugen.ir import Array, TensorType
-from mcugen.op import Cost
+from mcugen.op import Form, Work
 from mcugen.rows import Numbers, RowOp, single
 from mcugen.tables import check_tables
+from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -87,11 +88,23 @@ class LeafSums(RowOp):
     def smaller(self) -> tuple[str, ...]:
         return ("train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)",)
 
-    def cost(self, target: Target, *inputs: TensorType) -> Cost:
-        tables = self.values.size * (2 if self.bits == SHORT else 4 if self.bits == LONG else 8)
-        check_tables([tables], target, self.smaller())
-        found = super().cost(target, *inputs)
-        return replace(found, flash=found.flash + tables + Numbers(self._scale).nbytes)
+    def forms(self, target: Target) -> tuple[Form, ...]:
+        check_tables([self._table], target, self.smaller())
+        return ()
+
+    @property
+    def _table(self) -> int:
+        """Bytes of the numbers in flash."""
+        return self.values.size * (2 if self.bits == SHORT else 4 if self.bits == LONG else 8)
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        kind = str(self.bits if self.bits in (SHORT, LONG) else 61)
+        tables = self._table + Numbers(self._scale).nbytes
+        several = float(self.trees > 1)  # the sums of one tree are its numbers: no array, hardly a loop
+        more = {f"sums {kind}": several * self.trees * self.height, f"trees {kind}": several * self.trees}
+        kinds = (f"several {kind}",) if several else ()
+        array = int(several) * (4 if self.bits == SHORT else 8) * self.height
+        return loop(self.height, kind, kinds=kinds, tables=tables, more=more, array=array)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         return (rng.integers(len(self.values), size=(min(limit, 500), self.trees)).astype(np.float32),)

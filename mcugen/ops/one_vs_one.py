@@ -93,12 +93,14 @@ class OneVsOne(Op):
     def work(self, target: Target, *inputs: TensorType) -> Work:
         pairs = self.classes * (self.classes - 1) // 2
         kind = f"{self.output} {'two' if self.classes == 2 else 'several'}"
-        return loop(
-            pairs,
-            kinds=(kind,),
-            more={f"classes {kind}": float(self.classes)},
-            array=(9 if self.pairs else 5) * self.classes,
+        size = (9 if self.pairs else 5) * self.classes
+        found = loop(pairs, kinds=(kind,), more={f"classes {kind}": float(self.classes)}, array=size)
+        if not self.pairs:
+            return found
+        code, runs, stack = (
+            {f"{name} of pairs": n for name, n in parts.items()} for parts in (found.code, found.runs, found.stack)
         )
+        return Work(found.tables, code, runs, stack)
 
     def render(self, *inputs: TensorType) -> dict[str, Any]:
         threshold = c_lit(np.float32(self.threshold))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
+from math import log2
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,10 +14,11 @@ import numpy.typing as npt
 from mcugen.boards import Target
 from mcugen.diagnostics import error
 from mcugen.ir import Array, DType, TensorType
-from mcugen.op import Form, Op
+from mcugen.op import Form, Op, Work
 from mcugen.pairs import difference_rest, pair_of
 from mcugen.rows import vector
 from mcugen.tables import check_tables
+from mcugen.work.loops import loop
 
 Floats = npt.NDArray[np.float64]
 MOST = 32_767  # limits of a feature: ranks are no wider than an i16
@@ -89,6 +91,11 @@ class Ranks(Op):
         if max(map(len, self.limits)) > MOST:
             raise error("E0303", f"a feature has more than {MOST:,} thresholds", help=ways[0])
         return ()
+
+    def work(self, target: Target, *inputs: TensorType) -> Work:
+        tables = self._pairs.nbytes + 2 * len(self._starts)
+        halvings = sum(log2(len(one) + 1) for one in self.limits)
+        return loop(self.features, self.type.short, tables=tables, more={"halvings": halvings})
 
     def describe(self) -> str:
         return f"features={self.features} limits={self._starts[-1]}"

@@ -74,7 +74,7 @@ class SoftmaxPairs(RowOp):
         return f"scores={self.scores}"
 
     def work(self, target: Target, *inputs: TensorType) -> Work:
-        return loop(self.scores, tables=8 * (TERMS + 1))
+        return loop(self.classes, tables=8 * (TERMS + 1), array=8 * self.classes)
 
     def probe(self, limit: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Scores that are level, and such as leave one class alone."""

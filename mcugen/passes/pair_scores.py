@@ -17,6 +17,8 @@ from mcugen.boards import Target
 from mcugen.curves import Curve
 from mcugen.diagnostics import Loc, error
 from mcugen.ir import Graph, Module, Node
+from mcugen.op import Op
+from mcugen.ops.affine import Affine
 from mcugen.ops.gather import Gather
 from mcugen.ops.gaussian_nb import GaussianNB
 from mcugen.ops.interpolate import Interpolate
@@ -80,7 +82,8 @@ def _in_pairs(graph: Graph, node: Node) -> Scores | None:
     pick, source = None, graph.nodes[graph.producer[node.inputs[0]]]
     if isinstance(source.op, Gather):
         pick, source = source.op, graph.nodes[graph.producer[source.inputs[0]]]
-    found = _of_classifier(graph, source)
+    assert isinstance(node.op, Interpolate)
+    found = _of_classifier(source, node.op)
     if found is None or pick is None:
         return found
     both = Gather(2 * pick.features, np.concatenate([pick.indices, pick.features + pick.indices]))
@@ -88,43 +91,62 @@ def _in_pairs(graph: Graph, node: Node) -> Scores | None:
     return replace(found, steps=(*found.steps, last))
 
 
-def _of_classifier(graph: Graph, node: Node) -> Scores | None:
-    if isinstance(node.op, Svm | Linear | Quadratic) and node.op.output == "decision":
-        steps = _sums(node)
+def _of_classifier(node: Node, op: Interpolate) -> Scores | None:
+    """The scores of a classifier whose decisions, or probabilities, curves `op` look up."""
+    boosted = isinstance(node.op, TreeEnsemble) and node.op.output == "proba" and node.op.trees.combine.how != "mean"
+    if boosted and op.scores == "float32":  # a library that works out its probabilities in float32, its own way
+        return None
+    steps = _sums(node)
+    averaged = isinstance(node.op, TreeEnsemble) and not boosted
+    if not steps or averaged or getattr(node.op, "output", "") == "decision":
         return Scores(steps, _of_sums) if steps else None
-    if isinstance(node.op, GaussianNB | Linear | Mlp) and node.op.output == "proba":
-        steps = _sums(node)
-        scores = len(node.op.mean) if isinstance(node.op, GaussianNB) else node.op.rows
-        softmax = (
-            Node(SoftmaxPairs(scores), steps[-1].outputs[-1:], (f"{node.name}.chances",), node.loc) if steps else None
-        )
-        return Scores((*steps, softmax), _of_chances) if softmax else None
-    if isinstance(node.op, TreeEnsemble) and _adds_up(node.op):
-        own = replace(node, op=replace(node.op, pairs=True), outputs=(f"{node.name}.index", f"{node.name}.pairs"))
-        return Scores((own,), _of_sums)
-    return None
+    scores = _scores_of(node.op)
+    softmax = Node(SoftmaxPairs(scores), steps[-1].outputs[-1:], (f"{node.name}.chances",), node.loc)
+    return Scores((*steps, softmax), _of_chances)
 
 
-def _adds_up(op: TreeEnsemble) -> bool:
-    """Whether its numbers are sums, or means, of what leaves hold."""
-    combine = op.trees.combine
-    return (op.output == "proba" and combine.how == "mean") or (op.output == "decision" and combine.link != "isolation")
+def _scores_of(op: Op) -> int:
+    """How many numbers probabilities are the softmax of."""
+    if isinstance(op, GaussianNB):
+        return len(op.mean)
+    return op.trees.n_outputs if isinstance(op, TreeEnsemble) else op.rows  # type: ignore[attr-defined]  # Linear, Mlp
 
 
 def _sums(node: Node) -> tuple[Node, ...]:
     """Nodes whose last output is the scores, or what probabilities are the softmax of, as pairs; none where there are no such."""
     op, name, pairs, loc = node.op, node.name, f"{node.name}.pairs", node.loc
-    if isinstance(op, Svm) and can_be_pairs(op):
+    asked = getattr(op, "output", "")
+    if isinstance(op, Svm) and asked == "decision" and can_be_pairs(op):
         values = Node(KernelValues(op.kernel, op.vectors), node.inputs, (f"{name}.values",), loc)
         sums = Node(sums_of_values(op), values.outputs, (pairs,), loc)
         return values, *_of_linear(sums, sums_of_values(op), name)
-    if isinstance(op, Linear):
+    if isinstance(op, Linear) and asked in ("decision", "proba"):
         return _of_linear(replace(node, outputs=(pairs,)), op, name)
-    if isinstance(op, GaussianNB | Quadratic):
+    if isinstance(op, GaussianNB | Quadratic) and asked == ("proba" if isinstance(op, GaussianNB) else "decision"):
         return (replace(node, op=replace(op, output="decision", pairs=True), outputs=(f"{name}.index", pairs)),)
-    if isinstance(op, Mlp):
+    if isinstance(op, Mlp) and asked == "proba":
         return (replace(node, op=replace(op, output="transform", pairs=True), outputs=(pairs,)),)
+    if isinstance(op, TreeEnsemble) and asked in ("decision", "proba"):
+        return _of_trees(node, op)
     return ()
+
+
+def _of_trees(node: Node, op: TreeEnsemble) -> tuple[Node, ...]:
+    """Means of what leaves hold, or sums of it; those that probabilities are made of times the link's factor."""
+    combine, name, pairs = op.trees.combine, node.name, f"{node.name}.pairs"
+    if combine.link == "isolation":
+        return ()
+    outputs = (f"{name}.index", pairs)
+    if op.output == "decision" or combine.how == "mean":
+        return (replace(node, op=replace(op, pairs=True), outputs=outputs),)
+    if combine.link not in ("sigmoid", "softmax"):
+        return ()
+    sums = replace(node, op=replace(op, output="decision", pairs=True), outputs=outputs)
+    if combine.factor == 1:
+        return (sums,)
+    n = op.trees.n_outputs
+    factor = Affine(np.zeros(n), np.ones(n), np.full(n, combine.factor), of_pairs=True, pairs=True)
+    return sums, Node(factor, (pairs,), (f"{name}.scaled",), node.loc)
 
 
 def _of_linear(node: Node, op: Linear, name: str) -> tuple[Node, ...]:

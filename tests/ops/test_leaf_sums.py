@@ -39,6 +39,6 @@ def test_a_mean_is_near() -> None:
 def test_what_an_avr_has_no_room_for() -> None:
     big = LeafSums(3, RNG.random((5_000, 3)))
     with pytest.raises(McugenError, match="32,767 B at most"):
-        big.cost(Target(load_board("uno")), vector(3))
+        big.forms(Target(load_board("uno")))
     with pytest.raises(McugenError, match="leaf_sums takes 3:f32, not 2:f32"):
         big.infer(vector(2))

@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, Ri
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.multioutput import ClassifierChain, RegressorChain
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
@@ -35,6 +36,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from mcugen.boards import Target, load_board
@@ -82,6 +84,8 @@ CURVES = (
     (SplineTransformer(6, extrapolation="periodic"), "transform"),
     (PowerTransformer("box-cox", standardize=False), "transform"),
     (CalibratedClassifierCV(LINE, method="isotonic", cv=2), "proba"),
+    (CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=2), "proba"),
+    (CalibratedClassifierCV(SVC(), method="isotonic", cv=2, ensemble=False), "proba"),
     (CalibratedClassifierCV(LINE, method="temperature", cv=2), "proba"),
 )
 OF_TWO = (
