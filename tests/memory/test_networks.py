@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from one_library import library_of
 from random_networks import network
 
 from mcugen.boards import Target, load_board
@@ -48,7 +49,7 @@ def evaluated(module: Module, x: Array) -> list[Array]:
 def test_the_same_bits_with_every_pass(board: str) -> None:
     target, rng = Target(load_board(board)), np.random.default_rng(0)
     made = [planned(s, (DType.F32, DType.I8)[s % 2], target, *way) for s in (*SEEDS, *RESIZES) for way in WAYS]
-    library = host.compile_for_host([unit for unit, _ in made], [*host.STRICT, "-O0"])
+    library = library_of([unit for unit, _ in made], [*host.STRICT, "-O0"])
     assert sum(step.backward for _, memory in made for step in memory.steps) > 30
     saved = 0
     for at in range(0, len(made), len(WAYS)):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from one_library import library_of
 from sklearn import cluster, discriminant_analysis, linear_model, naive_bayes, neighbors, svm
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
@@ -22,7 +23,6 @@ from mcugen.frontends import read
 from mcugen.frontends.sklearn.head import Head
 from mcugen.ir import Storage
 from mcugen.ops.linear import Linear
-from mcugen.targets.host import compile_for_host
 from mcugen.verify import Terms, prove
 
 CLASSIFIED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
@@ -82,7 +82,7 @@ def lowered(models: list[Any], x: np.ndarray, numeric: Any) -> list[Compiled]:
 
 
 def proven(found: list[Compiled], x: np.ndarray, terms: Terms) -> list[Any]:
-    library = compile_for_host([one.unit for one in found], ("-std=c99", "-O1"))
+    library = library_of([one.unit for one in found])
     return [
         prove(
             one.module,
@@ -107,8 +107,15 @@ def rows_of(data: str, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
     return (x / np.where(spread, spread, 1) if scaled else x).astype(np.float32), y
 
 
-@pytest.mark.parametrize("scaled", [False, True], ids=["as they are", "scaled"])
-@pytest.mark.parametrize("data", [*CLASSIFIED, "diabetes"])
+@pytest.mark.parametrize(
+    ("data", "scaled"),
+    [
+        *((data, False) for data in [*CLASSIFIED, "diabetes"]),
+        ("iris", True),
+        ("breast_cancer", True),
+        ("diabetes", True),
+    ],
+)
 def test_float32(data: str, scaled: bool) -> None:
     x, y = rows_of(data, scaled)
     found = lowered(fitted(REGRESSORS if data == "diabetes" else CLASSIFIERS, x, y), x, "float32")
@@ -121,7 +128,7 @@ def test_float32(data: str, scaled: bool) -> None:
 
 
 @pytest.mark.parametrize("numeric", ["int16", "int8"])
-@pytest.mark.parametrize("data", [*CLASSIFIED, "diabetes"])
+@pytest.mark.parametrize("data", ["iris", "breast_cancer", "digits", "diabetes"])
 def test_smaller_formats(data: str, numeric: Any) -> None:
     x, y = rows_of(data, scaled=True)
     x = x - np.float32(x.mean(axis=0))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import one_library
 import onnx
 from onnx.backend.base import Backend, BackendRep
 
@@ -31,7 +32,7 @@ def unit_of(model: onnx.ModelProto, name: str = "net") -> Unit:
 
 def library_of(units: Sequence[Unit]) -> host.HostLibrary:
     """Models as one library, compiled under every warning that generated C has to live with."""
-    return host.compile_for_host(units, FLAGS)
+    return one_library.library_of(units, FLAGS)
 
 
 def answers(library: host.HostLibrary, inputs: Sequence[Array], model: int = 0) -> list[Array]:

@@ -27,7 +27,7 @@ import test_knn
 import test_svm
 
 BOARDS = {"mega2560": ("avr-gcc", "simavr"), "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm")}
-ROWS = 12
+ROWS = 6
 LARGEST = 1_200  # numbers of points: a simulator takes long for more
 
 
