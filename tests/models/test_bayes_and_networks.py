@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from one_library import library_of
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.naive_bayes import GaussianNB
@@ -27,7 +28,6 @@ from mcugen.boards import Target, load_board
 from mcugen.compile import lower
 from mcugen.frontends import Source, read
 from mcugen.ir import Array
-from mcugen.targets.host import compile_for_host
 from mcugen.verify import Terms, probe, prove
 
 DATA = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
@@ -38,7 +38,7 @@ def prove_all(models: Sequence[tuple[Any, str]], rows: Array, seen: Array | None
     """The C of each fitted model with an output, on the rows and on rows of its own."""
     sources = [read(model, name=f"m{i}", output=output) for i, (model, output) in enumerate(models)]
     compiled = [lower(source, replace(MEGA, rows=seen)) for source in sources]
-    library = compile_for_host([c.unit for c in compiled])
+    library = library_of([c.unit for c in compiled])
     for i, (source, one) in enumerate(zip(sources, compiled, strict=True)):
         assert one.module.arena == "stack"
         check(source, one.module, library, i, rows, probes)
@@ -58,9 +58,14 @@ def fitted(model: Any, x: Array, y: Array) -> Any:
         return model.fit(x, y)
 
 
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(
+    ("data", "dtype", "known"),
+    [
+        *(("iris", dtype, known) for dtype in (np.float32, np.float64) for known in (False, True)),
+        *((data, np.float32, True) for data in DATA if data != "iris"),
+        *((data, np.float64, False) for data in DATA if data != "iris"),
+    ],
+)
 def test_every_row(data: str, dtype: Any, known: bool) -> None:
     """`known`: the rows are given to the compiler, as `--data` does."""
     x, y = DATA[data](return_X_y=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from one_library import library_of
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -37,7 +38,6 @@ import mcugen
 from mcugen.boards import Target, load_board
 from mcugen.compile import lower
 from mcugen.frontends import read
-from mcugen.targets.host import compile_for_host
 from mcugen.verify import probe, prove
 
 warnings.filterwarnings("ignore", category=UserWarning)
@@ -108,7 +108,7 @@ def prove_all(models: list[tuple[Any, str]], x: Any, y: Any) -> None:
             fitted.append((clone(model).fit(x, y), output))
     sources = [read(model, name=f"m{i}", output=output) for i, (model, output) in enumerate(fitted)]
     made = [lower(source, BOARD) for source in sources]
-    library = compile_for_host([one.unit for one in made], ("-std=c99", "-O0"))
+    library = library_of([one.unit for one in made], ("-std=c99", "-O0"))
     for i, ((model, output), source, one) in enumerate(zip(fitted, sources, made, strict=True)):
 
         def run(inputs: Any, number: int = i) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from one_library import library_of
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -22,12 +23,10 @@ from mcugen.frontends import read
 from mcugen.memory.plan import plan
 from mcugen.op import Cost, Form
 from mcugen.targets.driver import Unit
-from mcugen.targets.host import compile_for_host
 from mcugen.verify import probe, prove
 
 DATA = {
     "iris": load_iris,
-    "wine": load_wine,
     "breast_cancer": load_breast_cancer,
     "digits": load_digits,
     "diabetes": load_diabetes,
@@ -91,7 +90,7 @@ def _prove_all(cases: list[Case], x: np.ndarray, y: np.ndarray, probes: int) -> 
     made = {one: probe(source.module, probes) for one, source in read_once.items()}
     sources = [renamed(read_once[replace(c, form="")], f"m{i}") for i, c in enumerate(cases)]
     units = [unit_in_form(source, case.form) for source, case in zip(sources, cases, strict=True)]
-    library = compile_for_host(units, ("-std=c99", "-O0"))
+    library = library_of(units, ("-std=c99", "-O0"))
     for i, (source, case) in enumerate(zip(sources, cases, strict=True)):
 
         def run(inputs: Any, model: int = i) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
+from one_library import library_of
 from sklearn.cluster import BisectingKMeans
 from sklearn.covariance import EllipticEnvelope
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -116,7 +117,7 @@ def test_densities_smaller_than_what_the_bounds_of_a_tree_leave() -> None:
     models.append(make_pipeline(StandardScaler(), KernelDensity(bandwidth=0.5, kernel="cosine")).fit(wine))
     sources = [read(model, name=f"m{i}") for i, model in enumerate(models)]
     made = [lower(source, Target(load_board("mega2560"), numeric="float32")) for source in sources]
-    library = compile_for_host([one.unit for one in made], ("-std=c99", "-O0"))
+    library = library_of([one.unit for one in made], ("-std=c99", "-O0"))
     for i, (source, one) in enumerate(zip(sources, made, strict=True)):
         proof = prove(one.module, source.reference, far, lambda x, i=i: library.run(x, i), on="host", source="rows")
         assert proof.wrong == 0, f"{proof} {proof.worst}"

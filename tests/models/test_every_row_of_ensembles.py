@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier, LGBMRegressor
+from one_library import library_of
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -33,7 +34,6 @@ import mcugen
 from mcugen.diagnostics import McugenError
 from mcugen.frontends import Source, read
 from mcugen.ir import Array
-from mcugen.targets.host import compile_for_host
 from mcugen.verify import probe, prove
 
 DATA = {
@@ -74,7 +74,7 @@ def prove_all(sources: list[Source], x: Array, probes: int, forms: tuple[str, ..
     made = {source.module.name: probe(source.module, probes) for source in sources}
     cases = [(renamed(source, source.module.name + form), form) for source in sources for form in forms]
     units = [unit_in_form(source, form) for source, form in cases]
-    library = compile_for_host(units, ("-std=c99", "-O0"))
+    library = library_of(units, ("-std=c99", "-O0"))
     for i, (source, form) in enumerate(cases):
 
         def run(inputs: Any, model: int = i) -> Any:
@@ -155,7 +155,7 @@ def test_random_models_at_random_scales(kind: str, seed: int, classes: int, x_sc
 def prove_all_of_any(sources: list[Source], x: Array) -> None:
     """As prove_all, in one form and without a share of rows that must be clear."""
     units = [unit_in_form(source, "table" if i % 2 else "branches") for i, source in enumerate(sources)]
-    library = compile_for_host(units, ("-std=c99", "-O0"))
+    library = library_of(units, ("-std=c99", "-O0"))
     for i, source in enumerate(sources):
 
         def run(inputs: Any, model: int = i) -> Any:

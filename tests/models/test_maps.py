@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from one_library import library_of
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA, MiniBatchSparsePCA, SparsePCA, TruncatedSVD
@@ -54,7 +55,7 @@ def prove_all(models: list[tuple[Any, str]], x: Any, y: Any) -> None:
     """The C gives what the model gives for the rows, which are float32, and for made ones."""
     sources = [read(model.fit(x, y), name=f"m{i}", output=output) for i, (model, output) in enumerate(models)]
     made = [lower(source, MEGA) for source in sources]
-    library = compile_for_host([one.unit for one in made], ("-std=c99", "-O0"))
+    library = library_of([one.unit for one in made], ("-std=c99", "-O0"))
     for i, ((model, _), source, one) in enumerate(zip(models, sources, made, strict=True)):
 
         def run(inputs: Any, number: int = i) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from one_library import library_of
 from sklearn import (
     calibration,
     cluster,
@@ -304,7 +305,7 @@ def opinion(case: Case, x: Any) -> list[Any]:
 def test_onnxruntime_agrees(data: str) -> None:
     x, y = rows_of(data)
     found = [*cases(data, x, y)]
-    library = compile_for_host([case.compiled.unit for case in found], ("-std=c99", "-O0"))
+    library = library_of([case.compiled.unit for case in found], ("-std=c99", "-O0"))
     for i, case in enumerate(found):
         ours, theirs = library.run([x], i), opinion(case, x)
         what = f"{case.name} on {data}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import one_library
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -18,7 +19,7 @@ from mcugen.ir import Array
 from mcugen.memory.plan import plan
 from mcugen.passes import run
 from mcugen.targets.driver import Unit
-from mcugen.targets.host import STRICT, HostLibrary, compile_for_host
+from mcugen.targets.host import STRICT, HostLibrary
 
 FLOAT, DOUBLE, INT64, STRING = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING
 TARGETS = tuple(Target(load_board(board)) for board in ("nano33ble", "metro_m0"))  # with a unit for floats, and without
@@ -45,7 +46,7 @@ def library_of(models: Sequence[onnx.ModelProto], target: Target = TARGETS[0]) -
     """The C of models as one library."""
     modules = [run(read_graph(m, f"m{i}", Loc("model.onnx")), target) for i, m in enumerate(models)]
     units = [Unit(module, emit(module, plan(module, target), target)) for module in modules]
-    return compile_for_host(units, (*STRICT, "-O0"))
+    return one_library.library_of(units, (*STRICT, "-O0"))
 
 
 def runtime_answers(model: onnx.ModelProto, x: Array) -> list[Array]:
