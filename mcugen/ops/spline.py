@@ -20,6 +20,7 @@ from mcugen.work.loops import loop
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 LARGEST = np.finfo(np.float32).max
+JUMP = 1e-3  # of 1, which functions add up to: more than they change from one float to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,22 @@ class Spline(RowOp):
     def periodic(self) -> bool:
         """Whether features are taken into a period."""
         return self.features[0].period > 0
+
+    @property
+    def jumps(self) -> bool:
+        """Whether a function is not where the piece before it ended: knots repeat."""
+        return any(self._jumps(one) for one in self.features)
+
+    def _jumps(self, pieces: Pieces) -> bool:
+        for i, edge in enumerate(pieces.edges.astype(np.float64)):
+            ends = np.zeros((2, self.each))
+            for side, at in enumerate((i, i + 1)):
+                u = (edge - pieces.origin[at]) * float(pieces.scale[at])
+                for j, block in enumerate(pieces.blocks[at]):
+                    ends[side, (pieces.first[at] + j) % self.each] = np.polynomial.polynomial.polyval(u, block)
+            if np.abs(ends[0] - ends[1]).max() > JUMP:
+                return True
+        return False
 
     @cached_property
     def blocks(self) -> tuple[Singles, npt.NDArray[np.int64]]:

@@ -34,6 +34,7 @@ from mcugen.ops.gather import Gather
 from mcugen.ops.impute import Impute
 from mcugen.ops.interpolate import Interpolate
 from mcugen.ops.lookup import Lookup
+from mcugen.ops.power import Power
 from mcugen.ops.ranks import Ranks, ranks_of
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.trees import Trees, preorder
@@ -87,20 +88,32 @@ def _with_limits(graph: Graph, node: Node, op: Binarize) -> Graph:
 
 def _with_points(graph: Graph, node: Node, op: Lookup) -> Graph:
     """Bins of what the maps in front of them take, where that is the row or what is missing in it."""
-    columns = [trace(graph, node.inputs[0], i, _is_defined) for i in range(op.features)]
-    roots = {column.value for column in columns}
+    columns = [trace(graph, node.inputs[0], i) for i in range(op.features)]
+    roots, maps = {column.value for column in columns}, [map for column in columns for map, _ in column.maps]
     (x,) = graph.of(Storage.INPUT)[:1]
     (root,) = roots if len(roots) == 1 else ("",)
-    maps = [map for column in columns for map, _ in column.maps]
-    if not any(isinstance(map, Affine) for map in maps) or not (root == x.name or _is_filled_in(graph, root)):
+    if not any(isinstance(map, Affine | Elementwise | Power) for map in maps):
         return graph
-    found = [largest_left(column.exactly, points) for column, points in zip(columns, op.points, strict=True)]
-    if graph.values[root].type.dtype is not DType.F32 or any(none.any() for _, none in found):
+    if not (root == x.name or _is_filled_in(graph, root)) or graph.values[root].type.dtype is not DType.F32:
+        return graph
+    found = [largest_left(column.rising, points) for column, points in zip(columns, op.points, strict=True)]
+    least = [_least(column) for column in columns]
+    filled = any(isinstance(map, Impute) for map in maps)  # which would fill in what a function has no answer to
+    if any(none.any() for _, none in found) or None in least or (filled and set(least) != {ALL}):
         return graph
     gone = [column.exactly(np.array([np.nan])) for column in columns]
     missing = np.stack([op.exactly_all(i, one)[0] for i, one in enumerate(gone)])
     points = tuple(np.minimum(below, np.finfo(np.float32).max).astype(np.float64) for below, _ in found)
-    return _picked(graph, node, replace(op, points=points, missing=missing), root, [column.at for column in columns])
+    new, at = replace(op, points=points, missing=missing), [column.at for column in columns]
+    return _picked(graph, node, new, root, at, np.array(least, np.float64))
+
+
+def _least(column: Column) -> float | None:
+    """The least number that a column's maps have an answer to; None where they have none to any."""
+    last, none = largest_left(lambda x: np.where(column.lost(x), 0.0, 1.0), np.zeros(1))
+    if none[0]:
+        return ALL
+    return None if np.isinf(last[0]) else float(np.nextafter(last[0], np.float32(np.inf))) + 0.0
 
 
 def _with_curves(graph: Graph, node: Node, op: Interpolate) -> Graph:
@@ -139,13 +152,19 @@ def _moved(curve: Curve, column: Column) -> Curve | None:
     return replace(curve, knots=knots, below=curve.below[first], at=curve.at[last], above=curve.above[last])
 
 
-def _picked(graph: Graph, node: Node, op: Op, root: str, columns: Sequence[int]) -> Graph:
-    """The graph with a node that takes columns of an earlier value, by an op for these."""
-    size, at, name = graph.values[root].type.size, np.array(columns), f"{node.name}.columns"
-    whole = len(at) == size and bool((at == np.arange(size)).all())
-    new = replace(node, op=op, inputs=(root if whole else name,))
-    pick = Node(Gather(size, at), (root,), (name,), node.loc)
-    return replaced(graph, node, *([] if whole else [pick]), new)
+def _picked(
+    graph: Graph, node: Node, op: Op, root: str, columns: Sequence[int], least: npt.NDArray[np.float64] | None = None
+) -> Graph:
+    """The graph with a node that takes columns of an earlier value, by an op for these; what is below `least` is missing."""
+    size, at, value, steps = graph.values[root].type.size, np.array(columns), root, list[Node]()
+    if len(at) != size or (at != np.arange(size)).any():
+        steps.append(Node(Gather(size, at), (value,), (f"{node.name}.columns",), node.loc))
+        value = f"{node.name}.columns"
+    if least is not None and (least > ALL).any():
+        mark = Impute(np.full(len(at), np.nan), least=least)
+        steps.append(Node(mark, (value,), (f"{node.name}.defined",), node.loc))
+        value = f"{node.name}.defined"
+    return replaced(graph, node, *steps, replace(node, op=op, inputs=(value,)))
 
 
 def _is_defined(op: Op) -> bool:

@@ -22,6 +22,7 @@ from mcugen.ops.impute import Impute
 from mcugen.ops.interpolate import Interpolate
 from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.linear import Linear
+from mcugen.ops.lookup import Lookup
 from mcugen.ops.normalize import Normalize
 from mcugen.ops.polynomial import Polynomial
 from mcugen.ops.power import Power
@@ -43,7 +44,43 @@ def sure_sides(module: Module, target: Target) -> Module:
         for node in graph.nodes:
             if isinstance(node.op, TreeEnsemble) and (node.op.trees.drawn == "at" or _in_noise(node.op.trees)):
                 _check(graph, node, node.op.trees)
+            if isinstance(node.op, Interpolate | Lookup | Spline) and _jumps(node.op):
+                _check_jumps(graph, node)
     return module
+
+
+def _jumps(op: Interpolate | Lookup | Spline) -> bool:
+    """Whether what it gives jumps at numbers of its training."""
+    if isinstance(op, Lookup):
+        return not op.exact
+    if isinstance(op, Interpolate):
+        return not op.scores and any((one.below != one.at).any() or (one.at != one.above).any() for one in op.curves)
+    return op.jumps
+
+
+def _check_jumps(graph: Graph, node: Node) -> None:
+    (value,) = node.inputs
+    found = _rounding(graph, value, doubles=True)
+    if found is None and isinstance(node.op, Lookup | Spline):
+        found = _scaled(graph, value)
+    if found is not None:
+        text = "the step behind it jumps at numbers of its training, and so what this step gives is not known to enough digits"
+        help = (
+            "put quantiles, bins or splines first in the pipeline, which need no scaler or function in front; or use "
+            "`SplineTransformer(knots='uniform')`"
+        )
+        raise error("E0302", text, help=help, loc=found.loc)
+
+
+def _scaled(graph: Graph, value: str) -> Node | None:
+    """The scaler or projection on the way to a value."""
+    at = graph.producer.get(value)
+    if at is None:
+        return None
+    node = graph.nodes[at]
+    if isinstance(node.op, Affine | Linear | Normalize | Polynomial):
+        return node
+    return next((one for name in node.inputs if (one := _scaled(graph, name))), None)
 
 
 def _in_noise(trees: Trees) -> bool:
@@ -57,7 +94,7 @@ def _in_noise(trees: Trees) -> bool:
 
 
 def _check(graph: Graph, node: Node, trees: Trees) -> None:
-    found = _rounding(graph, node.inputs[0], trees)
+    found = _rounding(graph, node.inputs[0], trees.doubles is not None)
     if found is not None:
         text = (
             "the trees behind it compare it with numbers of their own training, which rows in use are, too: "
@@ -70,15 +107,17 @@ def _check(graph: Graph, node: Node, trees: Trees) -> None:
         raise error("E0302", text, help=help, loc=found.loc)
 
 
-def _rounding(graph: Graph, value: str, trees: Trees) -> Node | None:
-    """The transformer on the way to a value that is worked out in float32; None where there is none."""
+def _rounding(graph: Graph, value: str, doubles: bool) -> Node | None:
+    """The transformer on the way to a value that is worked out in float32; None where there is none. What is rounded once is exact where
+    float64 is not asked for.
+    """
     at = graph.producer.get(value)
     if at is None:
         return None
     node = graph.nodes[at]
     op = node.op
     if isinstance(op, Elementwise):
-        once = op.function in WHOLE or (op.function in ROUNDED_ONCE and trees.doubles is None)
+        once = op.function in WHOLE or (op.function in ROUNDED_ONCE and not doubles)
         return None if once and all(_is_row(graph, name) for name in node.inputs) else node
     if isinstance(op, Distances | Interpolate | Power | Spline) or (isinstance(op, Cosines) and not op.pairs):
         return node
@@ -87,7 +126,7 @@ def _rounding(graph: Graph, value: str, trees: Trees) -> Node | None:
     if isinstance(
         op, Affine | Concat | Cosines | Gather | Impute | KernelValues | Linear | Normalize | Polynomial | Ranks
     ):
-        return next((one for name in node.inputs if (one := _rounding(graph, name, trees))), None)
+        return next((one for name in node.inputs if (one := _rounding(graph, name, doubles))), None)
     return None
 
 

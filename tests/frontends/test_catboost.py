@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from test_boosters import answers, code_of, mutated, rows_at, without
 
 import mcugen
@@ -250,3 +252,13 @@ def test_random_models_answer_as_catboost_does(seed: int) -> None:
     with pytest.raises(mcugen.diagnostics.McugenError, match="E0106"):
         read(catboost.CatBoostRegressor())
     assert {"CatBoost", "CatBoostRanker"} <= set(catboost_trees.SUPPORTED)
+
+
+def test_several_classes_behind_a_scaler() -> None:
+    """Its `predict` gives a column where there are more than two."""
+    catboost = pytest.importorskip("catboost", reason="CatBoost is too large for every CI run: pip install catboost")
+    x, y = load_iris(return_X_y=True)
+    inner = catboost.CatBoostClassifier(iterations=3, depth=2, verbose=0, allow_writing_files=False)
+    model = make_pipeline(StandardScaler(), inner).fit(x, y)
+    compiled = mcugen.compile(model, board="host", data=x)
+    np.testing.assert_array_equal(compiled.predict(x), model.predict(x.astype(np.float32).astype(np.float64)).ravel())

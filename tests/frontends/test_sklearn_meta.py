@@ -11,6 +11,7 @@ import skops.io
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import GradientBoostingClassifier, StackingClassifier, StackingRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # else they are not there
@@ -250,3 +251,14 @@ def test_flags_that_are_none_are_refused() -> None:
     encoder = OneHotEncoder(sparse_output=False).fit(X)
     assert code_of(edited(encoder, _infrequent_enabled=several)) == "E0107"
     assert code_of(edited(encoder, _drop_idx_after_grouping=np.array(5))) == "E0107"
+
+
+def test_isotonic_rows_that_hang_on_a_threshold_are_excused() -> None:
+    """What a classifier may be off is infinite there, and what a curve makes of it is no more than it rises."""
+    model = CalibratedClassifierCV(
+        make_pipeline(StandardScaler(), PCA(2), DecisionTreeClassifier(max_depth=3)), method="isotonic", cv=2
+    ).fit(X, Y)
+    curve = reference_of(model)._members[0].calibration
+    lost = curve.lost(np.full((2, 3), 0.5), np.array([[np.inf] * 3, [0.0] * 3]))
+    assert np.isfinite(lost).all()
+    assert lost[1] == 0 <= lost[0]

@@ -16,10 +16,19 @@ from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, SplineTransformer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 from test_maps import MEGA, prove_all
 
 from mcugen.compile import lower
+from mcugen.diagnostics import McugenError
 from mcugen.frontends import read
 from mcugen.targets.host import compile_for_host
 
@@ -88,6 +97,30 @@ def test_quantiles_half_way_between_numbers_of_the_training() -> None:
     rows = np.concatenate([x, *np.split(np.stack(halves, axis=1), 3)]).astype(np.float32)
     found, _ = compile_for_host([lower(read(model, name="m", output="proba"), MEGA).unit]).run([rows])[::-1]
     np.testing.assert_allclose(found, model.predict_proba(rows.astype(np.float64)), atol=1e-5)
+
+
+def test_what_jumps_behind_steps_of_float32() -> None:
+    """Bins see through functions of one feature, exactly; what else jumps at numbers of the training is refused behind them."""
+    x, y = load_iris(return_X_y=True)
+    x = x.astype(np.float32).astype(np.float64)
+
+    def bins() -> KBinsDiscretizer:
+        return KBinsDiscretizer(4, encode="ordinal", strategy="quantile")
+
+    logarithm = FunctionTransformer(np.log1p)
+    found: list[tuple[Any, str]] = [
+        (make_pipeline(step, bins()), "transform") for step in (logarithm, PowerTransformer(), StandardScaler())
+    ]
+    prove_all(found, x, y)
+    (below,) = compile_for_host([lower(read(make_pipeline(logarithm, bins()).fit(x), name="m"), MEGA).unit]).run(
+        [np.array([[-0.5] * 4, [0.0] * 4], np.float32)]
+    )
+    np.testing.assert_array_equal(below, 0)
+    jumps = SplineTransformer(6, degree=1, knots="quantile")
+    for steps in ((logarithm, quantiles(20)), (PCA(2), bins()), (StandardScaler(), jumps)):
+        model = make_pipeline(*steps).fit(np.round(x))
+        with pytest.raises(McugenError, match="jumps at numbers of its training"):
+            lower(read(model, name="m"), MEGA)
 
 
 def test_powers() -> None:

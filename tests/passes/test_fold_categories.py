@@ -10,7 +10,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+from sklearn.preprocessing import MinMaxScaler, OrdinalEncoder, StandardScaler, TargetEncoder
 
 import mcugen
 from mcugen.boards import Target, load_board
@@ -42,9 +42,13 @@ def test_a_mean_beside_a_threshold_is_its_rank() -> None:
     assert all(np.array_equal(one, np.rint(one)) for one in table.values)
     for feature in range(trees.trees.n_features):
         limits = trees.trees.doubles[trees.trees.feature == feature]
-        assert sorted(set(limits)) == list(range(len(set(limits)))), "places of thresholds"
-    compiled = mcugen.compile(model, board="host", output="proba", data=X)
-    np.testing.assert_allclose(compiled.predict_proba(X), model.predict_proba(X.astype(np.float64)), atol=1e-6)
+        assert sorted(set(limits)) == [i + 0.5 for i in range(len(set(limits)))], "between places of thresholds"
+    for scaled in (
+        model,
+        *(boosted(TargetEncoder(random_state=0), scaler()) for scaler in (StandardScaler, MinMaxScaler)),
+    ):
+        compiled = mcugen.compile(scaled, board="host", output="proba", data=X)
+        np.testing.assert_allclose(compiled.predict_proba(X), scaled.predict_proba(X.astype(np.float64)), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,11 @@ class Curves:
 
     def lost(self, scores: Floats, off: Floats) -> Floats:
         used, lost = (one[:, -1:] if len(self.curves) == 1 else one for one in (scores, off))
-        found = [
-            [curve.of(self._seen(one + way * less)) for way in (-1, 0, 1)]
-            for curve, one, less in zip(self.curves, used.T, lost.T, strict=True)
-        ]
+        with np.errstate(invalid="ignore"):  # what is lost is infinite in rows that hang on a threshold
+            found = [
+                [curve.of(self._seen(at)) for at in (one - less, one, one + less)]
+                for curve, one, less in zip(self.curves, used.T, lost.T, strict=True)
+            ]
         moved = np.max([np.ptp(one, axis=0) for one in found], axis=0)
         total = np.sum([at for _, at, _ in found], axis=0) if len(self.curves) > 1 else np.ones(len(scores))
         return np.asarray(2 * moved / np.maximum(np.maximum(total, moved), 1e-30))

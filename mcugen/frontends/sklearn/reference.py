@@ -42,8 +42,8 @@ class SklearnReference:
         if self._head.tables:
             return indices(self._head.tables, self._asked(self._model.predict, rows))
         index = {label: i for i, label in enumerate(self._head.labels or ())}
-        found = self._asked(self._model.predict, rows)
-        return np.array([index[label] for label in np.asarray(found).tolist()], np.int64)
+        found = np.asarray(self._asked(self._model.predict, rows)).reshape(len(rows))  # CatBoost gives a column
+        return np.array([index[label] for label in found.tolist()], np.int64)
 
     def numbers(self, what: Output, rows: Array) -> Numbers:
         """What scikit-learn's method for an output gives; a decision of one number a row as (rows, 1)."""
