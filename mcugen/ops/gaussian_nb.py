@@ -38,8 +38,8 @@ class GaussianNB(Op):
     Input `f32` of shape (features,). mean and variance (classes, features), constant (classes,) float64; a constant of
     minus infinity is a class that is never answered. Outputs: label → the class's index (`i32` scalar); proba → the index
     and the softmax of s as `f32` (classes,); decision, of two classes that both are possible → the index and s_1 - s_0 as
-    `f32` (1,), with `pairs` of any → the index and s less the largest as `f32` (2 classes,), sums of two floats
-    (mcugen/pairs.py). A row's numbers become integers of one exponent a feature, which has room for the means and six
+    `f32` (1,); with `pairs` of any, of more than two s less the largest, as sums of two floats (mcugen/pairs.py), `f32`
+    (2,) or (2 classes,). A row's numbers become integers of one exponent a feature, which has room for the means and six
     deviations around them; a row beyond that is shifted down, whole. Features that all classes see alike do not count.
     Integers of 32 bits are those of mcugen/gaussian.py; where they lose digits that a probability needs,
     mcugen/gaussian_wide.py has 64.
@@ -71,7 +71,8 @@ class GaussianNB(Op):
                 "E0201", f"gaussian_nb takes {wanted}, not {found}", help="give the features as one row of float32"
             )
         index = TensorType((), DType.I32)
-        count = 2 * len(self.mean) if self.pairs else 1 if self.output == "decision" else len(self.mean)
+        count = 1 if self.output == "decision" and (len(self.mean) == 2 or not self.pairs) else len(self.mean)
+        count *= 1 + self.pairs
         return (index,) if self.output == "label" else (index, TensorType((count,), DType.F32))
 
     def evaluate(self, *inputs: Array) -> tuple[Array, ...]:
@@ -86,7 +87,8 @@ class GaussianNB(Op):
             return (index,)
         if self.pairs:
             behind = np.maximum(scores - scores.max(axis=1, keepdims=True), LEAST)
-            return index, np.concatenate(pair_of(behind), axis=1)
+            found = behind[:, 1:] - behind[:, :1] if len(self.mean) == 2 else behind
+            return index, np.concatenate(pair_of(found), axis=1)
         if self.output == "decision":
             return index, (scores[:, 1:] - scores[:, :1]).astype(np.float32)
         return index, _softmax(scores)

@@ -75,15 +75,17 @@ def _paired(graph: Graph, rows: Array | None, small: bool) -> Graph:
             graph = _centred(graph, node, chain)
             continue
         ways = [graph, *_ways(graph, node, chain)]
-        told_apart = _told_apart(node.op) or (isinstance(node.op, Linear) and _fills_behind(chain))
+        told_apart = (
+            _told_apart(node.op) or _hands_over(node.op) or (isinstance(node.op, Linear) and _fills_behind(chain))
+        )
         graph = ways[-1] if len(ways) == 1 or told_apart else _first_enough(ways, chain, rows)
     return graph
 
 
 def _chain(graph: Graph, node: Node) -> Chain:
-    """The transformers that lead to the only input of a node, from the first; in front of trees cosines, too."""
+    """The transformers that lead to the only input of a node, from the first; where all digits count cosines, too."""
     found: list[Node] = []
-    trees = isinstance(node.op, TreeEnsemble)
+    trees = isinstance(node.op, TreeEnsemble) or _hands_over(node.op)
     while len(node.inputs) == 1 and (at := graph.producer.get(node.inputs[0])) is not None:
         node = graph.nodes[at]
         if not (_gives_pairs(node.op) or (trees and isinstance(node.op, Cosines))):
@@ -106,6 +108,8 @@ def _rounds(op: Op, chain: Chain) -> bool:
     weights, unless something is filled in behind them, or that is more to add up.
     """
     kinds = Normalize | Polynomial if isinstance(op, Linear) else Cosines | Linear | Normalize | Polynomial
+    if isinstance(op, Linear) and op.pairs:
+        kinds = kinds | Cosines
     if isinstance(op, Linear) and (_fills_behind(chain) or not _multiplied(op, chain)):
         kinds = kinds | Affine | Linear
     fills = (step.op.fill for step in chain if isinstance(step.op, Impute))
@@ -132,6 +136,11 @@ def _multiplied(op: Linear, chain: Chain) -> bool:
 def _is_step(graph: Graph, node: Node) -> bool:
     """Whether a node is only on the way to another."""
     return _gives_pairs(node.op) and graph.values[node.name].storage is not Storage.OUTPUT
+
+
+def _hands_over(op: Op) -> bool:
+    """Whether an op's sums are pairs, all digits of which something behind it looks at (`pair_scores`)."""
+    return isinstance(op, GaussianNB | Linear | Mlp | Quadratic) and op.pairs
 
 
 def _told_apart(op: Op) -> bool:
@@ -165,7 +174,8 @@ def _ways(graph: Graph, node: Node, chain: Chain) -> Iterator[Graph]:
         yield replaced(made, node, replace(node, op=replace(op, of_pairs=True), inputs=(pairs,)))
     elif isinstance(op, GaussianNB | Quadratic):
         forms = op.as_forms() if isinstance(op, GaussianNB) else op.model
-        wide = Quadratic(forms.of_pairs(), np.zeros(2 * forms.features, np.int64), op.output, delicate=True)
+        sizes = np.zeros(2 * forms.features, np.int64)
+        wide = Quadratic(forms.of_pairs(), sizes, op.output, delicate=True, pairs=op.pairs)
         yield replaced(made, node, replace(node, op=wide, inputs=(pairs,)))
 
 

@@ -108,7 +108,7 @@ def _of_classifier(node: Node, op: Interpolate) -> Scores | None:
 def _scores_of(op: Op) -> int:
     """How many numbers probabilities are the softmax of."""
     if isinstance(op, GaussianNB):
-        return len(op.mean)
+        return len(op.mean) if len(op.mean) > 2 else 1
     return op.trees.n_outputs if isinstance(op, TreeEnsemble) else op.rows  # type: ignore[attr-defined]  # Linear, Mlp
 
 

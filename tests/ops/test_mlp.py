@@ -9,6 +9,7 @@ import pytest
 from row_op import BOARDS, FORMS, assert_same, assert_same_pairs, decided, rows_for, unit
 from sanitized import check_as_cpp, check_on_avr, run_sanitized
 
+from mcugen.boards import Numeric
 from mcugen.diagnostics import McugenError
 from mcugen.ir import DType, TensorType
 from mcugen.layers import Layers
@@ -68,13 +69,14 @@ def made(shape: Shape, seed: int) -> Mlp:
     return op.seen(usual) if shape.seen else op
 
 
+def forms_of(shape: Shape) -> tuple[Numeric, ...]:
+    """Those that it may be decided for: narrow integers have no more digits than floats."""
+    return FORMS[:1] if shape.output == "pairs" else FORMS
+
+
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_c_gives_numpys_answers(board: str) -> None:
-    ops = [
-        decided(made(shape, i), form, board)
-        for i, shape in enumerate(SHAPES)
-        for form in FORMS[: 1 if shape.output == "pairs" else 3]
-    ]
+    ops = [decided(made(shape, i), form, board) for i, shape in enumerate(SHAPES) for form in forms_of(shape)]
     inputs = [rows_for(op, op.features, 0) for op in ops]
     units = [unit(op, f"m{i}", op.features, op.output, board) for i, op in enumerate(ops)]
     for op, x, found in zip(ops, inputs, run_sanitized(units, [[x] for x in inputs]), strict=True):
@@ -87,11 +89,7 @@ def test_the_c_gives_numpys_answers(board: str) -> None:
 
 
 def test_the_c_is_cpp_and_avr_too() -> None:
-    ops = [
-        decided(made(shape, i), form)
-        for i, shape in enumerate(SHAPES)
-        for form in FORMS[: 1 if shape.output == "pairs" else 3]
-    ]
+    ops = [decided(made(shape, i), form) for i, shape in enumerate(SHAPES) for form in forms_of(shape)]
     units = [unit(op, f"m{i}", op.features, op.output) for i, op in enumerate(ops)]
     check_as_cpp(units)
     check_on_avr(units)

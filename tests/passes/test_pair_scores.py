@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -111,3 +113,21 @@ def test_all_rows(name: str, dtype: type) -> None:
         model = isotonic(inner, x, y, cv=3)
         compiled = mcugen.compile(model, board="host", output="proba", data=x)
         np.testing.assert_array_equal(compiled.predict(x), model.predict(x.astype(np.float64)))
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        make_pipeline(PCA(2), GaussianNB()),
+        make_pipeline(StandardScaler(), RBFSampler(n_components=8, random_state=0), LogisticRegression()),
+    ],
+    ids=["pca", "cosines"],
+)
+def test_pairs_of_transformers_lead_to_pairs_of_scores(inner: Any) -> None:
+    """Where a pass takes the transformer's numbers as pairs, the sums behind it stay pairs."""
+    for x, y in [(X, Y), (X[50:], Y[50:])]:
+        x = x.astype(np.float32).astype(np.float64)
+        model = isotonic(inner, x, y, cv=3)
+        compiled = mcugen.compile(model, board="host", output="proba", data=x)
+        np.testing.assert_array_equal(compiled.predict(x), model.predict(x))
+        np.testing.assert_allclose(compiled.predict_proba(x), model.predict_proba(x), rtol=0, atol=2e-6)

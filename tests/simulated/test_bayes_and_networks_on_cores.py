@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
 import test_gaussian_nb
 import test_mlp
 import test_quadratic
-from row_op import FORMS, assert_same, decided, rows_for, unit
+from row_op import assert_same, assert_same_pairs, decided, rows_for, unit
 
 BOARDS = {"mega2560": ("avr-gcc", "simavr"), "feather_nrf52840": ("arm-none-eabi-gcc", "qemu-system-arm")}
 ROWS = 40
@@ -30,7 +30,8 @@ def ops(board: str) -> list[Any]:
     found: list[Any] = []
     for module in (test_gaussian_nb, test_mlp):
         shapes = [s for s in module.SHAPES if "300" not in str(s)]
-        found += [decided(module.made(shape, i), form, board) for i, shape in enumerate(shapes) for form in FORMS]
+        made = [(module.made(shape, i), module.forms_of(shape)) for i, shape in enumerate(shapes)]
+        found += [decided(op, form, board) for op, forms in made for form in forms]
     shapes = [s for s in test_quadratic.SHAPES if s.features < 99 and len(s.rows) < 99 and s.output != "decision"]
     return found + [decided(test_quadratic.made(shape, i), "float32", board) for i, shape in enumerate(shapes)]
 
@@ -51,4 +52,6 @@ def test_cores_give_numpys_answers(board: str, require: Any) -> None:
     runs = toolchain_for(load_board(board)).run_rows(units, [[x] for x in inputs], load_board(board))
     for op, x, run in zip(made, inputs, runs, strict=True):
         with np.errstate(all="ignore"):
-            assert_same(op.answers(x), [*run.outputs], f"{op.name} {op.describe()}")
+            (assert_same_pairs if op.pairs else assert_same)(
+                op.answers(x), [*run.outputs], f"{op.name} {op.describe()}"
+            )
