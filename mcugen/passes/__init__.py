@@ -41,6 +41,7 @@ PIPELINE: tuple[Pass, ...] = (
     layers,
     fold_constants,
     pair_scores,
+    dead_code,
     fold_categories,
     fold_scaling,
     pair_terms,

@@ -50,6 +50,7 @@ ORDER = [
         "layers",
         "fold_constants",
         "pair_scores",
+        "dead_code",
         "fold_categories",
         "fold_scaling",
         "pair_terms",
