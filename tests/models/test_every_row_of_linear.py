@@ -23,6 +23,7 @@ from mcugen.frontends import read
 from mcugen.frontends.sklearn.head import Head
 from mcugen.ir import Storage
 from mcugen.ops.linear import Linear
+from mcugen.targets.host import HostLibrary
 from mcugen.verify import Terms, prove
 
 CLASSIFIED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
@@ -81,9 +82,10 @@ def lowered(models: list[Any], x: np.ndarray, numeric: Any) -> list[Compiled]:
     return found
 
 
-def proven(found: list[Compiled], x: np.ndarray, terms: Terms) -> list[Any]:
+def proven(found: list[Compiled], x: np.ndarray, terms: Terms) -> tuple[HostLibrary, list[Any]]:
+    """The C of all of them, and what is proven of each."""
     library = library_of([one.unit for one in found])
-    return [
+    return library, [
         prove(
             one.module,
             one.source.reference,
@@ -120,7 +122,7 @@ def test_float32(data: str, scaled: bool) -> None:
     x, y = rows_of(data, scaled)
     found = lowered(fitted(REGRESSORS if data == "diabetes" else CLASSIFIERS, x, y), x, "float32")
     assert len(found) >= 13
-    for one, proof in zip(found, proven(found, x, Terms()), strict=True):
+    for one, proof in zip(found, proven(found, x, Terms())[1], strict=True):
         what = f"{one.source.reference._model}: {proof} {proof.worst}"  # type: ignore[attr-defined]
         assert proof.wrong == 0, what
         assert proof.rows + proof.near_ties == len(x), what
@@ -133,14 +135,15 @@ def test_smaller_formats(data: str, numeric: Any) -> None:
     x, y = rows_of(data, scaled=True)
     x = x - np.float32(x.mean(axis=0))
     found = lowered(fitted(REGRESSORS if data == "diabetes" else SCORED, x, y), x, numeric)
-    for one, proof in zip(found, proven(found, x, Terms(numeric)), strict=True):
+    library, proofs = proven(found, x, Terms(numeric))
+    for i, (one, proof) in enumerate(zip(found, proofs, strict=True)):
         what = f"{one.source.reference._model}: {proof} {proof.worst}"  # type: ignore[attr-defined]
         (node,) = [node for node in one.module.nodes if isinstance(node.op, Linear)]
         names = [value.name for value in one.module.predict.of(Storage.OUTPUT)]
         if names[-1] in ("value", "decision", "transform"):
             bound = node.op.fixed.bound(x)  # type: ignore[attr-defined]
             wanted = one.source.reference.numbers(names[-1], x).reshape(bound.shape)  # type: ignore[arg-type]
-            assert (np.abs(one.run([x])[-1].reshape(bound.shape) - wanted) <= bound * 1.001 + 1e-6).all(), what
+            assert (np.abs(library.run([x], i)[-1].reshape(bound.shape) - wanted) <= bound * 1.001 + 1e-6).all(), what
         if numeric == "int16" and not ("modified_huber" in what and names[-1] == "proba"):  # whose sum may be next to 0
             assert all(off.part <= 0.01 for off in proof.off), what
             assert proof.relabelled <= len(x) * 0.002, what

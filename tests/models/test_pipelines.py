@@ -151,8 +151,9 @@ def prove_all(models: Sequence[tuple[Any, str]], x: Any, y: Any, probes: int = 3
 @pytest.mark.long
 @pytest.mark.parametrize("data", ["iris", "digits"])  # two classes are those of test_two_classes
 def test_classifiers_on_every_row(data: str) -> None:
+    """Of digits, which are more, wider and of ten classes, every third one, labels and probabilities among them."""
     x, y = DATA[data](return_X_y=True)
-    prove_all(classifiers(x.shape[1]), x, y)
+    prove_all(classifiers(x.shape[1])[:: 3 if data == "digits" else 1], x, y)
 
 
 @pytest.mark.long

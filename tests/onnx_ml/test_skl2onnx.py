@@ -67,7 +67,8 @@ def exported(model: Any, x: Any) -> onnx.ModelProto:
 
 
 def exports(data: str, x: Any, y: Any) -> Iterator[Export]:
-    for i, (name, model) in enumerate(((REGRESSORS if data == "diabetes" else CLASSIFIERS) | OTHERS).items()):
+    models = REGRESSORS | OTHERS if data == "diabetes" else CLASSIFIERS
+    for i, (name, model) in enumerate(models.items()):
         graph = exported(clone(model).fit(x.astype(np.float64), y), x)
         shapes = {graph.graph.input[0].name: (1, x.shape[1])}
         if name in REFUSED:

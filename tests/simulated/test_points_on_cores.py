@@ -37,13 +37,27 @@ def usual(x: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).permutation(kept)[:ROWS]
 
 
+def chosen(tests: Any, seed: int) -> list[Any]:
+    """Every shape in one width, and what is not among these of every width, kernel or metric, and output."""
+
+    def small(seed: int) -> list[Any]:
+        ops = tests.cases(seed)
+        return [op for op in ops if not op.far and (op.vectors if tests is test_svm else op.points).size < LARGEST]
+
+    def kind(op: Any) -> tuple[str, str, str]:
+        return op.form, op.kernel.name if tests is test_svm else op.metric, op.output
+
+    shapes = small(seed)
+    seen = {kind(op) for op in shapes}
+    return shapes + [op for op in {kind(op): op for op in small(0)}.values() if kind(op) not in seen]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("tests", [test_svm, test_knn], ids=["svm", "knn"])
 def test_cores_give_numpys_answers(tests: Any, board: str, require: Any) -> None:
     require(*BOARDS[board], "python:elftools")
-    sizes = [op.vectors if tests is test_svm else op.points for op in tests.cases(0)]
-    ops = [op for op, size in zip(tests.cases(0), sizes, strict=True) if size.size < LARGEST and not op.far]
+    ops = chosen(tests, 1 + [*BOARDS].index(board))
     inputs = [usual(tests.rows_for(op, 0)) for op in ops]
     units = [tests.unit(op, f"m{i}", board) for i, op in enumerate(ops)]
     runs = toolchain_for(load_board(board)).run_rows(units, [[x] for x in inputs], load_board(board))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from one_library import library_of
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
@@ -47,7 +48,7 @@ SPLITS = {"digits": load_digits, "iris": load_iris}
 MODELS: dict[str, Any] = {
     "tree": DecisionTreeClassifier(random_state=0),
     "stump": DecisionTreeClassifier(max_depth=1, random_state=0),
-    "forest": RandomForestClassifier(10, random_state=0),
+    "forest": RandomForestClassifier(5, random_state=0),
     "mixed": ExtraTreesClassifier(7, max_depth=4, random_state=0),  # leaves that are not pure
     "number": DecisionTreeRegressor(max_depth=8, random_state=0),
     "numbers": RandomForestRegressor(5, max_depth=6, random_state=0),
@@ -127,7 +128,7 @@ def ran(request, require) -> list[tuple[Case, RowsRun, list[Array]]]:
     batch = [*cases(request.param, SPLITS if request.param == "mega2560" else ("iris",))]
     units = [case.unit for case in batch]
     runs = toolchain.run_rows(units, [[case.rows] for case in batch], load_board(request.param))
-    host = compile_for_host(units, ("-std=c99", "-O0"))
+    host = library_of(units, ("-std=c99", "-O0"))
     return [(case, run, host.run([case.rows], i)) for i, (case, run) in enumerate(zip(batch, runs, strict=True))]
 
 
