@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
@@ -28,7 +28,7 @@ from mcugen.passes import run
 from mcugen.passes.dead_code import dead_code
 from mcugen.passes.pair_scores import pair_scores
 
-SETS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
+SETS = {"iris": load_iris, "breast_cancer": load_breast_cancer}
 X, Y = load_iris(return_X_y=True)
 SINGLE = [np.float64, np.float32]  # of which models are fitted: thresholds are of the same type
 

@@ -39,6 +39,10 @@ TOOLS = {
     "nucleo_f446re": ("arm-none-eabi-gcc",),
     "esp32c3": ("riscv64-unknown-elf-gcc",),
 }
+ASKED = {
+    "nano33iot": slice(0, None, 2),
+    "nucleo_f446re": slice(1, None, 2),
+}  # Cortex-M: all models between the two of them
 
 
 def models() -> Iterator[tuple[str, Any, str, DType]]:
@@ -69,7 +73,7 @@ def test_the_firmware_is_as_large_as_said(
     require("platformio", "python:elftools", *TOOLS[name])
     monkeypatch.setenv("MCUGEN_PLATFORMIO", "system")
     target = Target(load_board(name))
-    for model, estimator, output, input in models():
+    for model, estimator, output, input in [*models()][ASKED.get(name, slice(None))]:
         source = read(estimator, name=model, output=output, input=input)
         report = judge(source, target).report
         assert report is not None

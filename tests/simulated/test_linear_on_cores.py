@@ -25,6 +25,11 @@ BOARDS = {"mega2560": ("avr-gcc", "simavr"), "feather_nrf52840": ("arm-none-eabi
 ROWS = 25
 
 
+def another_third_left_out(ops: list[Any], core: int) -> list[Any]:
+    """Of every three ops one is not asked of this core: of each shape another width, and by the other core it is."""
+    return [op for i, op in enumerate(ops) if (i + i // 3) % 3 != core]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("board", BOARDS)
 def test_cores_give_numpys_answers(board: str, require: Any) -> None:
@@ -33,7 +38,8 @@ def test_cores_give_numpys_answers(board: str, require: Any) -> None:
     target = Target(load_board(board))
     shapes = [shape for shape in test_linear.SHAPES if shape.rows < 99]
     made = [test_linear.made(shape, i) for i, shape in enumerate(shapes)]
-    ops = [test_linear.decided(op, form) for op in made for form in test_linear.FORMS]
+    every = [test_linear.decided(op, form) for op in made for form in test_linear.FORMS]
+    ops = another_third_left_out(every, [*BOARDS].index(board))
     rng = np.random.default_rng(0)
     inputs = [rng.permutation(test_linear.rows_for(op, 0))[:ROWS] for op in ops]
     ops[::2] = [op.seen(x) for op, x in zip(ops[::2], inputs[::2], strict=True)]
