@@ -209,7 +209,9 @@ def test_missing_values(marker: float) -> None:
         x, y = load(return_X_y=True)
         x = np.where(np.random.default_rng(0).random(x.shape) < 0.1, marker, x)
         found: list[tuple[Any, str]] = []
-        for strategy in ("mean", "median", "most_frequent", "constant"):
+        for strategy in (
+            ("mean", "constant") if load is load_digits else ("mean", "median", "most_frequent", "constant")
+        ):
             for indicator in (False, True):
                 imputer = SimpleImputer(missing_values=marker, strategy=strategy, add_indicator=indicator)
                 found += [(imputer, "transform"), (make_pipeline(imputer, StandardScaler(), forest()), "label")]

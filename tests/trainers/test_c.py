@@ -174,7 +174,8 @@ def test_boards_learn_bit_by_bit_what_this_computer_learns(board: str) -> None:
     every = {i: trainer for i, trainer in enumerate(trainers(board)) if trainer.memory.state < 4_000}
     assert len(every) > len(ASKED) - 3
     numbers, learnt = [*every], {}
-    for some in (numbers[::2], numbers[1::2]):  # all of them are too much for the RAM of one program
+    parts = [numbers[::2], numbers[1::2]]  # all of them are too much for the RAM of one program
+    for some in parts[: 1 if board == "esp32c3" else 2]:  # what its compiler takes is the C of the other 32 bits
         rows, classes = zip(*(stream(every[number]) for number in some), strict=True)
         learnt |= dict(zip(some, learnt_on([every[number] for number in some], rows, classes), strict=True))
     for number, found in learnt.items():
