@@ -61,8 +61,7 @@ def test_natively_and_on_a_simulated_uno(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("board", "tools"), [
-    ("leonardo", AVR),  # whose serial port is USB
-    ("mega2560", AVR),
+    ("leonardo", AVR),  # whose serial port is USB; the Mega has the Uno's core
     ("metro_m0", ARM),
     ("bluepill_f103c8", ARM),
     ("feather_nrf52840", ARM),
