@@ -48,12 +48,12 @@ FORMS = ("table", "branches", "branches16")
 
 def models(data: str) -> Iterator[Any]:
     if data == "diabetes":
-        yield from (GradientBoostingRegressor(n_estimators=n, random_state=0) for n in (1, 30))
+        yield from (GradientBoostingRegressor(n_estimators=n, random_state=0) for n in (1, 20, 100))
         yield from (
             HistGradientBoostingRegressor(max_iter=20, loss=loss, random_state=0)
             for loss in ("squared_error", "poisson", "gamma")
         )
-        yield from (AdaBoostRegressor(n_estimators=n, random_state=0) for n in (1, 20))
+        yield from (AdaBoostRegressor(n_estimators=n, random_state=0) for n in (1, 10, 50))
         yield BaggingRegressor(DecisionTreeRegressor(max_depth=4), random_state=0)
         yield IsolationForest(n_estimators=30, random_state=0)
         yield from (XGBRegressor(n_estimators=n, max_depth=4) for n in (1, 30))
