@@ -294,7 +294,7 @@ class Encodings:
     @cached_property
     def table(self) -> Table | None:
         """The trees as bytes; None where a tree has more than the 32,767 bytes that one object may have."""
-        return pack(self.trees, self.leaves, self.x)
+        return self._packed_table(self.trees, self.x)
 
     @cached_property
     def ranks(self) -> Ranks | None:
@@ -304,7 +304,15 @@ class Encodings:
     @cached_property
     def ranked_table(self) -> Table | None:
         """The trees over ranks as bytes; None where there are no ranks or a tree has too many bytes."""
-        return pack(self.ranks.trees, self.leaves, DType.U8) if self.ranks else None
+        return self._packed_table(self.ranks.trees, DType.U8) if self.ranks else None
+
+    def _packed_table(self, trees: Trees, x: DType) -> Table | None:
+        """The trees as bytes, with the leaves' numbers in them where that takes no more than a table of these."""
+        places, numbers = pack(trees, self.leaves, x), self.literals and combined.narrow(self.literals)
+        found = pack(trees, numbers, x) if numbers and places else None
+        if numbers and places and found and found.nbytes <= places.nbytes + self.leaves.nbytes:
+            return replace(found, number=numbers.width)
+        return places
 
 
 Branches = list[list[list[Line]]]  # per tree its functions, as lines

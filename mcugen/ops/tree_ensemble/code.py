@@ -76,7 +76,7 @@ def _leaf_bytes(op: TreeEnsemble, form: str) -> int:
     leaves, several = op.encodings.leaves, op.trees.n_trees > 1
     in_loop = form.startswith("table") and not form.endswith("far") and several
     found = 4 * len(leaves.weights) if leaves.kind == "median" or in_loop else 0
-    if op.encodings.literals and not form.startswith("table"):
+    if combined.inline(op, form):
         return found
     places = 1 if len(leaves.table) < 256 else 2 if len(leaves.table) < 65536 else 4
     found += places * len(leaves.first) if in_loop else 0
@@ -294,5 +294,7 @@ def table_kind(table: Table) -> dict[str, float]:
         f"threshold {table.threshold}{' ranked' if table.ranked else ''}{' halves' if table.halves else ''}": 1.0,
         f"leaf {table.leaf}{' or direct' if table.leaf and table.direct else ''}": 1.0,
         f"features listed {bool(table.features)}": 1.0,
+        f"number {table.number}": float(table.number > 0),
+        "escapes": float(table.escapes),
         "negative": float(bool((table.keys < 0).any() and table.halves)),
     }

@@ -37,13 +37,28 @@ def literals(trees: Trees, leaves: Leaves) -> Leaves | None:
     return replace(leaves, code=code)
 
 
+def narrow(literals: Leaves) -> Leaves | None:
+    """The same modulo as many bytes as every number has, 2 or 4; None where it is another size."""
+    if literals.width not in (2, 4):
+        return None
+    codes = 1 << 8 * literals.width
+    return replace(literals, code=np.where(literals.code < 0, -1, literals.code % codes), codes=codes)
+
+
+def inline(op: TreeEnsemble, form: str) -> bool:
+    """Whether what a tree gives is the number itself, not the place of one in a table."""
+    if form.startswith("table"):
+        table = op.encodings.ranked_table if "ranks" in form else op.encodings.table
+        return table is not None and table.number > 0
+    return op.encodings.literals is not None
+
+
 def render(op: TreeEnsemble, bits: Callable[[int], int]) -> dict[str, Any]:
     """The values of templates/ops/tree_ensemble/combined.c.j2; `bits` of the type that counts to a number."""
     leaves, combine = op.encodings.leaves, op.trees.combine
-    inline = op.encodings.literals is not None and not op.form.startswith("table")
     ends = chain(leaves.first.tolist(), [len(leaves.table)])
     found: dict[str, Any] = {
-        "inline": inline,
+        "inline": inline(op, op.form),
         "link": combine.link,
         "amount": np.float32(combine.amount),
         "base": np.float32(combine.base[0]),
@@ -56,7 +71,8 @@ def render(op: TreeEnsemble, bits: Callable[[int], int]) -> dict[str, Any]:
         "unit": f"2^{round(np.log2(leaves.scale))}",
         "half": (int(leaves.weights.sum()) + 1) // 2,
     }
-    return found | (_chained(op) if inline else {"of_score": [()] * op.trees.n_outputs})
+    chained = found["inline"] and not op.form.startswith("table")
+    return found | (_chained(op) if chained else {"of_score": [()] * op.trees.n_outputs})
 
 
 Function = list[list[Line]]  # the trees that it walks, or one part of a tree

@@ -60,7 +60,7 @@ def _cycle_features(op: TreeEnsemble, form: str, arch: Arch) -> Found:
 def _leaves(op: TreeEnsemble, form: str) -> Found:
     """What is done with the leaves of all trees, where these are more than codes."""
     leaves, trees = op.encodings.leaves, op.encodings.trees
-    if leaves.kind in ("numbers", "sums") and not (op.encodings.literals and form.startswith("branches")):
+    if leaves.kind in ("numbers", "sums") and not combined.inline(op, form):
         return {f"leaf {leaves.kind} of {leaves.width}": trees.n_trees}
     if leaves.kind == "median":
         return {"halvings": log2(leaves.codes), "halvings of trees": log2(leaves.codes) * trees.n_trees}

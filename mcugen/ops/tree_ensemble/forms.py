@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mcugen.boards import Arch, Board
 from mcugen.diagnostics import error
 from mcugen.ir import DType
+from mcugen.ops.tree_ensemble.combined import inline
 from mcugen.ops.tree_ensemble.splits import WITH_UNIT
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def available(op: TreeEnsemble, board: Board) -> list[str]:
 def _is_addressed(op: TreeEnsemble, form: str, arch: Arch) -> bool:
     """Whether what the leaves mean, where that is a table, is not too large for one object."""
     leaves = op.encodings.leaves
-    inline = op.encodings.literals is not None and not form.startswith("table")
-    return arch != "avr" or inline or max(len(leaves.table) * leaves.width, 8 * len(leaves.units)) <= AVR_OBJECT
+    return arch != "avr" or inline(op, form) or max(len(leaves.table) * leaves.width, 8 * len(leaves.units)) <= AVR_OBJECT
 
 
 def _branches(op: TreeEnsemble, board: Board) -> Iterator[str]:
@@ -66,5 +66,5 @@ def _tables(op: TreeEnsemble, board: Board) -> Iterator[str]:
     walked = {"table": op.encodings.table, "table_ranks": op.encodings.ranked_table}
     for name, table in walked.items():
         if table:
-            near = leaves + table.nbytes + (ranks.nbytes if ranks and name == "table_ranks" else 0)
+            near = (0 if table.number else leaves) + table.nbytes + (ranks.nbytes if ranks and name == "table_ranks" else 0)
             yield f"{name}_far" if board.arch == "avr" and near > AVR_NEAR else name

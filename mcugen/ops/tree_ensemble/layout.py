@@ -117,7 +117,7 @@ def _line(trees: Trees, leaves: Leaves, node: int, labels: dict[int, int], numbe
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The trees as bytes in flash, preorder: a split is head, threshold, skip; a leaf is one head.
+    """The trees as bytes in flash, preorder: a split is head, threshold, skip; a leaf is one head, and a number where it has one.
 
     head       1 or 2 bytes: 2·slot + missing_left at a split; at a leaf 2·slots + code, or 2·slots + direct and the code behind it;
                where no NaN comes it is the slot itself, and `slots` wherever 2·slots is meant
@@ -137,11 +137,17 @@ class Table:
     trees: tuple[bytes, ...]
     halves: bool
     ways: int  # heads of a slot
+    number: int = 0  # bytes of a leaf's own number behind the head; 0 where it has a code
 
     @property
     def heads(self) -> int:
         """How many heads are those of splits."""
         return self.ways * self.slots
+
+    @property
+    def together(self) -> bool:
+        """Whether head and threshold are read at once: a byte each, and as many in a leaf."""
+        return self.number > 0 and self.slots > 0 and self.head == self.threshold == 1
 
     @property
     def escapes(self) -> bool:
