@@ -26,7 +26,9 @@ NAMES = {"label": ("label",), "proba": ("label", "proba"), "decision": ("label",
 
 @dataclass(frozen=True)
 class Shape:
-    """Random trees and how they are combined. `largest` is the size of their largest leaf."""
+    """Random trees and how they are combined. `largest` is the size of their largest leaf, `splits_at` what
+    thresholds are.
+    """
 
     how: str
     scores: int
@@ -34,6 +36,7 @@ class Shape:
     splits: int
     largest: float = 1.0
     link: str = "identity"
+    splits_at: str = "anything"
 
     def made(self, seed: int) -> Trees:
         rng = np.random.default_rng(seed)
@@ -48,7 +51,21 @@ class Shape:
         )
         if not voting:
             trees = replace(trees, values=trees.values * (self.largest / np.abs(trees.values).max()))
-        return replace(trees, combine=self.combine(rng, trees.n_trees), takes_nan=seed < 100)
+        threshold = np.where(trees.feature >= 0, self.thresholds(rng, trees.threshold), 0).astype(np.float32)
+        combine = self.combine(rng, trees.n_trees)
+        return replace(trees, threshold=threshold, combine=combine, takes_nan=seed < 100)
+
+    def thresholds(self, rng: np.random.Generator, given: Array) -> Array:
+        """One for each node: numbers that are not negative, few of them, or few halves and whole numbers."""
+        few = rng.standard_normal(12)
+        return {
+            "anything": given,
+            "positive": np.abs(given),
+            "few": rng.choice(few, given.shape),
+            "few positive": rng.choice(np.abs(few), given.shape),
+            "steps": rng.integers(-20, 20, given.shape) / 2,
+            "positive steps": rng.integers(0, 40, given.shape) / 2,
+        }[self.splits_at]
 
     def combine(self, rng: np.random.Generator, trees: int) -> Combine:
         if self.link == "isolation":
@@ -73,7 +90,12 @@ SHAPES = [
     Shape("sum", 300, 1, 2, link="softmax"),  # more classes than a byte counts
     Shape("sum", 3, 7, 10, 1e9, "softmax"),
     Shape("sum", 1, 9, 10, link="isolation"),
+    *(Shape("sum", 1, 12, 15, link="sigmoid", splits_at=at) for at in ("positive", "few", "few positive")),
+    *(Shape("sum", 3, 4, 9, link="softmax", splits_at=at) for at in ("steps", "positive steps")),
+    Shape("sum", 1, 2, 300, link="sigmoid", splits_at="few positive"),
     Shape("votes", 4, 1, 9),
+    Shape("votes", 3, 8, 9, splits_at="positive"),
+    Shape("votes", 3, 8, 9, splits_at="steps"),
     Shape("votes", 3, 20, 5),
     Shape("votes", 300, 40, 5),
 ]

@@ -308,10 +308,10 @@ class Encodings:
 
     def _packed_table(self, trees: Trees, x: DType) -> Table | None:
         """The trees as bytes, with the leaves' numbers in them where that takes no more than a table of these."""
-        places, numbers = pack(trees, self.leaves, x), self.literals and combined.narrow(self.literals)
-        found = pack(trees, numbers, x) if numbers and places else None
-        if numbers and places and found and found.nbytes <= places.nbytes + self.leaves.nbytes:
-            return replace(found, number=numbers.width)
+        places = pack(trees, self.leaves, x)
+        numbers = pack(trees, self.literals, x) if self.literals and places else None
+        if places and numbers and numbers.nbytes <= places.nbytes + self.leaves.nbytes:
+            return replace(numbers, numbers=True)
         return places
 
 

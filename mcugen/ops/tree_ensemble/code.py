@@ -294,7 +294,7 @@ def table_kind(table: Table) -> dict[str, float]:
         f"threshold {table.threshold}{' ranked' if table.ranked else ''}{' halves' if table.halves else ''}": 1.0,
         f"leaf {table.leaf}{' or direct' if table.leaf and table.direct else ''}": 1.0,
         f"features listed {bool(table.features)}": 1.0,
-        f"number {table.number}": float(table.number > 0),
+        "numbers": float(table.numbers),
         "escapes": float(table.escapes),
-        "negative": float(bool((table.keys < 0).any() and table.halves)),
+        "negative": float((table.keys < 0).any()),
     }

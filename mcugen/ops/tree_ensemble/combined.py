@@ -34,22 +34,14 @@ def literals(trees: Trees, leaves: Leaves) -> Leaves | None:
     for root, first in zip(trees.roots, leaves.first, strict=True):
         nodes = np.array([node for node in preorder(trees, int(root)) if trees.feature[node] < 0])
         code[nodes] = leaves.table[first + leaves.code[nodes]] & 0xFFFFFFFF
-    return replace(leaves, code=code)
-
-
-def narrow(literals: Leaves) -> Leaves | None:
-    """The same modulo as many bytes as every number has, 2 or 4; None where it is another size."""
-    if literals.width not in (2, 4):
-        return None
-    codes = 1 << 8 * literals.width
-    return replace(literals, code=np.where(literals.code < 0, -1, literals.code % codes), codes=codes)
+    return replace(leaves, code=code, codes=1 << 32)
 
 
 def inline(op: TreeEnsemble, form: str) -> bool:
     """Whether what a tree gives is the number itself, not the place of one in a table."""
     if form.startswith("table"):
         table = op.encodings.ranked_table if "ranks" in form else op.encodings.table
-        return table is not None and table.number > 0
+        return table is not None and table.numbers
     return op.encodings.literals is not None
 
 

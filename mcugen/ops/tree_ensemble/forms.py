@@ -42,7 +42,9 @@ def available(op: TreeEnsemble, board: Board) -> list[str]:
 def _is_addressed(op: TreeEnsemble, form: str, arch: Arch) -> bool:
     """Whether what the leaves mean, where that is a table, is not too large for one object."""
     leaves = op.encodings.leaves
-    return arch != "avr" or inline(op, form) or max(len(leaves.table) * leaves.width, 8 * len(leaves.units)) <= AVR_OBJECT
+    return (
+        arch != "avr" or inline(op, form) or max(len(leaves.table) * leaves.width, 8 * len(leaves.units)) <= AVR_OBJECT
+    )
 
 
 def _branches(op: TreeEnsemble, board: Board) -> Iterator[str]:
@@ -66,5 +68,9 @@ def _tables(op: TreeEnsemble, board: Board) -> Iterator[str]:
     walked = {"table": op.encodings.table, "table_ranks": op.encodings.ranked_table}
     for name, table in walked.items():
         if table:
-            near = (0 if table.number else leaves) + table.nbytes + (ranks.nbytes if ranks and name == "table_ranks" else 0)
+            near = (
+                (0 if table.numbers else leaves)
+                + table.nbytes
+                + (ranks.nbytes if ranks and name == "table_ranks" else 0)
+            )
             yield f"{name}_far" if board.arch == "avr" and near > AVR_NEAR else name

@@ -137,7 +137,7 @@ class Table:
     trees: tuple[bytes, ...]
     halves: bool
     ways: int  # heads of a slot
-    number: int = 0  # bytes of a leaf's own number behind the head; 0 where it has a code
+    numbers: bool = False  # whether what is behind the head of a leaf is its number, no code
 
     @property
     def heads(self) -> int:
@@ -147,7 +147,7 @@ class Table:
     @property
     def together(self) -> bool:
         """Whether head and threshold are read at once: a byte each, and as many in a leaf."""
-        return self.number > 0 and self.slots > 0 and self.head == self.threshold == 1
+        return self.numbers and self.slots > 0 and self.head == self.threshold == 1
 
     @property
     def escapes(self) -> bool:
