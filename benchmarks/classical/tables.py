@@ -52,9 +52,10 @@ METRICS = (
 QUANTISED = tuple(
     Metric(core, "flash", f"{OURS} size", None, "uint8_t") for core in ("avr", "cortex-m4f", "cortex-m0plus")
 )
-BOOSTED = (
-    Metric("avr", "cycles", f"{OURS} speed", 1 / 2),
+BOOSTED = (  # one build has both that are promised
     Metric("avr", "flash", f"{OURS} size", 1 / 2),
+    Metric("avr", "cycles", f"{OURS} size", 1 / 2),
+    Metric("avr", "cycles", f"{OURS} speed", None),
     Metric("cortex-m4f", "cycles", f"{OURS} speed", None),
     Metric("cortex-m0plus", "flash", f"{OURS} size", None),
 )
