@@ -77,10 +77,6 @@ EXAMPLES = {
     ),
 }  # fmt: skip
 
-# QEMU runs without a pause until it is over; that sketch on this core is digits_over_serial's, and what it learns is asked of
-# an M4 in tests/trainers/test_c.py.
-BUILT_ALONE = ("imbalanced_stream", "bluepill_f103c8")
-
 
 @pytest.fixture(autouse=True)
 def system_platform(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,10 +118,7 @@ def fed(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("name", "board"),
-    [(name, board) for name, one in EXAMPLES.items() for board in one.boards if (name, board) != BUILT_ALONE],
-)
+@pytest.mark.parametrize(("name", "board"), [(name, board) for name, one in EXAMPLES.items() for board in one.boards])
 def test_the_board_says_what_the_computer_says(
     name: str,
     board: str,
@@ -170,10 +163,9 @@ def test_without_its_memory_the_imbalanced_stream_is_forgotten() -> None:
     assert np.bincount(classes[:-100]).max() == 27 * np.bincount(classes[:-100]).min()
 
 
-@pytest.mark.parametrize(("name", "environment"), [("live_sensor", "uno_pins"), BUILT_ALONE])
-def test_these_build_without_a_warning(name: str, environment: str, require: Require, tmp_path: Path) -> None:
-    require(*TOOLS, *AVR, *ARM)
-    done = run_pio(copied(name, tmp_path), ["-e", environment], timeout=120)
+def test_live_sensor_reads_pins_too(require: Require, tmp_path: Path) -> None:
+    require(*TOOLS, *AVR)
+    done = run_pio(copied("live_sensor", tmp_path), ["-e", "uno_pins"], timeout=120)
     assert done.returncode == 0, done.output
     assert "warning" not in done.output
 
