@@ -15,9 +15,9 @@ static inline uint8_t forest_proba_u8(const forest_proba_flash *p)
 {
     return pgm_read_byte(p);
 }
-static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
+static inline uint16_t forest_proba_u16(const forest_proba_flash *p)
 {
-    return pgm_read_dword(p);
+    return pgm_read_word(p);
 }
 #else
 #define FOREST_PROBA_FLASH
@@ -25,11 +25,9 @@ static inline uint8_t forest_proba_u8(const forest_proba_flash *p)
 {
     return p->byte;
 }
-static inline uint32_t forest_proba_u32(const forest_proba_flash *p)
+static inline uint16_t forest_proba_u16(const forest_proba_flash *p)
 {
-    const uint32_t low = p[0].byte | (uint32_t)p[1].byte << 8;
-    const uint32_t high = p[2].byte | (uint32_t)p[3].byte << 8;
-    return low | high << 16;
+    return (uint16_t)(p[0].byte | (unsigned)p[1].byte << 8);
 }
 #endif
 
@@ -47,6 +45,24 @@ static const uint8_t *const forest_proba_op_tree_ensemble_trees[2] FOREST_PROBA_
     forest_proba_op_tree_ensemble_0, forest_proba_op_tree_ensemble_1
 };
 
+/* The two halves of a float: the upper one decides alone nearly always. */
+typedef struct {
+    uint16_t low;
+    uint16_t high;
+} __attribute__((may_alias)) forest_proba_op_tree_ensemble_halves;
+
+/* The lower half of a float whose upper one has its bits turned over where it is negative. */
+static inline uint16_t forest_proba_op_tree_ensemble_low(uint16_t low, int16_t high)
+{
+    return high < 0 ? (uint16_t)~low : low;
+}
+
+static inline uint8_t forest_proba_op_tree_ensemble_missing(const forest_proba_op_tree_ensemble_halves *value)
+{
+    const uint16_t size = value->high & 0x7fffu;
+    return size > 0x7f80u || (size == 0x7f80u && value->low);
+}
+
 /*
  * Walks one tree. A split is
  *   - its feature times 2, plus 1 where NaN goes left (1 B),
@@ -57,38 +73,20 @@ static const uint8_t *const forest_proba_op_tree_ensemble_trees[2] FOREST_PROBA_
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
  * 31 bits turned over.
  */
-typedef int32_t __attribute__((may_alias)) forest_proba_op_tree_ensemble_word;
-
-static inline int32_t forest_proba_op_tree_ensemble_bits(const float *p)
-{
-    return *(const forest_proba_op_tree_ensemble_word *)(const void *)p;
-}
-
 static uint8_t forest_proba_op_tree_ensemble_walk(const forest_proba_flash *at, const float *x)
 {
     for (;;) {
         const uint8_t head = forest_proba_u8(at);
-        at++;
         if (head >= 6u) {
             return (uint8_t)(head - 6u);
         }
-        int32_t value = forest_proba_op_tree_ensemble_bits(x + (head >> 1));
-        const int32_t threshold = (int32_t)forest_proba_u32(at);
-        at += 4;
-        const uint8_t skip = forest_proba_u8(at);
-        at++;
-        uint8_t left;
-        if ((value & 0x7fffffff) > 0x7f800000) {
-            left = head & 1u;
-        } else {
-            if (value < 0) {
-                value ^= 0x7fffffff;
-            }
-            left = value <= threshold;
+        const forest_proba_op_tree_ensemble_halves *value = (const forest_proba_op_tree_ensemble_halves *)(x + (head >> 1));
+        const int16_t high = (int16_t)(value->high >> 15 ? value->high ^ 0x7fffu : value->high);
+        const int16_t upper = (int16_t)forest_proba_u16(at + 3);
+        if (forest_proba_op_tree_ensemble_missing(value) ? !(head & 1u) : high > upper || (high == upper && forest_proba_op_tree_ensemble_low(value->low, high) > forest_proba_u16(at + 1))) {
+            at += forest_proba_u8(at + 5);
         }
-        if (!left) {
-            at += skip;
-        }
+        at += 6;
     }
 }
 

@@ -15,6 +15,10 @@ static inline uint8_t forest_value_u8(const forest_value_flash *p)
 {
     return pgm_read_byte(p);
 }
+static inline uint16_t forest_value_u16(const forest_value_flash *p)
+{
+    return pgm_read_word(p);
+}
 static inline uint32_t forest_value_u32(const forest_value_flash *p)
 {
     return pgm_read_dword(p);
@@ -24,6 +28,10 @@ static inline uint32_t forest_value_u32(const forest_value_flash *p)
 static inline uint8_t forest_value_u8(const forest_value_flash *p)
 {
     return p->byte;
+}
+static inline uint16_t forest_value_u16(const forest_value_flash *p)
+{
+    return (uint16_t)(p[0].byte | (unsigned)p[1].byte << 8);
 }
 static inline uint32_t forest_value_u32(const forest_value_flash *p)
 {
@@ -47,6 +55,24 @@ static const uint8_t *const forest_value_op_tree_ensemble_trees[2] FOREST_VALUE_
     forest_value_op_tree_ensemble_0, forest_value_op_tree_ensemble_1
 };
 
+/* The two halves of a float: the upper one decides alone nearly always. */
+typedef struct {
+    uint16_t low;
+    uint16_t high;
+} __attribute__((may_alias)) forest_value_op_tree_ensemble_halves;
+
+/* The lower half of a float whose upper one has its bits turned over where it is negative. */
+static inline uint16_t forest_value_op_tree_ensemble_low(uint16_t low, int16_t high)
+{
+    return high < 0 ? (uint16_t)~low : low;
+}
+
+static inline uint8_t forest_value_op_tree_ensemble_missing(const forest_value_op_tree_ensemble_halves *value)
+{
+    const uint16_t size = value->high & 0x7fffu;
+    return size > 0x7f80u || (size == 0x7f80u && value->low);
+}
+
 /*
  * Walks one tree. A split is
  *   - its feature times 2, plus 1 where NaN goes left (1 B),
@@ -57,38 +83,20 @@ static const uint8_t *const forest_value_op_tree_ensemble_trees[2] FOREST_VALUE_
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
  * 31 bits turned over.
  */
-typedef int32_t __attribute__((may_alias)) forest_value_op_tree_ensemble_word;
-
-static inline int32_t forest_value_op_tree_ensemble_bits(const float *p)
-{
-    return *(const forest_value_op_tree_ensemble_word *)(const void *)p;
-}
-
 static uint8_t forest_value_op_tree_ensemble_walk(const forest_value_flash *at, const float *x)
 {
     for (;;) {
         const uint8_t head = forest_value_u8(at);
-        at++;
         if (head >= 6u) {
             return (uint8_t)(head - 6u);
         }
-        int32_t value = forest_value_op_tree_ensemble_bits(x + (head >> 1));
-        const int32_t threshold = (int32_t)forest_value_u32(at);
-        at += 4;
-        const uint8_t skip = forest_value_u8(at);
-        at++;
-        uint8_t left;
-        if ((value & 0x7fffffff) > 0x7f800000) {
-            left = head & 1u;
-        } else {
-            if (value < 0) {
-                value ^= 0x7fffffff;
-            }
-            left = value <= threshold;
+        const forest_value_op_tree_ensemble_halves *value = (const forest_value_op_tree_ensemble_halves *)(x + (head >> 1));
+        const int16_t high = (int16_t)(value->high >> 15 ? value->high ^ 0x7fffu : value->high);
+        const int16_t upper = (int16_t)forest_value_u16(at + 3);
+        if (forest_value_op_tree_ensemble_missing(value) ? !(head & 1u) : high > upper || (high == upper && forest_value_op_tree_ensemble_low(value->low, high) > forest_value_u16(at + 1))) {
+            at += forest_value_u8(at + 5);
         }
-        if (!left) {
-            at += skip;
-        }
+        at += 6;
     }
 }
 

@@ -39,6 +39,13 @@ static const uint8_t tree_label_op_tree_ensemble_0[11] TREE_LABEL_FLASH = {
     1, 255, 192, 1, 4, 2, 32, 64, 1, 5, 6
 };
 
+typedef int32_t __attribute__((may_alias)) tree_label_op_tree_ensemble_word;
+
+static inline int32_t tree_label_op_tree_ensemble_bits(const float *p)
+{
+    return *(const tree_label_op_tree_ensemble_word *)(const void *)p;
+}
+
 /*
  * Walks one tree. A split is
  *   - its feature times 2, plus 1 where NaN goes left (1 B),
@@ -49,29 +56,18 @@ static const uint8_t tree_label_op_tree_ensemble_0[11] TREE_LABEL_FLASH = {
  * Floats are compared by their bits as integers in the same order: negative ones with their lower
  * 31 bits turned over.
  */
-typedef int32_t __attribute__((may_alias)) tree_label_op_tree_ensemble_word;
-
-static inline int32_t tree_label_op_tree_ensemble_bits(const float *p)
-{
-    return *(const tree_label_op_tree_ensemble_word *)(const void *)p;
-}
-
 static uint8_t tree_label_op_tree_ensemble_walk(const tree_label_flash *at, const float *x)
 {
     for (;;) {
         const uint8_t head = tree_label_u8(at);
-        at++;
         if (head >= 4u) {
             return (uint8_t)(head - 4u);
         }
         int32_t value = tree_label_op_tree_ensemble_bits(x + (head >> 1));
-        int32_t threshold = (int32_t)((uint32_t)tree_label_u16(at) << 16);
+        int32_t threshold = (int32_t)((uint32_t)tree_label_u16(at + 1) << 16);
         if (threshold < 0) {
             threshold |= 0xffff;
         }
-        at += 2;
-        const uint8_t skip = tree_label_u8(at);
-        at++;
         uint8_t left;
         if ((value & 0x7fffffff) > 0x7f800000) {
             left = head & 1u;
@@ -82,8 +78,9 @@ static uint8_t tree_label_op_tree_ensemble_walk(const tree_label_flash *at, cons
             left = value <= threshold;
         }
         if (!left) {
-            at += skip;
+            at += tree_label_u8(at + 3);
         }
+        at += 4;
     }
 }
 
