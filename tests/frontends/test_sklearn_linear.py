@@ -79,6 +79,10 @@ def decided(module, numeric="float32"):
 def evaluated(module, rows):
     """The outputs (n, ...) of a module for rows, in NumPy."""
     graph = module.predict
+    if [type(node.op) for node in graph.nodes] == [Linear]:
+        node = graph.nodes[0]
+        values = dict(zip(node.outputs, node.op.answers(np.asarray(rows, np.float32)), strict=True))
+        return [values[name] for name in outputs_of(module)]
     found = []
     for row in rows:
         values = {graph.inputs[0].name: row} if hasattr(graph, "inputs") else {"x": row}
