@@ -159,6 +159,37 @@ def test_boosters_rankers_and_random_forests() -> None:
         assert (compiled.proof.wrong, compiled.proof.rows + compiled.proof.near_ties) == (0, 150)
 
 
+@pytest.mark.parametrize("output", ["label", "decision"])
+def test_raw_logits_are_cut_where_the_wrapper_cuts_them(output: str) -> None:
+    """XGBClassifier takes a margin for a probability: above 0.5 it is the second class."""
+    x, y = load_breast_cancer(return_X_y=True)
+    model = xgboost.XGBClassifier(objective="binary:logitraw", n_estimators=3, max_depth=3).fit(x, y)
+    margins = model.predict(x, output_margin=True)
+    assert ((margins > 0) & (margins < 0.5)).any()
+    for one in (model, model.get_booster(), make_pipeline("passthrough", model)):
+        compiled = mcugen.compile(one, board="host", output=output, data=x)
+        assert (compiled.proof.wrong, compiled.proof.rows) == (0, len(x))
+        assert (compiled.predict(x) == model.predict(x)).all()
+    if output == "decision":
+        compiled = mcugen.compile(model, board="host", output=output, data=x)
+        np.testing.assert_allclose(compiled.decision_function(x).ravel(), margins, atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_softmax_has_probabilities_though_the_booster_predicts_indices(classes: int) -> None:
+    x, y = load_iris(return_X_y=True)
+    y = np.minimum(y, classes - 1)
+    booster = xgboost.train({"objective": "multi:softmax", "num_class": classes}, xgboost.DMatrix(x, y), 3)
+    likely = xgboost.train({"objective": "multi:softprob", "num_class": classes}, xgboost.DMatrix(x, y), 3)
+    compiled = mcugen.compile(booster, board="host", output="proba", data=x)
+    assert (compiled.proof.wrong, compiled.proof.rows + compiled.proof.near_ties) == (0, 150)
+    np.testing.assert_allclose(compiled.predict_proba(x), likely.predict(xgboost.DMatrix(x)), atol=1e-6)
+    if classes > 2:
+        wrapper = xgboost.XGBClassifier(objective="multi:softmax", n_estimators=3).fit(x, y)
+        found = read(wrapper, output="proba").reference.numbers("proba", x)
+        np.testing.assert_allclose(found, wrapper.predict_proba(x), atol=1e-6)
+
+
 @pytest.mark.parametrize("board", ["uno", "nano33ble"])
 def test_bytes_as_features(board: str) -> None:
     x, y = load_iris(return_X_y=True)
@@ -219,6 +250,54 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert code_of(b"tree\nnothing")[0] == "E0104"
     with pytest.raises(McugenError, match="E0304"):
         read(xgboost.XGBRegressor(n_estimators=2).fit(x, y), output="proba")
+
+
+def test_predictions_that_stop_early_are_refused() -> None:
+    """Where they do: LightGBM asks all trees of a regressor whatever it is told."""
+    x, y = load_breast_cancer(return_X_y=True)
+    early: dict[str, Any] = {"pred_early_stop": True, "n_estimators": 2, "verbose": -1}
+    model = lightgbm.LGBMClassifier(**early).fit(x, y)
+    for one in (model, make_pipeline("passthrough", model), lightgbm.LGBMRanker(**early).fit(x, y, group=[len(x)])):
+        code, text = code_of(one)
+        assert code == "E0302"
+        assert "`model.set_params(pred_early_stop=False)`" in text
+    assert read(model.set_params(pred_early_stop=False))
+    assert read(lightgbm.LGBMRegressor(**early).fit(x, y))
+
+
+def test_messages_of_what_was_not_fitted_or_has_nothing_to_tell() -> None:
+    x, y = load_iris(return_X_y=True)
+    code, text = code_of(xgboost.Booster())
+    assert (code, "xgboost.train" in text) == ("E0106", True)
+    code, text = code_of(lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(x, y > 9))
+    assert (code, "two classes or more" in text) == ("E0302", True)
+    options = {"objective": "multi:softprob", "num_class": 3, "multi_strategy": "multi_output_tree"}
+    code, text = code_of(xgboost.train(options, xgboost.DMatrix(x, y), 2))
+    assert (code, "multi_strategy='one_output_per_tree'" in text) == ("E0302", True)
+
+
+def test_lightgbm_is_given_nothing_that_ends_its_process(tmp_path: Path) -> None:
+    """Texts that LightGBM itself aborts at: refused, or asked about what was checked alone."""
+    x, y = load_iris(return_X_y=True)
+    text = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(x, y).booster_.model_to_string()
+    sizes = next(line for line in text.split("\n") if line.startswith("tree_sizes="))
+    for old, new in (
+        ("Tree=0\n", "Tree=\n"),
+        ("Tree=0\n", "Tree=0 7\n"),
+        ("Tree=1\n", "Tree=7\n"),
+        (sizes, sizes + " 7"),
+        (sizes, "tree_sizes="),
+        ("num_class=3\n", "num_class=\n"),
+        ("num_class=3\n", "num_class=4\n"),
+    ):
+        assert text.count(old)
+        code, said = code_of(text.replace(old, new, 1).encode())
+        assert code == "E0104"
+        assert old.partition("=")[0] in said
+    odd = text.replace(sizes, sizes.replace("=", "=9")).replace("feature_infos=", "feature_infos=x").encode()
+    source = read(odd, output="proba")
+    own = lightgbm.Booster(model_str=text).predict(x)
+    np.testing.assert_array_equal(source.reference.numbers("proba", x), own)
 
 
 def without(module: str, monkeypatch: pytest.MonkeyPatch, model: Any) -> str:

@@ -20,6 +20,7 @@ from mcugen.frontends.sklearn.reference import Numbers, SklearnReference, close
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays, Wanted, problems_of
 from mcugen.frontends.sklearn.tree_members import check_exponent, check_sum, joined
 from mcugen.ir import Array, GraphBuilder, Label
+from mcugen.ops.one_vs_rest import OneVsRest
 from mcugen.ops.sigmoid import Sigmoid
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.combine import Combine, Link
@@ -35,11 +36,13 @@ class Objective:
     link     as in `Combine`; of a number also "sigmoid"; "none" of classes that have no probabilities
     outputs  what can be asked for, the default first
     factor   the link's
+    cut      of one score: the second class is above it
     """
 
     kind: Kind
     link: Literal["identity", "sigmoid", "softmax", "exp", "none"] = "identity"
     factor: float = 1.0
+    cut: float = 0.0
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -106,11 +109,16 @@ class Boosted:
         return replace(made, doubles=np.concatenate([tree.threshold for tree in self.trees])) if self.doubles else made
 
     def build(self, wanted: Output, builder: GraphBuilder, x: str, loc: Loc) -> tuple[str, ...]:
-        """Its nodes: a `tree_ensemble`, and for numbers that are probabilities a `sigmoid`."""
-        trees = self.ensemble(loc)
+        """Its nodes: a `tree_ensemble`; for numbers that are probabilities a `sigmoid`, for scores with a cut a comparison."""
+        trees, cut = self.ensemble(loc), self.objective.cut
+        if cut and wanted == "label":  # the op's classes are told apart at 0
+            trees = replace(trees, combine=replace(trees.combine, base=trees.combine.base - cut))
         check_sum(trees, wanted == "value" and trees.combine.link == "identity", loc)
         output: Any = wanted
         found = builder.add(TreeEnsemble(trees, output, x=builder.type_of(x).dtype), x, loc=loc)
+        if cut and wanted == "decision":
+            (label,) = builder.add(OneVsRest(1, "label", cut), found[1], loc=loc)
+            return label, found[1]
         return builder.add(Sigmoid(), *found, loc=loc) if self._is_share else found
 
     @property
@@ -145,12 +153,15 @@ class BoosterReference(SklearnReference):
     def numbers(self, what: Output, rows: Array) -> Numbers:
         """Scores, probabilities of all classes, or numbers."""
         if what == "decision":
-            return self.scores(rows)
+            return self._margins(rows)
         found = np.asarray(self._asked(self._model.asked.answers, rows), np.float64)
         return np.stack([1 - found, found], axis=1) if what == "proba" and found.ndim == 1 else found
 
     def scores(self, rows: Array) -> Numbers:
-        """The margins (rows, scores)."""
+        """The margins (rows, scores); of one how far it is above the cut."""
+        return np.asarray(self._margins(rows) - self._model.objective.cut, np.float64)
+
+    def _margins(self, rows: Array) -> Numbers:
         found = np.asarray(self._asked(self._model.asked.margins, rows), np.float64)
         return found.reshape(len(rows), -1)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.frontends import Output
 from mcugen.frontends.sklearn import as_asked
 from mcugen.frontends.sklearn.head import Head
 from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference, roundings
@@ -42,6 +43,13 @@ class CompositeReference(SklearnReference):
         if hasattr(self._model, "decision_function") or hasattr(self._model, "predict_proba"):
             return super().scores(rows)
         return np.eye(len(self._head.labels or ()))[self.labels(rows)]
+
+    def numbers(self, what: Output, rows: Array) -> Floats:
+        """See SklearnReference. XGBoost's classifiers have margins, and no `decision_function` for a pipeline to call."""
+        last = self._last()
+        if what == "decision" and last is not None and not hasattr(self._model, "decision_function"):
+            return np.asarray(last.numbers(what, self._before_last(rows)), np.float64)
+        return super().numbers(what, rows)
 
     def near_ties(self, rows: Array) -> Mask:
         """Rows whose two best scores are close, and those that the last step's own reference calls near ties."""

@@ -9,9 +9,9 @@ https://lightgbm.readthedocs.io/en/stable/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,19 @@ OBJECTIVES = {
         Objective("number"),
     ),
 }
+# Objectives whose predictions may stop early: LightGBM takes those of the others to need every tree.
+STOPPED = ("binary", "multiclass", "multiclassova", "lambdarank", "rank_xendcg")
+CHECKED = (
+    "num_leaves",
+    "split_feature",
+    "threshold",
+    "decision_type",
+    "left_child",
+    "right_child",
+    "leaf_value",
+    "cat_boundaries",
+    "cat_threshold",
+)
 ZERO = float(np.float32(1e-35))  # up to here either way a number is 0
 CATEGORICAL, DEFAULT_LEFT = 1, 2
 NONE, ZEROS = 0, 1  # what may be missing: nothing, zeros; else NaN
@@ -59,10 +72,11 @@ NONE, ZEROS = 0, 1  # what may be missing: nothing, zeros; else NaN
 
 @dataclass(frozen=True)
 class LightgbmModel:
-    """What LightGBM saved as text, and labels of its own."""
+    """What LightGBM saved as text, labels of its own, and whether its wrapper predicts with `pred_early_stop`."""
 
     content: str
     labels: tuple[Label, ...] | None = None
+    stops: bool = False
 
 
 def takes(estimator: object) -> bool:
@@ -103,7 +117,14 @@ def _model_of(estimator: object, loc: Loc) -> LightgbmModel:
         help = "call `fit(X, y)` on it first, then compile or save it"
         raise error("E0106", f"this {cls.__name__} is not fitted", help=help, loc=loc)
     labels = labels_of(np.asarray(model.classes_), loc) if cls.__name__ == "LGBMClassifier" else None
-    return LightgbmModel(model.booster_.model_to_string(), labels)
+    return LightgbmModel(model.booster_.model_to_string(), labels, _stops(model))
+
+
+def _stops(model: Any) -> bool:
+    """Whether a wrapper was given `pred_early_stop`, which it hands on to each prediction."""
+    given = vars(model).get("_other_params")
+    asked = given.get("pred_early_stop") if isinstance(given, dict) else None
+    return str(asked).lower() in ("true", "+")  # what LightGBM reads as yes
 
 
 def read(estimator: object, loc: Loc) -> Boosted:
@@ -122,7 +143,17 @@ class _Read:
 
     def boosted(self) -> Boosted:
         objective, header = self.objective, self.parts[0]
-        features, scores = int(header["max_feature_idx"]) + 1, int(header["num_tree_per_iteration"])
+        if self.model.stops and header["objective"].split(" ")[0] in STOPPED:
+            help = "call `model.set_params(pred_early_stop=False)`, see how well it does with all of its trees, and compile that"
+            raise self._refused("`pred_early_stop`, which leaves trees out where a row seems sure,", help)
+        features, scores = _count(header, "max_feature_idx") + 1, _count(header, "num_tree_per_iteration")
+        if "num_class" in header and _count(header, "num_class") != scores:
+            raise damaged(
+                [("num_class", f"is {header['num_class']}, and there are trees of {scores} scores")], self.loc
+            )
+        if len(self.model.labels or (0, 1)) < 2:
+            help = "fit it on labels of two classes or more"
+            raise self._refused("one class, which has nothing to tell apart,", help)
         labels = self.model.labels or tuple(range(2 if objective.kind == "binary" else scores))
         if objective.kind == "number":
             labels = ()
@@ -138,7 +169,7 @@ class _Read:
             labels or None,
             trees,
             np.zeros(scores),
-            _Library(self.model.content, self.loc),
+            _Library(partial(self.sound, features, scores), self.loc),
             mean="average_output" in header,
             doubles=True,
             precision=2.0**-52,
@@ -150,9 +181,36 @@ class _Read:
         text = self.model.content.split("\nend of trees")[0]
         sections = text.split("\nTree=")
         found = [dict(_entries(section)) for section in sections]
+        for i, section in enumerate(sections[1:]):
+            number = section.split("\n")[0]
+            if number != str(i):
+                raise ValueError(f"`Tree={number}` is where `Tree={i}` has to be")
+        if "tree_sizes" in found[0]:
+            _wholes(found[0], "tree_sizes", len(sections) - 1)
         if not text.startswith("tree\n") or "max_feature_idx" not in found[0]:
             raise ValueError("it does not begin with `tree`")
         return found
+
+    def sound(self, features: int, scores: int) -> str:
+        """The text that LightGBM is asked with: what was checked, and nothing else. Damaged text can end its process."""
+        header = self.parts[0]
+        lines = ["tree", "version=v4", f"num_class={scores}", f"num_tree_per_iteration={scores}", "label_index=0"]
+        lines += [f"max_feature_idx={features - 1}", f"objective={header['objective']}"]
+        lines += ["average_output"] if "average_output" in header else []
+        lines += [f"feature_names={' '.join(f'x{i}' for i in range(features))}"]
+        lines += [f"feature_infos={' '.join(['none'] * features)}"]
+        for i, part in enumerate(self.parts[1:]):
+            entries = [f"{name}={part[name]}" for name in CHECKED if name in part]
+            lines += [
+                "",
+                f"Tree={i}",
+                f"num_cat={int(part.get('num_cat', 0))}",
+                *entries,
+                "is_linear=0",
+                "shrinkage=1",
+                "",
+            ]
+        return "\n".join([*lines, "", "end of trees", ""])
 
     @cached_property
     def objective(self) -> Objective:
@@ -196,8 +254,12 @@ def _entries(section: str) -> Iterator[tuple[str, str]]:
 def _numbers(part: Mapping[str, str], name: str, count: int) -> npt.NDArray[np.float64]:
     found = np.array(part.get(name, "").split(), np.float64)
     if len(found) != count:
-        raise ValueError(f"{name} has {len(found)} numbers, not {count}")
+        raise ValueError(f"{name} has {len(found)} number{'s' * (len(found) != 1)}, not {count}")
     return found
+
+
+def _count(part: Mapping[str, str], name: str) -> int:
+    return int(_wholes(part, name, 1)[0])
 
 
 def _wholes(part: Mapping[str, str], name: str, count: int) -> npt.NDArray[np.int64]:
@@ -289,7 +351,7 @@ def _with_zeros(threshold: float, default: bool) -> Line:
 class _Library:
     """LightGBM, asked for the raw scores and the predictions."""
 
-    def __init__(self, content: str, loc: Loc) -> None:
+    def __init__(self, content: Callable[[], str], loc: Loc) -> None:
         self._content, self._loc = content, loc
 
     @cached_property
@@ -298,7 +360,7 @@ class _Library:
             import lightgbm
         except ImportError as missing:
             raise missing_library("LightGBM", self._loc) from missing
-        return lightgbm.Booster(params={"verbose": -1}, model_str=self._content)
+        return lightgbm.Booster(params={"verbose": -1}, model_str=self._content())
 
     def margins(self, rows: npt.NDArray[np.float32]) -> Numbers:
         """See Asked."""

@@ -45,7 +45,7 @@ TRUSTED: tuple[str, ...] = ()
 INTEGERS = True
 OBJECTIVES = {
     "binary:logistic": Objective("binary", "sigmoid"),
-    "binary:logitraw": Objective("binary", "none"),
+    "binary:logitraw": Objective("binary", "none", cut=0.5),  # its wrapper takes the margin for a probability
     "binary:hinge": Objective("binary", "none"),
     "multi:softmax": Objective("classes", "softmax"),
     "multi:softprob": Objective("classes", "softmax"),
@@ -125,13 +125,16 @@ def _model_of(estimator: object, loc: Loc) -> XgboostModel:
     model: Any = estimator
     cls = _class_of(estimator)
     assert cls is not None, "dispatch asks takes() first"
-    if cls.__name__ == "Booster":
-        return XgboostModel(bytes(model.save_raw("json")), False)
+    wrapper = cls.__name__ != "Booster"
     try:
-        content = bytes(model.get_booster().save_raw("json"))
-    except Exception as problem:  # NotFittedError of XGBoost's own, whose place differs between versions
-        help = "call `fit(X, y)` on it first, then compile or save it"
-        raise error("E0106", f"this {cls.__name__} is not fitted", help=help, loc=loc) from problem
+        content = bytes((model.get_booster() if wrapper else model).save_raw("json"))
+    except Exception as problem:  # NotFittedError of XGBoost's own, whose place differs between versions; XGBoostError
+        how = "call `fit(X, y)` on it" if wrapper else "train it with `xgboost.train`, or load a model into it"
+        raise error(
+            "E0106", f"this {cls.__name__} is not fitted", help=f"{how} first, then compile it", loc=loc
+        ) from problem
+    if not wrapper:
+        return XgboostModel(content, False)
     labels = labels_of(np.asarray(model.classes_), loc) if hasattr(model, "classes_") else None
     return XgboostModel(content, True, labels, float(model.missing))
 
@@ -175,7 +178,7 @@ class _Read:
             labels or None,
             trees,
             self.base(scores),
-            _Library(self.model.content, self.rounds, self.loc),
+            _Library(self.model.content, self.rounds, self.loc, self.learner["objective"]["name"] == "multi:softmax"),
             at=True,
             infinite=False,
         )
@@ -212,6 +215,9 @@ class _Read:
     def trees(self, features: int, scores: int) -> list[TreeArrays]:
         """The trees that count, those of one score after another."""
         model = self.booster["model"]
+        if any(int(tree["tree_param"].get("size_leaf_vector", 1)) > 1 for tree in model["trees"]):
+            help = "fit it with multi_strategy='one_output_per_tree'"
+            raise self._refused("several numbers to a leaf (multi_strategy='multi_output_tree')", help)
         size = max(1, int(model["gbtree_model_param"].get("num_parallel_tree", 1)))
         kept = model["trees"][: self.rounds * size * scores]
         dropped = self.learner["gradient_booster"].get("weight_drop", [1.0] * len(model["trees"]))
@@ -245,8 +251,6 @@ class _Read:
 
 def _tree(content: Mapping[str, Any], weight: float) -> tuple[TreeArrays, Lines] | str:
     """A tree and its splits by categories, or what keeps it from being read."""
-    if int(content["tree_param"].get("size_leaf_vector", 1)) > 1:
-        return "has several numbers to a leaf (multi_strategy='multi_output_tree'): fit one model per output"
     left = whole(array_in(content, "left_children"), "children")
     if not len(left):
         return "has no nodes"
@@ -292,10 +296,13 @@ def _numbers_of(category: int) -> tuple[float, float]:
 
 
 class _Library:
-    """XGBoost, asked for the margins and the predictions of the trees that count."""
+    """XGBoost, asked for the margins and the predictions of the trees that count.
 
-    def __init__(self, content: bytes, rounds: int, loc: Loc) -> None:
-        self._content, self._rounds, self._loc = content, rounds, loc
+    softmax  whether its predictions are class indices, and probabilities are made of the margins, as its wrapper makes them
+    """
+
+    def __init__(self, content: bytes, rounds: int, loc: Loc, softmax: bool) -> None:
+        self._content, self._rounds, self._loc, self._softmax = content, rounds, loc, softmax
 
     @cached_property
     def _booster(self) -> Any:
@@ -313,6 +320,10 @@ class _Library:
 
     def answers(self, rows: npt.NDArray[np.float32]) -> Numbers:
         """See Asked."""
+        if self._softmax:
+            from scipy.special import softmax
+
+            return np.asarray(softmax(self._predicted(rows, True), axis=1), np.float64)
         return np.asarray(self._predicted(rows, False), np.float64)
 
     def _predicted(self, rows: npt.NDArray[np.float32], margin: bool) -> Any:
