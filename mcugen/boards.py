@@ -28,6 +28,11 @@ Simulator = Literal["", "simavr", "qemu"]
 Kept = Literal["eeprom", "flash", "nvs", "file"]
 Arch = Literal["avr", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m7", "xtensa", "riscv32", "host"]
 
+AVR_REACHED = (
+    63_488  # bytes of tables in the 64 KiB that near reads reach: vectors and the core's own tables come first
+)
+AVR_NEAR = 57_344  # where there is a choice: the rest is left to the sketch's own tables
+
 
 @dataclass(frozen=True)
 class PlatformIO:
@@ -130,6 +135,7 @@ class Target:
     by_rows  whether layers of a network make their rows in turn: "auto", where whole tensors do not fit, "always" or "never"
     stream_input, arena_input  whether a network's input comes row by row, or is written into the arena; else it is the caller's buffer
     ram      the memories that a network's temporaries may lie in, the fastest first; none: in the board's RAM, as one
+    near     bytes of tables that an op may have where an 8-bit AVR reads them through 16-bit addresses
     rows     (n, features) float32, the user's, where there are any
     """
 
@@ -141,6 +147,7 @@ class Target:
     stream_input: bool = False
     arena_input: bool = False
     ram: tuple[Ram, ...] = ()
+    near: int = AVR_NEAR
     rows: npt.NDArray[np.generic] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:

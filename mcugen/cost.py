@@ -28,19 +28,19 @@ _SAME: Mapping[Arch, Arch] = {"cortex-m7": "cortex-m4f", "host": "cortex-m4f"}
 
 def estimate(op: str, work: Work, board: Board) -> Cost:
     """Flash of code and tables, cycles (or instructions) of a call, stack."""
-    own = weights(board.arch).get(op, {})
+    own, near = weights(board.arch).get(op, {}), (work.tables - work.far) * board.progmem
     if not own and op not in weights(
         UNKNOWN_AS
     ):  # nobody has measured it: an ordinary kernel, and the tables that it has
         ordinary = ORDINARY_ON_AVR if board.arch == "avr" else ORDINARY
-        return Cost(ordinary[0] + work.tables, *ordinary[1:], counted=False)
+        return Cost(ordinary[0] + work.tables, *ordinary[1:], counted=False, near=near)
     code, runs, stack = (_dot(own.get(f) or _instead(op, f), getattr(work, f)) for f in FIGURES)
     if board.arch == "avr" and board.flash <= 1 << 17:
         stack -= SHORT_RETURNS
     sizes = own.get("code") or _instead(op, "code")
     shared = {name: round(_dot(sizes, {name: count})) for name, count in work.shared.items()}
     counted = bool(own.get("runs"))
-    return Cost(round(code) + work.tables, max(1, round(runs)), max(0, round(stack)), counted, shared)
+    return Cost(round(code) + work.tables, max(1, round(runs)), max(0, round(stack)), counted, shared, near)
 
 
 def _instead(op: str, figure: str) -> Mapping[str, float]:

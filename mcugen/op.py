@@ -24,7 +24,7 @@ class Cost:
 
     cycles are instructions where that is what the target's simulator counts; where they are not `counted`, nothing there
     could be, and they serve to compare forms only. `shared` are bytes of functions, by name, that all nodes have together: they
-    are in no node's flash.
+    are in no node's flash. `near`: what of the flash are tables that have to lie in the first 64 KiB of an 8-bit AVR.
     """
 
     flash: int = 0
@@ -32,6 +32,7 @@ class Cost:
     stack: int = 0
     counted: bool = True
     shared: Mapping[str, int] = field(default_factory=dict)
+    near: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Work:
     runs    what is done in one call, for the rows that are expected
     stack   what the stack depends on
     shared  what the size of functions depends on that all nodes of a model have together
+    far     what of the tables an 8-bit AVR reads through far addresses, which reach all of its flash
     """
 
     tables: int = 0
@@ -50,6 +52,7 @@ class Work:
     runs: Mapping[str, float] = field(default_factory=dict)
     stack: Mapping[str, float] = field(default_factory=dict)
     shared: Mapping[str, float] = field(default_factory=dict)
+    far: int = 0
 
 
 Rows = tuple[int, int]  # from the first, up to and without the second

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mcugen import pairs
-from mcugen.boards import Target
+from mcugen.boards import AVR_NEAR, Target
 from mcugen.ir import Array, TensorType
 from mcugen.op import Form, Work
 from mcugen.ops.svm.machine import Kernel
-from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 from mcugen.pairs import (
     NOTHING,
     TERMS,

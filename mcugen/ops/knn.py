@@ -17,7 +17,6 @@ from mcugen.fixed import Floats, Integers
 from mcugen.frontends import Output
 from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
-from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 
 Votes = Literal["uniform", "distance"]
 NUMBER_BITS = {8: 15, 16: 15, 32: 31}  # of a target, by the width of the points
@@ -145,7 +144,7 @@ class Knn(Op):
 
     def _decided(self, form: str, target: Target) -> Self:
         near = replace(self, form=form, far=False)
-        return replace(near, far=target.board.progmem and near._nbytes > AVR_NEAR)
+        return replace(near, far=target.board.progmem and near._nbytes > target.near)
 
     @property
     def _nbytes(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from mcugen.boards import Target
+from mcugen.boards import AVR_NEAR, Target
 from mcugen.ir import Graph, Module, Node
 from mcugen.made_rows import next_to_changes
 from mcugen.ops.affine import Affine
@@ -21,7 +21,6 @@ from mcugen.ops.kernel_values import KernelValues
 from mcugen.ops.svm import Svm
 from mcugen.ops.svm.machine import scores
 from mcugen.ops.svm.sums import can_be_pairs, sums_of_values
-from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 from mcugen.passes.pair_terms import pick_and_scale, source_or_self
 from mcugen.rewrite import replaced
 from mcugen.rows import single

@@ -28,7 +28,25 @@ def choose(forms: Sequence[Form], target: Target) -> Form:
 
 
 def _decided(graph: Graph, target: Target) -> Graph:
-    return replace(graph, nodes=tuple(_with_best_form(node, target) for node in graph.nodes))
+    nodes = [_with_best_form(node, target) for node in graph.nodes]
+    return replace(graph, nodes=tuple(_within_reach(graph, nodes, target) if target.board.progmem else nodes))
+
+
+def _within_reach(graph: Graph, nodes: list[Node], target: Target) -> list[Node]:
+    """The nodes with the largest tables read through far addresses, where near ones do not reach the tables of all."""
+    near = [_near(graph, node, target) for node in nodes]
+    for i in sorted(range(len(nodes)), key=lambda i: -near[i]):
+        if sum(near) <= target.near:
+            break
+        moved = _with_best_form(graph.nodes[i], replace(target, near=0))
+        less = _near(graph, moved, target)
+        if less < near[i]:
+            nodes[i], near[i] = moved, less
+    return nodes
+
+
+def _near(graph: Graph, node: Node, target: Target) -> int:
+    return node.op.cost(target, *graph.types(node.inputs)).near
 
 
 def _with_best_form(node: Node, target: Target) -> Node:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mcugen.boards import Apart, Board, Known, Target
+from mcugen.boards import AVR_REACHED, Apart, Board, Known, Target
 from mcugen.diagnostics import Diagnostic, Loc, McugenError
 from mcugen.interface import feed_of, label_function
 from mcugen.ir import Graph, Module, Node, Storage
@@ -73,6 +73,7 @@ class Report:
     framework_known: Known
     flash_free: int
     ram_free: int
+    near: int  # bytes of tables that have to lie where an 8-bit AVR's near addresses reach
     firmware: Firmware
     registry: Firmware
     sketch_fits: bool | None  # the whole program with the board's framework; None where a share of it is not known
@@ -84,7 +85,7 @@ class Report:
     @property
     def fits(self) -> bool | None:
         """Whether both flash and RAM suffice; None where that hangs on the framework's share, which is unknown."""
-        if self.flash.value > self.flash_free or not has_ram(self):
+        if self.flash.value > self.flash_free or self.near > AVR_REACHED or not has_ram(self):
             return False
         return None if self.framework_known == "unknown" else True
 
@@ -142,6 +143,7 @@ def report(module: Module, memory: MemoryPlan, target: Target, exported_live: in
         framework_known=board.framework_known,
         flash_free=board.flash - (free.flash or 0),
         ram_free=board.ram - (free.ram or 0) - board.stack_reserve,
+        near=sum(c.near for c in costs) + tables * board.progmem,
         firmware=whole(module, board, flash, static),
         registry=program,
         sketch_fits=_has_room(program, board, stack + copied),
@@ -264,6 +266,12 @@ def _shortages(found: Report, loc: Loc, by_rows: Report | None, streamed: Report
         message = f"needs {found.flash.value:,} B of flash; {found.title} has {found.flash_free:,} B free"
         why: tuple[str, ...] = (f"number format {found.numeric_why}",) if found.numeric_why.startswith("auto") else ()
         yield Diagnostic("E0502", message, "; ".join([*_smaller(found)]), loc, why)
+    elif found.near > AVR_REACHED:
+        message = f"the tables take {found.near:,} B; {found.title} reads {AVR_REACHED:,} B of them"
+        ways = dict.fromkeys(way for layer in found.layers for way in layer.smaller)
+        help = "; ".join([*ways, "use a board with a 32-bit processor: `mcugen fit MODEL` lists those it fits"])
+        notes = ("an 8-bit AVR reads tables through addresses of 16 bits, which end at 64 KiB of flash",)
+        yield Diagnostic("E0502", message, help, loc, notes)
 
 
 def _is_quantised(found: Report) -> bool:

@@ -100,8 +100,11 @@ def unrolled(columns: int, target: Target, kind: str) -> dict[str, float]:
 
 def joined(*parts: Work) -> Work:
     """All of it."""
-    figures = ([getattr(part, figure) for part in parts] for figure in ("code", "runs", "stack"))
-    return Work(sum(part.tables for part in parts), *(sum(map(Counter, one), Counter()) for one in figures))
+    code, runs, stack = (
+        sum((Counter(getattr(part, figure)) for part in parts), Counter()) for figure in ("code", "runs", "stack")
+    )
+    tables, far = sum(part.tables for part in parts), sum(part.far for part in parts)
+    return Work(tables, code, runs, stack, far=far)
 
 
 def locals_(size: float, kind: str, target: Target) -> Work:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class Searched:
 
 def start(p: Points, rows: Rows, kind: str) -> Work:
     """The row's way to the grid, what is worked out of it once, and the tables."""
-    return joined(_through_scaler(p, kind) if p.scaling else _plainly(p, rows, kind), _prepared(p))
+    found = joined(_through_scaler(p, kind) if p.scaling else _plainly(p, rows, kind), _prepared(p))
+    return replace(found, far=found.tables if p.far else 0)
 
 
 def coded(p: Points) -> str:

@@ -6,14 +6,23 @@ from dataclasses import dataclass, replace
 from textwrap import dedent
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.neural_network import MLPClassifier
 
 from mcugen.boards import Board, Optimize, Target, load_board
+from mcugen.compile import lower
+from mcugen.diagnostics import McugenError
+from mcugen.frontends import read
 from mcugen.ir import DType, GraphBuilder, Module, TensorType, verify_module
 from mcugen.op import Cost, Form, Op
 from mcugen.passes.select import choose, select
+from mcugen.targets.avr import toolchain
 
 UNO = load_board("uno")
+MEGA = load_board("mega2560")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +98,29 @@ def test_every_op_that_has_forms_is_decided_and_the_rest_left() -> None:
           return %y
     """)
     assert str(module) == before
+
+
+def test_tables_of_several_ops_that_near_reads_do_not_reach_together_are_read_far() -> None:
+    x, y = load_digits(return_X_y=True)
+    forests = [(name, RandomForestClassifier(3, random_state=i)) for i, name in enumerate("ab")]
+    source = read(VotingClassifier(forests, voting="soft").fit(x, y))
+    near = lower(source, Target(MEGA, "size"))
+    assert [getattr(node.op, "form", "") for node in near.module.nodes] == ["table", "table", ""]
+    assert near.report.near > 4_000
+    both = lower(source, Target(MEGA, "size", near=near.report.near - 100))
+    assert sorted(getattr(node.op, "form", "") for node in both.module.nodes) == ["", "table", "table_far"]
+    assert both.report.near < 0.7 * near.report.near
+    (ran,) = toolchain.run_rows([both.unit], [[x[:9].astype(np.float32)]], MEGA)
+    assert ran.outputs[0].tolist() == y[:9].tolist()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_tables_beyond_near_reads_do_not_fit() -> None:
+    x, y = load_digits(return_X_y=True)
+    network = read(MLPClassifier((80, 80, 80), max_iter=1).fit(x, y))
+    made = lower(network, Target(MEGA, numeric="float32"))
+    assert made.report.flash.value < made.report.flash_free
+    assert made.report.fits is False
+    with pytest.raises(McugenError, match="of 16 bits, which end at 64 KiB"):
+        made.require_fit()
+    assert lower(network, Target(MEGA, numeric="int16")).report.fits

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mcugen import ovo
-from mcugen.boards import Board, Target
+from mcugen.boards import AVR_NEAR, Board, Target
 from mcugen.coding import Coding, coding_of, codings, form_of, width_of
 from mcugen.diagnostics import error
 from mcugen.distance import AVR_OBJECT, Block, Points, blocks_of, points_of
@@ -20,7 +20,6 @@ from mcugen.ir import Array, DType, TensorType
 from mcugen.op import Form, Op, Work
 from mcugen.ops.svm.integers import Coefficients, Powers, coefficients_beside, coefficients_of, powers_of
 from mcugen.ops.svm.machine import Kernel, pairs_of, places, probabilities, scores
-from mcugen.ops.tree_ensemble.forms import AVR_NEAR
 
 LOG2E = float(np.log2(np.e))
 MOST_SCORES = 1_000_000  # that made rows have: with hundreds of classes each has thousands
@@ -215,10 +214,12 @@ class Svm(Op):
 
     def _decided(self, form: str, target: Target) -> Self:
         near = replace(self, form=form, far=False)
-        if not target.board.progmem or near.nbytes <= AVR_NEAR:
+        if not target.board.progmem or near.nbytes <= target.near:
             return near
         if self.kernel.name == "rbf":
             return replace(near, far=True)
+        if near.nbytes <= AVR_NEAR:
+            return near
         help = "use `--numeric int16` or `int8`, fit on fewer rows, or choose a board with a 32-bit processor"
         text = f"the tables of the support vectors have {near.nbytes:,} B; an 8-bit AVR takes {AVR_NEAR:,} B of this kernel"
         raise error("E0303", text, help=help)

@@ -113,7 +113,7 @@ class TreeEnsemble(Op):
         return Encodings.of(self.trees, self.output, self.x, self.pairs)
 
     def forms(self, target: Target) -> tuple[Form, ...]:
-        names = forms.available(self, target.board)
+        names = forms.available(self, target.board, target.near)
         known = [name for name in names if costs.known(name, self.x, target.board.arch)]
         return tuple(Form(name, self._cost(name, target)) for name in known)
 

@@ -61,6 +61,12 @@ def table_bytes(op: TreeEnsemble, form: str, arch: Arch) -> int:
     return _leaf_bytes(op, form) + (table.nbytes if table else 0) + lists
 
 
+def near_bytes(op: TreeEnsemble, form: str) -> int:
+    """Bytes of the tables that a form reads through an AVR's near addresses."""
+    table = table_of(op, form) if form.endswith("_far") else None
+    return table_bytes(op, form, "avr") - (table.nbytes if table else 0)
+
+
 def least_code(op: TreeEnsemble, form: str) -> int:
     """Bytes that code of branches has at least, whatever was measured: where several trees are one function, a compiler may
     follow what one of them has shown into the next, and writes splits again.

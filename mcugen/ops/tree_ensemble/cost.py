@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mcugen.boards import Arch, Board
 from mcugen.ir import DType
 from mcugen.op import Cost
-from mcugen.ops.tree_ensemble.code import Features, code_features, least_code, stack_features, table_bytes
+from mcugen.ops.tree_ensemble.code import Features, code_features, least_code, near_bytes, stack_features, table_bytes
 from mcugen.ops.tree_ensemble.cycles import cycle_features
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def estimate(op: TreeEnsemble, form: str, board: Board) -> Cost:
     flash = code + table_bytes(op, form, board.arch)
     cycles = dot(ran["cycles"], op, form, cycle_features(op, form, board.arch))
     stack = dot(found["stack"], op, form, stack_features(op, form, board.arch)) + _calls(board)
-    return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)), counted)
+    near = near_bytes(op, form) if board.progmem else 0
+    return Cost(max(0, round(flash)), max(1, round(cycles)), max(0, round(stack)), counted, near=near)
 
 
 def known(form: str, x: DType, arch: Arch) -> bool:

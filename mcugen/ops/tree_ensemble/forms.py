@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mcugen.boards import Arch, Board
+from mcugen.boards import AVR_NEAR, Arch, Board
 from mcugen.diagnostics import error
 from mcugen.ir import DType
 from mcugen.ops.tree_ensemble.combined import inline
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 CUT_ON_AVR = 32  # splits of a function, at most 80 B each: far under the 4 KiB that every short jump reaches
 CUT = 1_000  # elsewhere only so that compilers need not take minutes
 AVR_OBJECT = 32_767  # bytes: avr-gcc refuses larger objects
-AVR_NEAR = 57_344  # of the 64 KiB that near reads reach; the rest is left to the core's and the sketch's own tables
 
 
 def cut(arch: Arch) -> int:
@@ -30,9 +29,9 @@ def joins(op: TreeEnsemble, cut: int) -> bool:
     return cut > CUT_ON_AVR and op.trees.n_trees > 1 and op.encodings.leaves.kind == "votes"
 
 
-def available(op: TreeEnsemble, board: Board) -> list[str]:
-    """The names of the forms; E0303 where a board can have none."""
-    found = [name for name in (*_branches(op, board), *_tables(op, board)) if _is_addressed(op, name, board.arch)]
+def available(op: TreeEnsemble, board: Board, near: int = AVR_NEAR) -> list[str]:
+    """The names of the forms, with tables of so many bytes through near addresses; E0303 where a board can have none."""
+    found = [name for name in (*_branches(op, board), *_tables(op, board, near)) if _is_addressed(op, name, board.arch)]
     if not found:
         help = "fewer trees or `max_depth`; a board with a 32-bit processor has no such limit"
         raise error("E0303", "the tables of the model are larger than an 8-bit AVR can address", help=help)
@@ -63,7 +62,7 @@ def _compares_floats(op: TreeEnsemble, cut: int) -> bool:
     return any(not WITH_UNIT.takes(line) for line in lines)
 
 
-def _tables(op: TreeEnsemble, board: Board) -> Iterator[str]:
+def _tables(op: TreeEnsemble, board: Board, most: int) -> Iterator[str]:
     leaves, ranks = op.encodings.leaves.nbytes, op.encodings.ranks
     walked = {"table": op.encodings.table, "table_ranks": op.encodings.ranked_table}
     for name, table in walked.items():
@@ -73,4 +72,4 @@ def _tables(op: TreeEnsemble, board: Board) -> Iterator[str]:
                 + table.nbytes
                 + (ranks.nbytes if ranks and name == "table_ranks" else 0)
             )
-            yield f"{name}_far" if board.arch == "avr" and near > AVR_NEAR else name
+            yield f"{name}_far" if board.arch == "avr" and near > most else name
