@@ -49,28 +49,28 @@ class Curve:
         found = np.where(behind == 0, self.below[0], np.where(behind > last, self.above[last], found))
         return np.where(np.isnan(x), np.nan, np.where(self.knots[high] == x, self.at[high], found))
 
-    def answering(self, x: Floats, numbers: Floats, seen: Seen = np.asarray) -> Curve:
-        """The curve that is at x, floats (n,) that rise, what this one is at `numbers` that float32 rounds to them; the same at all other
-        floats. Where that moves what is `seen` by less than MOVED, it stays as it is.
+    def answering(self, low: Floats, x: Floats, high: Floats, numbers: Floats, seen: Seen = np.asarray) -> Curve:
+        """The curve that is at x (n,), which rise, what this one is at `numbers` beside them, and the same from the numbers `low` and `high`
+        on that are next to each. Where that moves what is `seen` by less than MOVED, it stays as it is.
         """
         moved = np.abs(seen(self.of(numbers)) - seen(self.of(x))) > MOVED
-        x, numbers = x[moved], numbers[moved]
-        low, high = (
-            np.nextafter(x.astype(np.float32), np.float32(end)).astype(np.float64) for end in (-np.inf, np.inf)
-        )
+        low, x, high, numbers = low[moved], x[moved], high[moved], numbers[moved]
         starts, ends = np.searchsorted(self.knots, low, side="right"), np.searchsorted(self.knots, high)
         hidden = np.zeros(len(self.knots) + 1, np.int64)  # knots between the floats below and above one of x
         np.add.at(hidden, starts, 1)
         np.add.at(hidden, ends, -1)
         kept = self.knots[np.cumsum(hidden)[:-1] == 0]
-        knots = np.unique(np.concatenate([kept, low, high, x]))
+        knots = np.unique(
+            np.concatenate([kept, low, high, x, numbers])
+        )  # what is filled in may be such a number itself
         at = self.of(knots)
         below, above = at.copy(), at.copy()
         known = np.isin(knots, self.knots)
         place = np.searchsorted(self.knots, knots[known])
         below[known], above[known] = self.below[place], self.above[place]
-        changed = np.searchsorted(knots, x)
-        below[changed] = at[changed] = above[changed] = self.of(numbers)
+        for one in (x, numbers):
+            changed = np.searchsorted(knots, one)
+            below[changed] = at[changed] = above[changed] = self.of(numbers)
         return replace(self, knots=knots, below=below, at=at, above=above)
 
     @cached_property

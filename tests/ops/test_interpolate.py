@@ -53,7 +53,9 @@ def test_floats_that_stand_for_other_numbers(kind: str) -> None:
     numbers = np.unique(np.r_[made.knots[::3], made.knots[:1], made.knots[-1:]])
     x, first = np.unique(numbers.astype(np.float32), return_index=True)
     numbers = numbers[first]
-    found = made.answering(x.astype(np.float64), numbers, lambda values: values * 1e9)
+    sides = [np.nextafter(x, np.float32(end)).astype(np.float64) for end in (-np.inf, np.inf)]
+    standing = sides[0], x.astype(np.float64), sides[1], numbers
+    found = made.answering(*standing, lambda values: values * 1e9)
     np.testing.assert_array_equal(found.of(x.astype(np.float64)), made.of(numbers))
     steps = x.view(np.int32)[:, np.newaxis] + np.arange(-3, 4, dtype=np.int32)
     beside = np.setdiff1d(np.r_[steps.view(np.float32).ravel(), np.linspace(-9, 9, 99, dtype=np.float32)], x).astype(
@@ -61,7 +63,7 @@ def test_floats_that_stand_for_other_numbers(kind: str) -> None:
     )
     np.testing.assert_allclose(found.of(beside), made.of(beside), rtol=1e-9, atol=1e-9)
     assert found.rises or not made.rises
-    assert made.answering(x.astype(np.float64), numbers, np.zeros_like).knots.tolist() == made.knots.tolist()
+    assert made.answering(*standing, np.zeros_like).knots.tolist() == made.knots.tolist()
 
 
 def test_the_c_is_numpy() -> None:

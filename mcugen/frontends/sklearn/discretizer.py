@@ -1,7 +1,7 @@
 """KBinsDiscretizer: `lookup` of the bin, and `one_hot` behind it.
 
-Edges are what they are, and the answers scikit-learn's to rows of float32. Only an edge that is a number of the training
-(`strategy="quantile"`) is the float32 that such a number becomes, so that what lies on it stays there.
+Edges are what they are, and the answers scikit-learn's to rows of float32. Only an edge on which numbers of the training may lie
+(percentiles, and short decimals) is the float32 that such a number becomes, or what scalers make of that: what lies on it stays there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn import encoders
 from mcugen.frontends.sklearn.attributes import flag, numbers_of, refuse, shown
+from mcugen.frontends.sklearn.behind_scalers import Scalers, as_floats, decimals
 from mcugen.frontends.sklearn.head import Head, base_of, check_sizes, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.ir import GraphBuilder
@@ -31,11 +32,11 @@ TRUSTED = (
 )
 
 LARGEST = float(np.finfo(np.float32).max)
-DIGITS = 6  # of decimals that float32 tells apart
 PICKING = ("inverted_cdf", "averaged_inverted_cdf")  # percentiles that are numbers of the training, or the mean of two
 NOISE = 2.0**-20  # of a step: a number beside a float by what float64 rounds, as that of a row may be
 APART = 4096  # steps of float32 between edges: hardly two numbers of the training become the same
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 def takes(estimator: object) -> bool:
@@ -63,7 +64,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     state = _state(estimator, loc)
     edges = _edges(state, head.n_features, loc)
     if not computed_by(builder, x):
-        edges = _as_rounded(edges, state)
+        edges = _of_floats(edges, state, Scalers())
     beyond = [np.abs(inner).max(initial=0.0) > LARGEST for inner in edges]
     refuse((("bin_edges_", f"those of feature {i} are beyond a C float") for i in np.flatnonzero(beyond)), loc)
     encode = state.get("encode")
@@ -84,13 +85,19 @@ def asked(estimator: Any, plain: bool) -> Any:
     """The discretizer that gives plain arrays; with edges as `build` has them where its rows are plain."""
     changed = copy(estimator)
     if plain:
-        edges = _as_rounded([one[1:-1] for one in estimator.bin_edges_], vars(estimator))
-        changed.bin_edges_ = np.array([None] * len(edges), object)
-        for i, inner in enumerate(edges):
-            changed.bin_edges_[i] = np.concatenate([[-np.inf], inner, [np.inf]])
+        inner = [one[1:-1] for one in estimator.bin_edges_]
+        changed.bin_edges_ = _with_outer(_of_floats(inner, vars(estimator), Scalers()))
     if "_encoder" in vars(estimator):
         changed._encoder = copy(estimator._encoder)
         changed._encoder.sparse_output = False
+    return changed
+
+
+def behind(estimator: Any, scalers: Scalers, loc: Loc) -> Any:
+    """The discretizer behind scalers of rows of float32."""
+    state = _state(estimator, loc)
+    changed = copy(estimator)
+    changed.bin_edges_ = _with_outer(_of_floats(_edges(state, len(estimator.n_bins_), loc), state, scalers))
     return changed
 
 
@@ -135,27 +142,46 @@ def _edges(state: Mapping[str, object], n: int, loc: Loc) -> list[Floats]:
     return inner
 
 
-def _as_rounded(edges: list[Floats], state: Mapping[str, object]) -> list[Floats]:
-    """Edges (n,) of each feature, those that are numbers of the training as rows of float32 have them."""
-    strategy, method = (str(state.get(name)) for name in ("strategy", "quantile_method"))
-    return [_snapped(one, method in PICKING) for one in edges] if strategy == "quantile" else edges
-
-
-def _snapped(edges: Floats, picked: bool) -> Floats:
-    """Edges (n,) of percentiles: decimals, and, where percentiles are `picked` out of the training, other numbers that lie apart.
+def _of_floats(edges: list[Floats], state: Mapping[str, object], scalers: Scalers) -> list[Floats]:
+    """Edges (n,) of each feature, those on which numbers of the training may lie so that the floats that stand for these stay on their
+    side: short decimals, and of percentiles what lies apart.
 
     Else an edge may be what lies between two numbers, or beside one by what float64 rounds, and a row be on another side.
     """
+    before = scalers.before(edges)
+    short = [decimals(one) for one in before]
+    drawn = state.get("strategy") == "quantile"
+    own = [_lies_apart(one) & np.isnan(near) & drawn for one, near in zip(before, short, strict=True)]
+    numbers = [np.where(sure, one, near) for one, near, sure in zip(before, short, own, strict=True)]
+    if drawn and state.get("quantile_method") in PICKING:
+        own = [as_floats(one) != one for one in numbers]
+    held = scalers.of([as_floats(one) for one in numbers])
+    return [_moved(*each) for each in zip(edges, own, scalers.of(numbers), held, strict=True)]
+
+
+def _moved(edges: Floats, own: Mask, on: Floats, held: Floats) -> Floats:
+    """Edges (n,), with what becomes of numbers of the training, and of their floats; `own` says which edges are such numbers."""
+    moved = np.where(own | (on >= edges), np.minimum(edges, held), np.maximum(edges, np.nextafter(held, np.inf)))
+    return np.asarray(np.maximum.accumulate(np.where(np.isnan(held), edges, moved)), np.float64)
+
+
+def _lies_apart(edges: Floats) -> Mask:
+    """Which edges (n,) are neither next to another, nor a float, nor half way between two."""
     with np.errstate(over="ignore", invalid="ignore"):
         nearest = edges.astype(np.float32)
         above = np.nextafter(nearest, np.float32(np.inf)).astype(np.float64)
         step = above - nearest
         apart = np.minimum(np.diff(edges, prepend=-np.inf), np.diff(edges, append=np.inf)) >= APART * step
         halfway = edges - nearest == above - edges
-    number = np.array([float(f"{one:.{DIGITS}g}") for one in edges]) == edges
-    if picked:
-        number |= apart & ~halfway & (edges - nearest > NOISE * step)
-    return np.asarray(np.maximum.accumulate(np.where(number, nearest, edges)), np.float64)
+        return np.asarray(apart & ~halfway & (edges - nearest > NOISE * step))
+
+
+def _with_outer(edges: list[Floats]) -> npt.NDArray[Any]:
+    """Inner edges of each feature, as scikit-learn has them: with outer ones, that nothing asks for."""
+    found = np.array([None] * len(edges), object)
+    for i, inner in enumerate(edges):
+        found[i] = np.concatenate([[-np.inf], inner, [np.inf]])
+    return found
 
 
 def _finite(one: object, count: int, loc: Loc) -> Floats:

@@ -70,6 +70,13 @@ def reference(estimator: object, head: Head) -> Reference:
     return CompositeReference(estimator, head)
 
 
+def leaves_columns(estimator: object) -> bool:
+    """Whether each column stays where it was, and nothing comes behind."""
+    state = _state(estimator, Loc())
+    fill = _fill(state, features_of(state, Loc()), Loc())
+    return state.get("indicator_") is None and not np.isnan(fill).any()
+
+
 def _picked(builder: GraphBuilder, x: str, columns: npt.NDArray[np.int64], loc: Loc) -> str:
     width = builder.type_of(x).size
     if len(columns) == width and (columns == np.arange(width)).all():

@@ -11,7 +11,9 @@ from typing import Any
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, shown
+from mcugen.frontends.sklearn.behind_scalers import Scalers
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
+from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.frontends.sklearn.plain import keeps as keeps_numbers
 from mcugen.ir import GraphBuilder
 
@@ -47,11 +49,13 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     steps = steps_of(estimator, loc)
     heads = _heads(steps, loc)
     made: tuple[str, ...] = (x,)
+    scalers = None if computed_by(builder, x) else Scalers()
     for i, ((name, step), own) in enumerate(zip(steps, heads, strict=True)):
         place = within(loc, name)
         check_width(own, builder.type_of(made[0]).size, place)
         output = wanted if i == len(steps) - 1 else "transform"
-        made = build_estimator(step, own, output, builder, made[0], place)
+        made = build_estimator(_behind(step, scalers, place), own, output, builder, made[0], place)
+        scalers = _and(scalers, step)
     return made
 
 
@@ -68,10 +72,33 @@ def asked(estimator: Any, plain: bool) -> Any:
 
     changed = copy(estimator)
     changed.steps = []
+    scalers = Scalers() if plain else None
     for name, step in estimator.steps:
-        changed.steps.append((name, as_asked(step, plain)))
+        changed.steps.append((name, as_asked(_behind(step, scalers, Loc()), plain)))
+        scalers = _and(scalers, step)
         plain = plain and (is_passthrough(step) or keeps_numbers(step))
     return changed
+
+
+def _behind(step: object, scalers: Scalers | None, loc: Loc) -> object:
+    """The step as it is behind nothing but scalers, which says so of itself where that changes it."""
+    from mcugen.frontends.sklearn import family_of
+
+    change = getattr(family_of(step), "behind", None) if scalers and scalers.steps else None
+    return change(step, scalers, loc) if change else step
+
+
+def _and(scalers: Scalers | None, step: object) -> Scalers | None:
+    """The scalers with one more; None where a step is something else. An imputer that drops no column changes nothing of numbers."""
+    from mcugen.frontends.sklearn import family_of, impute
+    from mcugen.frontends.sklearn import scalers as scaling
+
+    if scalers is None or is_passthrough(step):
+        return scalers
+    family = family_of(step)
+    if family is impute and impute.leaves_columns(step):
+        return scalers
+    return Scalers((*scalers.steps, step)) if family is scaling else None
 
 
 def keeps(estimator: object) -> bool:

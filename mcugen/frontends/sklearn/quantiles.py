@@ -1,8 +1,8 @@
 """QuantileTransformer: `interpolate`, from a feature's quantiles to its place among them, and to the normal distribution's.
 
 Rows are float32, and its quantiles mostly are numbers of its training, at which its answer may jump: to a float that such a number
-becomes the answer is scikit-learn's to that number, so that what is equal to it stays so. To all others, and behind a step that works
-numbers out, it is scikit-learn's to the float.
+becomes the answer is scikit-learn's to that number, so that what is equal to it stays so, behind scalers, too. To all others, and
+behind a step that works numbers out in another way, it is scikit-learn's to the float.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from mcugen.curves import Curve
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import arrays_of, numbers_of, refuse, shown
+from mcugen.frontends.sklearn.behind_scalers import Scalers, decimals
 from mcugen.frontends.sklearn.head import Head, base_of, features_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.ir import GraphBuilder
@@ -31,7 +32,6 @@ TRUSTED = ("sklearn.preprocessing._data.QuantileTransformer",)
 LARGEST = 1e38  # of a quantile: a float32 holds the difference of two
 NOISE = 2.0**-40  # of the largest quantile of a feature: more than float64 rounds where they are worked out
 APART = 2**16  # steps of float32 in a feature's range: hardly two numbers of the training become the same
-DIGITS = 6  # of decimals that float32 tells apart
 AT_ENDS = 1e-7  # of a feature: to the normal distribution, what is that near to the outer quantiles is on them
 Floats = npt.NDArray[np.float64]
 
@@ -59,9 +59,10 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         refuse([("output_distribution", f"must be 'normal' or 'uniform', not {shown(kind)}")], loc)
     references, quantiles = _numbers(state, n, loc)
     curves = [_curve(one, references, kind == "normal") for one in quantiles.T]
-    if not computed_by(builder, x):
+    scalers = _scalers(estimator, not computed_by(builder, x))
+    if scalers is not None:
         seen = apart if kind == "normal" else np.asarray
-        curves = [one.answering(*_of_training(own), seen) for one, own in zip(curves, quantiles.T, strict=True)]
+        curves = [one.answering(*own, seen) for one, own in zip(curves, _of_training(quantiles, scalers), strict=True)]
     op = Interpolate(tuple(curves), np.full(n, np.nan), normal=kind == "normal")
     check_points(op, "use a smaller `n_quantiles`", loc)
     return builder.add(op, x, loc=loc)
@@ -71,19 +72,32 @@ def asked(estimator: Any, plain: bool) -> Any:
     """The transformer that is asked of the numbers of its training that rows of float32 stand for."""
     changed = copy(estimator)
     changed.copy = True
-    if plain:
-        changed.__class__ = _of_numbers(type(estimator))
+    scalers = _scalers(estimator, plain)
+    if scalers is not None:
+        changed.__class__ = _of_numbers(type(estimator), scalers)
     return changed
 
 
-def _of_numbers(cls: Any) -> type:
+def behind(estimator: Any, scalers: Scalers, loc: Loc) -> Any:
+    """The transformer behind scalers of rows of float32."""
+    changed = copy(estimator)
+    changed.behind_ = scalers
+    return changed
+
+
+def _scalers(estimator: object, plain: bool) -> Scalers | None:
+    """The scalers between rows of float32 and the transformer, none at all where its rows are `plain`; None where more is between."""
+    return Scalers() if plain else vars(estimator).get("behind_")
+
+
+def _of_numbers(cls: Any, scalers: Scalers) -> type:
     """A class of transformers that are given floats, and asked of the numbers that these stand for."""
 
     def check(self: Any, *rows: Any, **options: Any) -> Any:
         found = cls._check_inputs(self, *rows, **options)
-        for column, quantiles in zip(found.T, np.asarray(self.quantiles_, np.float64).T, strict=True):
-            x, numbers = _of_training(quantiles)
-            for one, number in zip(x, numbers, strict=True):
+        standing = _of_training(np.asarray(self.quantiles_, np.float64), scalers)
+        for column, own in zip(found.T, standing, strict=True):
+            for one, number in zip(own.at, own.numbers, strict=True):
                 column[column == one] = number
         return found
 
@@ -130,34 +144,66 @@ def _numbers(state: Mapping[str, object], n: int, loc: Loc) -> tuple[Floats, Flo
     return references, quantiles
 
 
-def _of_training(quantiles: Floats) -> tuple[Floats, Floats]:
-    """The floats (n,), which rise, that stand for other numbers, and these: quantiles that must be numbers of the training."""
-    known, counts = np.unique(quantiles, return_counts=True)
+class _Standing(NamedTuple):
+    """What becomes of floats (n,) that stand for numbers of the training, of those next to them, and of these numbers."""
+
+    below: Floats
+    at: Floats
+    above: Floats
+    numbers: Floats
+
+
+def _of_training(quantiles: Floats, scalers: Scalers) -> list[_Standing]:
+    """Of each feature the floats that stand for other numbers: quantiles (quantiles, features) that must be numbers of the training."""
+    known = [np.unique(one, return_counts=True) for one in quantiles.T]
+    before = scalers.before([numbers for numbers, _ in known])
+    short = [decimals(one) for one in before]
+    made = scalers.of([np.nan_to_num(one) for one in short])
+    found = [_standing(*each) for each in zip(known, before, short, made, strict=True)]
+    down, up = (
+        [np.nextafter(floats, np.float32(end)).astype(np.float64) for floats, _ in found] for end in (-np.inf, np.inf)
+    )
+    at = scalers.of([floats.astype(np.float64) for floats, _ in found])
+    numbers = [numbers for _, numbers in found]
+    return [*map(_Standing, scalers.of(down), at, scalers.of(up), numbers)]
+
+
+def _standing(
+    known: tuple[Floats, npt.NDArray[np.int64]], before: Floats, short: Floats, made: Floats
+) -> tuple[npt.NDArray[np.float32], Floats]:
+    """The floats (n,), which rise, and what becomes of the numbers that they stand for.
+
+    known   quantiles of one feature, and how often each is there
+    before  what became these, and which of them are short decimals, else NaN; made: what becomes of such
+    """
+    numbers, counts = known
     counts[[0, -1]] += 1  # the outer two are numbers of the training
-    held = known.astype(np.float32)
+    before, made = np.where(np.isnan(short), before, short), np.where(np.isnan(short), np.nan, made)
+    held = before.astype(np.float32)
     floats, starts = np.unique(held, return_index=True)
-    fine = np.spacing(np.abs(held)) * APART <= known[-1] - known[0]
-    noise = NOISE * float(np.abs(known[[0, -1]]).max())
+    fine = np.spacing(np.abs(held)) * APART <= before[-1] - before[0]
+    noise = NOISE * float(np.abs(before[[0, -1]]).max())
     chosen = np.full(len(floats), np.nan)
     for i, start in enumerate(starts):
         same = slice(start, starts[i + 1] if i + 1 < len(starts) else None)
-        if floats[i] not in known[same] and known[same][-1] - known[same][0] <= noise:
-            chosen[i] = _number_of(known[same], counts[same], bool(fine[start]))
+        if floats[i] not in before[same] and before[same][-1] - before[same][0] <= noise:
+            chosen[i] = _number_of(numbers[same], counts[same], made[same], bool(fine[start]))
     found = ~np.isnan(chosen)
-    return floats[found].astype(np.float64), chosen[found]
+    return floats[found], chosen[found]
 
 
-def _number_of(same: Floats, counts: npt.NDArray[np.int64], fine: bool) -> float:
-    """The number of the training among quantiles (n,) that are the same but for what float64 rounds; NaN where that is not known.
+def _number_of(same: Floats, counts: npt.NDArray[np.int64], made: Floats, fine: bool) -> float:
+    """What becomes of the number of the training, where quantiles (n,) are the same but for what float64 rounds; NaN where that is not
+    known. made: what becomes of those that are short decimals, else NaN.
 
     The one that repeats, or of those that are there once the decimal: others may lie between two numbers of the training. Where several
     repeat, or floats are not fine, several numbers of the training may be that float.
     """
-    sure = same[counts > 1]
-    if len(sure) == 1 and fine:
-        return float(sure[0])
-    known = [] if len(sure) > 1 else (sure if len(sure) else same).tolist()
-    return next((number for number in known if float(f"{number:.{DIGITS}g}") == number), np.nan)
+    sure = counts > 1
+    if sure.sum() == 1 and fine:
+        return float(same[sure][0])
+    known = made[:0] if sure.sum() > 1 else made[sure] if sure.any() else made
+    return float(next(iter(known[~np.isnan(known)]), np.nan))
 
 
 def _curve(quantiles: Floats, references: Floats, normal: bool) -> Curve:
