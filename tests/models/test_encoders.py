@@ -21,7 +21,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
@@ -216,6 +216,7 @@ def test_numbers_of_the_training_behind_scalers(load: Any) -> None:
             KBinsDiscretizer(4, encode="ordinal", strategy="uniform"),
             QuantileTransformer(n_quantiles=60),
             QuantileTransformer(n_quantiles=60, output_distribution="normal"),
+            make_union(make_pipeline("passthrough", QuantileTransformer(n_quantiles=30)), "passthrough"),
         ):
             model = make_pipeline(*scalers, last).fit(x)
             compiled = mcugen.compile(model, board="host", data=x, numeric="float32")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcugen.diagnostics import Loc
 from mcugen.rows import single
 
 DIGITS = 6  # of decimals that float32 tells apart
@@ -33,6 +34,14 @@ class Scalers:
     def before(self, numbers: Sequence[Floats]) -> list[Floats]:
         """What became numbers of each feature, but for what float64 rounds."""
         return _through(numbers, [step.inverse_transform for step in reversed(self.steps)])
+
+
+def as_behind(step: object, scalers: Scalers | None, loc: Loc) -> object:
+    """A step as it is behind nothing but scalers, which says so of itself where that changes it."""
+    from mcugen.frontends.sklearn import family_of
+
+    change = getattr(family_of(step), "behind", None) if scalers and scalers.steps else None
+    return change(step, scalers, loc) if change else step
 
 
 def decimals(numbers: Floats) -> Floats:

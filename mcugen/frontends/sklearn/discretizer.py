@@ -97,7 +97,7 @@ def behind(estimator: Any, scalers: Scalers, loc: Loc) -> Any:
     """The discretizer behind scalers of rows of float32."""
     state = _state(estimator, loc)
     changed = copy(estimator)
-    changed.bin_edges_ = _with_outer(_of_floats(_edges(state, len(estimator.n_bins_), loc), state, scalers))
+    changed.bin_edges_ = _with_outer(_of_floats(_edges(state, features_of(state, loc), loc), state, scalers))
     return changed
 
 
@@ -150,10 +150,11 @@ def _of_floats(edges: list[Floats], state: Mapping[str, object], scalers: Scaler
     """
     before = scalers.before(edges)
     short = [decimals(one) for one in before]
-    drawn = state.get("strategy") == "quantile"
+    strategy, method = (str(state.get(name)) for name in ("strategy", "quantile_method"))
+    drawn = strategy == "quantile"
     own = [_lies_apart(one) & np.isnan(near) & drawn for one, near in zip(before, short, strict=True)]
     numbers = [np.where(sure, one, near) for one, near, sure in zip(before, short, own, strict=True)]
-    if drawn and state.get("quantile_method") in PICKING:
+    if drawn and method in PICKING:
         own = [as_floats(one) != one for one in numbers]
     held = scalers.of([as_floats(one) for one in numbers])
     return [_moved(*each) for each in zip(edges, own, scalers.of(numbers), held, strict=True)]

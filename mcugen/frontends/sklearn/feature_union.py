@@ -12,6 +12,7 @@ import numpy as np
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, shown
+from mcugen.frontends.sklearn.behind_scalers import Scalers, as_behind
 from mcugen.frontends.sklearn.column_transformer import Part, side_by_side, weight_of
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
 from mcugen.frontends.sklearn.pipeline import is_passthrough, within
@@ -65,6 +66,14 @@ def asked(estimator: Any, plain: bool) -> Any:
 
     changed = copy(estimator)
     changed.transformer_list = [(name, as_asked(one, plain)) for name, one in estimator.transformer_list]
+    return changed
+
+
+def behind(estimator: Any, scalers: Scalers, loc: Loc) -> Any:
+    """The union of transformers as they are behind scalers."""
+    changed = copy(estimator)
+    members = estimator.transformer_list
+    changed.transformer_list = [(name, as_behind(one, scalers, within(loc, name))) for name, one in members]
     return changed
 
 

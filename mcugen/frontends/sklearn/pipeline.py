@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from mcugen.diagnostics import Loc, error
 from mcugen.frontends import Output, Reference
 from mcugen.frontends.sklearn.attributes import refuse, shown
-from mcugen.frontends.sklearn.behind_scalers import Scalers
+from mcugen.frontends.sklearn.behind_scalers import Scalers, as_behind
 from mcugen.frontends.sklearn.head import Head, base_of, state_of
 from mcugen.frontends.sklearn.plain import computed_by
 from mcugen.frontends.sklearn.plain import keeps as keeps_numbers
@@ -54,7 +54,7 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
         place = within(loc, name)
         check_width(own, builder.type_of(made[0]).size, place)
         output = wanted if i == len(steps) - 1 else "transform"
-        made = build_estimator(_behind(step, scalers, place), own, output, builder, made[0], place)
+        made = build_estimator(as_behind(step, scalers, place), own, output, builder, made[0], place)
         scalers = _and(scalers, step)
     return made
 
@@ -74,18 +74,20 @@ def asked(estimator: Any, plain: bool) -> Any:
     changed.steps = []
     scalers = Scalers() if plain else None
     for name, step in estimator.steps:
-        changed.steps.append((name, as_asked(_behind(step, scalers, Loc()), plain)))
+        changed.steps.append((name, as_asked(as_behind(step, scalers, Loc()), plain)))
         scalers = _and(scalers, step)
         plain = plain and (is_passthrough(step) or keeps_numbers(step))
     return changed
 
 
-def _behind(step: object, scalers: Scalers | None, loc: Loc) -> object:
-    """The step as it is behind nothing but scalers, which says so of itself where that changes it."""
-    from mcugen.frontends.sklearn import family_of
-
-    change = getattr(family_of(step), "behind", None) if scalers and scalers.steps else None
-    return change(step, scalers, loc) if change else step
+def behind(estimator: Any, scalers: Scalers, loc: Loc) -> Any:
+    """The pipeline of steps as they are behind scalers."""
+    changed, known = copy(estimator), cast("Scalers | None", scalers)
+    changed.steps = []
+    for name, step in estimator.steps:
+        changed.steps.append((name, as_behind(step, known, within(loc, name))))
+        known = _and(known, step)
+    return changed
 
 
 def _and(scalers: Scalers | None, step: object) -> Scalers | None:
