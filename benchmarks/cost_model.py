@@ -3,7 +3,8 @@
 Trains trees and forests on real and made-up data, compiles each as the boards' frameworks do (-Os), links many into one
 program, takes the flash from its symbols, runs it in the architecture's simulator for cycles (or instructions) and stack,
 and fits the weights of mcugen/ops/tree_ensemble/cost.py to relative errors. All forms and outputs of every
-fifth model are held out and only judged. `--quick` measures fewer models and writes nothing.
+fifth model are held out and only judged. `--quick` measures fewer models and writes nothing. `--data` and `--only` measure the models
+of some data sets, and fit some weights with all others as they are: for what none of the models had before.
 
 `--arch xtensa` has no simulator and no ESP32 compiler: flash is the size of the objects that the LX106's compiler makes
 (the same base instructions, call0 ABI), stack comes from its -fstack-usage, and nothing is counted.
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from xgboost import XGBRegressor
 
 from benchmarks.weights import likely
 from mcugen.boards import Arch, Board, Target, load_board
@@ -129,6 +132,14 @@ REGRESSORS: tuple[Callable[[], Any], ...] = (
     lambda: IsolationForest(n_estimators=8, max_samples=200),
     lambda: RandomForestRegressor(5, min_samples_leaf=2),
 )
+COUNTERS: tuple[Callable[[], Any], ...] = (  # of counts of events, whose leaves' sum is a logarithm
+    lambda: HistGradientBoostingRegressor(loss="poisson", max_iter=15, max_leaf_nodes=10),
+    lambda: XGBRegressor(objective="count:poisson", n_estimators=15, max_depth=4, n_jobs=1),
+    lambda: XGBRegressor(n_estimators=10, max_depth=5, n_jobs=1),
+    lambda: HistGradientBoostingRegressor(loss="gamma", max_iter=6, max_leaf_nodes=20),
+    lambda: XGBRegressor(objective="reg:gamma", n_estimators=25, max_depth=2, n_jobs=1),
+    lambda: XGBRegressor(n_estimators=5, max_depth=6, n_jobs=1),
+)
 UNEVEN = "uneven"  # weights of classes with which shares are no counts of samples
 
 
@@ -195,6 +206,21 @@ def data() -> Iterator[tuple[str, Any, Any]]:
     yield "friedman", *make_friedman1(400, random_state=0)
     x, y = make_regression(300, 4, noise=5, random_state=1)
     yield "made_few", x, y
+    for i, features in enumerate((5, 12, 24)):
+        yield counts(i, features)
+
+
+def counts(seed: int, features: int) -> tuple[str, Any, Any]:
+    """Rows of which half of the features are whole numbers, as XGBoost's thresholds are then, and some are missing; with how often
+    something happened to each.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((600, features))
+    x[:, ::2] = np.rint(x[:, ::2] * 8 + rng.choice([0, 20], (features + 1) // 2))
+    spread = (x - x.mean(axis=0)) / x.std(axis=0)
+    y = 1.0 + rng.poisson(np.exp(np.clip(spread @ rng.standard_normal(features) / np.sqrt(features), -3, 3)))
+    x[rng.random(x.shape) < 0.08] = np.nan
+    return f"counts_{features}", x, y
 
 
 def made(seed: int, features: int, classes: int) -> tuple[str, Any, Any]:
@@ -211,14 +237,17 @@ def made(seed: int, features: int, classes: int) -> tuple[str, Any, Any]:
     return f"made_{features}x{classes}", x, y
 
 
-def models(every: int) -> Iterator[tuple[str, Any, Any]]:
+def models(every: int, of: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Every so many of the fitted models with rows of their data: float32, and for each fourth one of as many bits as integers
-    have, too.
+    have, too. `of`: a pattern of the names of data sets.
     """
     numbers = count()
     for place, (name, x, y) in enumerate(data()):
-        kinds = REGRESSORS if np.issubdtype(y.dtype, np.floating) else CLASSIFIERS
-        for fresh in kinds if kinds is REGRESSORS else kinds[place % 2 :: 2]:
+        if not re.search(of, name):
+            continue
+        whole = not np.isnan(x).any()
+        kinds = COUNTERS if not whole else REGRESSORS if np.issubdtype(y.dtype, np.floating) else CLASSIFIERS
+        for fresh in kinds[place % 2 :: 2] if kinds is CLASSIFIERS else kinds:
             model = fresh()
             seeds = {key: 0 for key in model.get_params() if key.endswith("random_state")}
             if model.get_params().get("class_weight") == UNEVEN:
@@ -226,8 +255,8 @@ def models(every: int) -> Iterator[tuple[str, Any, Any]]:
             number = next(numbers)
             if number % every:
                 continue
-            for rows in (x.astype(np.float32), *(map(x_as, (x, x), INTEGERS) if number % 4 == 0 else ())):
-                what = f"{name} of {rows.dtype} {model}".replace("\n", " ")
+            for rows in (x.astype(np.float32), *(map(x_as, (x, x), INTEGERS) if whole and number % 4 == 0 else ())):
+                what = re.sub(r"\s+|\w+=None,\s*", " ", f"{name} of {rows.dtype} {model}")
                 yield what, clone(model).set_params(**seeds).fit(rows, y), rows[:: max(1, len(rows) // ROWS)]
 
 
@@ -247,10 +276,10 @@ def x_as(x: Any, kind: DType) -> Any:
     return np.rint(least + (x - low) / np.where(high > low, high - low, 1) * (most - least)).astype(kind.numpy)
 
 
-def cases(board: Board, every: int) -> Iterator[Case]:
+def cases(board: Board, every: int, of: str) -> Iterator[Case]:
     """Every model in every form that the architecture has, for one of its outputs."""
     target, numbers = Target(board), count()
-    for place, (what, model, rows) in enumerate(models(every)):
+    for place, (what, model, rows) in enumerate(models(every, of)):
         asked = [*outputs(model)]
         output = asked[place % len(asked)]
         module = read(model, name="m", output=output, input=DType.of(rows.dtype)).module
@@ -273,7 +302,8 @@ def passed(trees: Trees, rows: Any) -> Any:
             node, here = below.pop()
             found[node] = len(here) / len(rows)
             if trees.feature[node] >= 0:
-                left = rows[here, trees.feature[node]] <= trees.threshold[node]
+                asked = rows[here, trees.feature[node]]
+                left = np.where(np.isnan(asked), trees.missing_left[node], asked <= trees.threshold[node])
                 below += [(int(trees.left[node]), here[left]), (int(trees.right[node]), here[~left])]
     return found
 
@@ -340,10 +370,10 @@ def on_xtensa(cases: Sequence[Case], board: Board) -> Iterator[Sample]:
         yield Sample(case, flash - sum(s.size for s in label), 0.0, top + max(own.values(), default=0))
 
 
-def samples(board: Board, every: int) -> Iterator[Sample]:
-    """All cases, measured."""
+def samples(board: Board, every: int, of: str) -> Iterator[Sample]:
+    """All cases of data sets that a pattern names, measured."""
     measure = on_xtensa if board.arch == "xtensa" else measured
-    waiting = cases(board, every)
+    waiting = cases(board, every, of)
     while together := [*islice(waiting, TOGETHER.get(board.arch, 16))]:
         found = [*measure(together, board)]
         print(f"{found[-1].case.what if found else ''}", file=sys.stderr)
@@ -365,24 +395,34 @@ CALLING = ("base", "outputs")  # how the names of features begin that may call o
 OWN = 0.15  # of any of these: what it may be more in one form
 
 
-def fitted(chosen: Sequence[Sample], figure: str, board: Board) -> dict[str, float]:
+def fitted(
+    chosen: Sequence[Sample],
+    figure: str,
+    board: Board,
+    only: str = "",
+    held: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
     """The weights of one figure, over all forms: what is done with leaves is the same in all, and few models of each kind are
-    needed in each form.
+    needed in each form. Those whose names `only` does not match are held as they are.
     """
     features, floor = FIGURES[figure].features, FIGURES[figure].floor
     truth = np.array([getattr(s, figure) for s in chosen], float)
-    rows, most = list[dict[str, float]](), Counter[str]()
+    held = {name: weight for name, weight in held.items() if not re.search(only, name)}
+    rows, known, most = list[dict[str, float]](), list[float](), Counter[str]()
     for sample in chosen:
         found = features(sample.op, sample.op.form, board.arch)
-        rows.append({**found, **{f"{name} ({kept(sample.op)})": value for name, value in found.items()}})
+        every = {**found, **{f"{name} ({kept(sample.op)})": value for name, value in found.items()}}
+        rows.append({name: value for name, value in every.items() if re.search(only, name)})
         most |= Counter(rows[-1])
+        known.append(sum(held.get(name, 0.0) * value for name, value in every.items()))
 
     def scale(name: str) -> float:
         of_kind, of_each = SIZES[figure]
         usual = LIBRARY if figure == "cycles" and name.startswith(CALLING) else of_kind if most[name] <= 1 else of_each
         return usual * (OWN if name.endswith(")") else 1)
 
-    return likely(rows, truth - [tables(s, figure, board) for s in chosen], np.maximum(truth, floor), scale)
+    fixed = np.array(known) + [tables(s, figure, board) for s in chosen]
+    return {**held, **likely(rows, truth - fixed, np.maximum(truth, floor), scale)}
 
 
 def judge(weights: cost.Weights, judged: Sequence[Sample], board: Board, title: str) -> None:
@@ -423,20 +463,31 @@ def fit(found: Sequence[Sample], board: Board) -> cost.Weights:
     return {f: fitted(found, f, board) for f in figures}
 
 
+def mended(found: Sequence[Sample], board: Board, only: str) -> cost.Weights:
+    """The weights as they are but for those that match, which are fitted; how far all are off before and after is printed."""
+    known = cost.weights(board.arch)
+    judge(known, found, board, "as it was")
+    weights = {figure: fitted(found, figure, board, only, held) for figure, held in known.items()}
+    judge(weights, found, board, "as it is")
+    return weights
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", choices=BOARDS, default="avr")
     parser.add_argument("--quick", action="store_true", help="fewer models; nothing is written")
     parser.add_argument("--judge", action="store_true", help="judge the weights as they are; nothing is written")
+    parser.add_argument("--data", default="", help="a pattern of the data sets whose models are measured")
+    parser.add_argument("--only", default="", help="a pattern of the weights that are fitted; the others stay")
     asked = parser.parse_args()
     board = replace(load_board(BOARDS[asked.arch]), copied=False)
     if asked.arch == "cortex-m3":  # QEMU's has more
         board = replace(board, flash=1 << 20)
-    found = [*samples(board, 5 if asked.quick else 1)]
+    found = [*samples(board, 5 if asked.quick else 1, asked.data)]
     if asked.judge:
         judge(cost.weights(asked.arch), found, board, "as it is")
         return
-    weights = fit(found, board)
+    weights = mended(found, board, asked.only) if asked.only else fit(found, board)
     if not asked.quick:
         out = Path(cost.__file__).parent / f"cost_{asked.arch}.json"
         out.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n")

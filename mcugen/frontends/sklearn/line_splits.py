@@ -17,6 +17,7 @@ from mcugen.diagnostics import Loc, error
 from mcugen.frontends.sklearn.tree_arrays import LEAF, TreeArrays
 
 MOST_NODES = 200_000  # of a model, its copies counted
+LEAST = 1e-6  # share of samples that a side is taken to have where none went there
 Points = npt.NDArray[np.float32]
 Piece = tuple[float, bool]  # where it ends (it begins where the one before does), and whether it goes left
 INFINITY = float("inf")
@@ -89,11 +90,13 @@ EVERYTHING = _Range()
 
 @dataclass(frozen=True)
 class _Place:
-    """What is still to be written: a node of the tree (or some pieces of it), and whose child it becomes."""
+    """What is still to be written: a node of the tree (or some pieces of it), how many samples come there, and whose child it
+    becomes.
+    """
 
     node: int
     ranges: Mapping[int, _Range]
-    share: float
+    samples: float
     parent: int
     side: str
     pieces: tuple[Piece, ...] = ()
@@ -109,7 +112,7 @@ class _Writer:
     threshold: list[float] = field(default_factory=list)
     missing_left: list[bool] = field(default_factory=list)
     source: list[int] = field(default_factory=list)  # the tree's node that each was made of
-    share: list[float] = field(default_factory=list)
+    samples: list[float] = field(default_factory=list)
 
     def node(self, place: _Place, feature: int, threshold: float, missing_left: bool) -> int:
         number = len(self.left)
@@ -119,7 +122,7 @@ class _Writer:
         self.threshold.append(threshold)
         self.missing_left.append(missing_left)
         self.source.append(place.node)
-        self.share.append(place.share)
+        self.samples.append(place.samples)
         if place.parent >= 0:
             getattr(self, place.side)[place.parent] = number
         return number
@@ -144,7 +147,7 @@ def by_thresholds(tree: TreeArrays, lines: Lines, room: int) -> TreeArrays:
     if not lines:
         return tree
     out = _Writer()
-    todo = [_Place(0, {}, 1.0, -1, "left")]
+    todo = [_Place(0, {}, float(tree.samples[0]), -1, "left")]
     while todo:
         if len(out.left) > room:
             raise TooManyError
@@ -158,7 +161,7 @@ def by_thresholds(tree: TreeArrays, lines: Lines, room: int) -> TreeArrays:
         np.array(out.threshold, np.float64),
         np.array(out.missing_left, np.bool_),
         tree.value[source],
-        tree.samples[source] * np.array(out.share),
+        np.array(out.samples),
     )
 
 
@@ -169,8 +172,9 @@ def _below(tree: TreeArrays, lines: Lines, place: _Place, out: _Writer) -> Itera
         out.node(place, LEAF, 0.0, False)
     elif node not in lines:
         number = out.node(place, feature, float(tree.threshold[node]), bool(tree.missing_left[node]))
-        for side in ("left", "right"):
-            yield _Place(int(getattr(tree, side)[node]), place.ranges, place.share, number, side)
+        to_left = _to_left(tree, node)
+        for side, share in (("left", to_left), ("right", 1 - to_left)):
+            yield _Place(int(getattr(tree, side)[node]), place.ranges, place.samples * share, number, side)
     else:
         yield from _piece(tree, lines[node], place, out)
 
@@ -182,7 +186,7 @@ def _piece(tree: TreeArrays, line: Line, place: _Place, out: _Writer) -> Iterato
     pieces = place.pieces or known.cut(line)
     if len(pieces) == 1:
         child = tree.left if pieces[0][1] else tree.right
-        yield _Place(int(child[place.node]), place.ranges, place.share, place.parent, place.side)
+        yield _Place(int(child[place.node]), place.ranges, place.samples, place.parent, place.side)
         return
     half = len(pieces) // 2
     first = next(i for i, (_, left) in enumerate(pieces) if left == line.missing_left) if known.missing else 0
@@ -191,5 +195,24 @@ def _piece(tree: TreeArrays, line: Line, place: _Place, out: _Writer) -> Iterato
     left = _Range(known.start, middle, known.missing and with_left)
     right = _Range(middle, known.end, known.missing and not with_left)
     for side, some, within in (("left", pieces[:half], left), ("right", pieces[half:], right)):
-        share = place.share * len(some) / len(pieces)
-        yield _Place(place.node, {**place.ranges, feature: within}, share, number, side, some)
+        share = _weight(tree, line, place.node, some) / _weight(tree, line, place.node, pieces)
+        yield _Place(place.node, {**place.ranges, feature: within}, place.samples * share, number, side, some)
+
+
+def _to_left(tree: TreeArrays, node: int) -> float:
+    """The share of a split's samples that went left; half where a hand-made file says nothing usable."""
+    left, right = float(tree.samples[tree.left[node]]), float(tree.samples[tree.right[node]])
+    both = left + right
+    return left / both if left >= 0 and right >= 0 and 0 < both < INFINITY else 0.5
+
+
+def _weight(tree: TreeArrays, line: Line, node: int, pieces: Sequence[Piece]) -> float:
+    """What share of a split's samples some of its pieces have, about: a model says how many went to each side, not in which
+    piece they were, so that all pieces of a side have as many. Never 0.
+    """
+    to_left = _to_left(tree, node)
+    sides = [left for _, left in line.pieces]
+    each = {
+        left: max(share, LEAST) / max(1, sides.count(left)) for left, share in ((True, to_left), (False, 1 - to_left))
+    }
+    return sum(each[left] for _, left in pieces)
