@@ -3,7 +3,7 @@
 Builds, through PlatformIO with mcugen's own platforms, an empty sketch and the generated sketches of models of every kind
 for a board of each architecture. What an ELF has beside the empty sketch and the model's symbols is the sketch's: its
 weights are fitted by least squares to the features of mcugen/report/firmware.py. Five minutes an
-architecture.
+architecture. `--boosters` builds models alone whose trees are added up, one minute, and fits what only they have.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ from sklearn.datasets import (
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
     VotingClassifier,
@@ -70,6 +76,11 @@ MOST = 27  # models that are built for every board of an architecture; the other
 EMPTY = "#include <Arduino.h>\n\nvoid setup() {\n  Serial.begin(115200);\n}\n\nvoid loop() {\n}\n"
 
 
+OF_BOOSTERS = tuple(
+    f"sums {kind}" for kind in ("sums ", "weights ", "median ", "exp", "label 32", "proba 32", "decision", "value 32")
+)
+
+
 @dataclass(frozen=True)
 class Built:
     """A sketch that was built: its facts, what of its ELF is neither the empty sketch's nor the model's, and its label code."""
@@ -81,14 +92,18 @@ class Built:
     label: tuple[str, int] | None
 
 
-def models() -> Iterator[tuple[str, Any, str, bool, Any]]:
+def models(only_boosters: bool) -> Iterator[tuple[str, Any, str, bool, Any]]:
     """Fitted models of every kind and label: a name, the model, its output, whether the sketch has a row to try, and what
     its rows are made of.
     """
+    if only_boosters:
+        yield from ((*one, "float32") for one in boosters())
+        return
     yield from ((*one, "float32") for one in trees())
     yield from others()
     yield from by_family()
     yield from ((*one, "uint8") for one in of_bytes())
+    yield from ((*one, "float32") for one in boosters())
 
 
 def others() -> Iterator[tuple[str, Any, str, bool, str]]:
@@ -207,6 +222,26 @@ def trees() -> Iterator[tuple[str, Any, str, bool]]:
     yield "spread", RandomForestRegressor(3, max_depth=4, random_state=0).fit(x, spread), "value", False
 
 
+def boosters() -> Iterator[tuple[str, Any, str, bool]]:
+    """Trees that are added up, or have weights, and what is made of their scores: nothing, or a power of e."""
+    iris, cancer = (load(return_X_y=True) for load in (load_iris, load_breast_cancer))
+    x, y = load_diabetes(return_X_y=True)
+    for what, model, (rows, classes) in (
+        ("two", GradientBoostingClassifier(n_estimators=10, random_state=0), cancer),
+        ("three", GradientBoostingClassifier(n_estimators=6, random_state=0), iris),
+        ("voices", AdaBoostClassifier(n_estimators=8, random_state=0), iris),
+    ):
+        for output in ("label", "proba", "decision"):
+            yield what, clone(model).fit(rows, classes), output, what == "two"
+    yield "steps", GradientBoostingRegressor(n_estimators=10, random_state=0).fit(x, y), "value", False
+    yield "middle", AdaBoostRegressor(n_estimators=8, random_state=0).fit(x, y), "value", False
+    counts = HistGradientBoostingRegressor(loss="poisson", max_iter=10, max_leaf_nodes=8, random_state=0)
+    yield "counts", counts.fit(x, y), "value", True
+    strange = IsolationForest(n_estimators=8, max_samples=64, random_state=0).fit(cancer[0])
+    yield "strange", strange, "label", False
+    yield "strange", strange, "decision", True
+
+
 def empty(board: Board, folder: Path) -> elf.Usage:
     """What a sketch that only opens Serial takes."""
     iris = load_iris(return_X_y=True)
@@ -216,10 +251,10 @@ def empty(board: Board, folder: Path) -> elf.Usage:
     return elf.usage(toolchain_for(board).build(folder, board, "empty").elf)
 
 
-def built(board: Board, none: elf.Usage, folder: Path) -> Iterator[Built]:
+def built(board: Board, none: elf.Usage, folder: Path, only_boosters: bool) -> Iterator[Built]:
     """Every model's sketch on a board whose empty sketch takes `none`."""
     boards = BOARDS[board.arch]
-    for number, (what, model, output, tried, input) in enumerate(models()):
+    for number, (what, model, output, tried, input) in enumerate(models(only_boosters)):
         if number >= MOST and number % len(boards) != boards.index(board.name):
             continue
         asked: dict[str, Any] = {"output": output, "input": input, "check_fit": False, "check_answers": False}
@@ -237,48 +272,66 @@ def label_code(compiled: Compiled, program: Path) -> tuple[str, int] | None:
     return (label_kind(labels), found[0]) if labels and found else None
 
 
-def fitted(found: Sequence[Built], figure: str) -> dict[str, float]:
-    """The weights of flash or RAM."""
-    names = sorted({name for one in found for name in getattr(one.facts, figure)})
+def fitted(found: Sequence[Built], figure: str, held: Mapping[str, float]) -> dict[str, float]:
+    """The weights of flash or RAM, but for those that are held as they are."""
+    names = sorted({name for one in found for name in getattr(one.facts, figure)} - held.keys())
     matrix = np.array([[getattr(one.facts, figure).get(name, 0.0) for name in names] for one in found])
     ridge = 1e-3 * np.eye(len(names))
-    known = np.array([getattr(one, figure) for one in found], float)
+    whole = np.array([getattr(one, figure) for one in found], float)
+    fixed = [sum(held.get(name, 0.0) * n for name, n in getattr(one.facts, figure).items()) for one in found]
+    known = whole - fixed
     weights, *_ = np.linalg.lstsq(
         np.concatenate([matrix, ridge]), np.concatenate([known, np.zeros(len(names))]), rcond=None
     )
     off = np.abs(matrix @ weights - known)
     worst = found[int(off.argmax())].what
     print(
-        f"  {figure}: {len(found)} sketches of {known.min():.0f} to {known.max():.0f} B: mean {off.mean():.1f} B off, worst {off.max():.0f} B ({worst})"
+        f"  {figure}: {len(found)} sketches of {whole.min():.0f} to {whole.max():.0f} B: mean {off.mean():.1f} B off, worst {off.max():.0f} B ({worst})"
     )
-    return {name: round(float(w), 2) for name, w in zip(names, weights, strict=True)}
+    return {**held, **{name: round(float(w), 2) for name, w in zip(names, weights, strict=True)}}
 
 
-def weights(arch: str, folder: Path) -> Mapping[str, Any]:
-    """All that firmware.json says of an architecture; on AVR the empty sketch is the board's own framework share."""
+def weights(arch: str, folder: Path, known: Mapping[str, Any], only_boosters: bool) -> Mapping[str, Any]:
+    """All that firmware.json says of an architecture; on AVR the empty sketch is the board's own framework share. Of boosters
+    alone, what is known of it with their weights.
+    """
     found, none = [], elf.Usage(0, 0)
     for name in BOARDS[arch]:
         board = load_board(name)
         none = empty(board, folder / f"{name}-empty")
         print(f"{arch}, {name}: an empty sketch takes {none.flash:,} B of flash, {none.ram:,} B of RAM")
-        found += built(board, none, folder / name)
+        found += built(board, none, folder / name, only_boosters)
+    if only_boosters:
+        return {
+            **known,
+            **{figure: fitted(found, figure, without_boosters(known[figure])) for figure in ("flash", "ram")},
+        }
     codes = {kind: size for one in found if one.label for kind, size in [one.label]}
     return {
         **({} if arch == "avr" else {"empty": {"flash": none.flash, "ram": none.ram}}),
-        "flash": fitted(found, "flash"),
-        "ram": fitted(found, "ram"),
+        "flash": fitted(found, "flash", {}),
+        "ram": fitted(found, "ram", {}),
         "labels": codes,
     }
+
+
+def without_boosters(known: Mapping[str, float]) -> dict[str, float]:
+    """The weights that models have which are no boosters."""
+    return {name: weight for name, weight in known.items() if not name.startswith(OF_BOOSTERS)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", choices=BOARDS, action="append", help="by default all")
+    parser.add_argument(
+        "--boosters", action="store_true", help="models alone whose trees are added up; the other weights stay"
+    )
     os.environ["MCUGEN_PLATFORMIO"] = "system"
-    for arch in parser.parse_args().arch or BOARDS:
-        with tempfile.TemporaryDirectory() as folder:
-            made = {arch: weights(arch, Path(folder))}
+    asked = parser.parse_args()
+    for arch in asked.arch or BOARDS:
         known = json.loads(FILE.read_text()) if FILE.is_file() else {}
+        with tempfile.TemporaryDirectory() as folder:
+            made = {arch: weights(arch, Path(folder), known.get(arch, {}), asked.boosters)}
         FILE.write_text(json.dumps(known | made, indent=1, sort_keys=True) + "\n")
         print(f"written: {FILE.name}", flush=True)
 

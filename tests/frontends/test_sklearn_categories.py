@@ -136,3 +136,13 @@ def test_copies_without_end_are_refused(monkeypatch):
     monkeypatch.setattr(line_splits, "MOST_NODES", 60)
     with pytest.raises(McugenError, match="E0303"):
         read_estimator(model, "m")
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_rows_that_pass_a_split_pass_one_of_its_sides(missing):
+    """Its copies have all of them together, for the cost model: it is not said to be quicker than it is."""
+    trees = op_of(fitted(NUMBERS["codes"], 0, missing)).trees
+    split = trees.feature >= 0
+    below = trees.visits[trees.left[split]] + trees.visits[trees.right[split]]
+    np.testing.assert_allclose(below, trees.visits[split], rtol=1e-9)
+    assert (trees.visits[trees.roots] == 1).all()

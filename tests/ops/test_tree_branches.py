@@ -15,6 +15,7 @@ from mcugen.op import Cost, Form
 from mcugen.ops.tree_ensemble import TreeEnsemble
 from mcugen.ops.tree_ensemble.forms import available
 from mcugen.ops.tree_ensemble.joints import Joints
+from mcugen.ops.tree_ensemble.layout import distinct
 from mcugen.ops.tree_ensemble.trees import Trees
 
 WITH_UNIT = Target(load_board("feather_nrf52840"))
@@ -87,3 +88,31 @@ def test_a_tree_that_asks_for_another_threshold_is_decided_on_one_way():
 def test_another_feature_is_not_known_and_comparisons_of_floats_are_not_followed():
     assert joints(stumps((0, 1.5), (1, 1.5))) == {}
     assert joints(stumps((0, 1.5), (0, 1.5)), followed=False) == {"same": 1, "kept": 1}
+
+
+def with_a_copy(threshold: float) -> Trees:
+    """A tree whose two sides ask for x[1], the left one for 2, and lead to the same leaves."""
+    return Trees(
+        n_features=2,
+        feature=np.array([0, 1, -1, -1, 1, -1, -1], np.int32),
+        threshold=np.array([1, 2, 0, 0, threshold, 0, 0], np.float32),
+        left=np.array([1, 2, 2, 3, 5, 5, 6], np.int32),
+        right=np.array([4, 3, 2, 3, 6, 5, 6], np.int32),
+        missing_left=np.zeros(7, np.bool_),
+        leaf=np.array([-1, -1, 0, 1, -1, 2, 3], np.int32),
+        values=np.eye(2)[[0, 1, 0, 1]],
+        roots=np.zeros(1, np.int32),
+        visits=np.array([1, 0.5, 0.25, 0.25, 0.5, 0.25, 0.25]),
+    )
+
+
+def splits_left(trees: Trees, cut: int) -> int:
+    lines = TreeEnsemble(trees, "label").encodings.branches(cut)
+    return sum(line.feature >= 0 for part in distinct(lines) for line in part)
+
+
+def test_a_split_and_its_copy_are_code_once_for_the_cost_model():
+    # both in one function: -Os lets one jump into the other; each in a function of its own: it makes one of these
+    for cut in (100, 1):
+        assert splits_left(with_a_copy(2.0), cut) == 1 + 1
+        assert splits_left(with_a_copy(3.0), cut) == 1 + 2

@@ -11,6 +11,7 @@ from random_trees import random_trees
 from sanitized import check_as_cpp, check_on_avr, run_sanitized
 from test_tree_ensemble import FORMS, MEGA, avr_forms, in_form, rows_for
 
+from mcugen.boards import Target, load_board
 from mcugen.diagnostics import McugenError
 from mcugen.emit import emit
 from mcugen.ir import Array, DType, GraphBuilder, Module, TensorType
@@ -192,3 +193,15 @@ def test_numbers_that_are_too_far_apart_are_refused() -> None:
     values = np.where(np.arange(len(trees.values)) % 2, 1e-3, 1e30)[:, np.newaxis]
     with pytest.raises(McugenError, match="E0303"):
         add_up(replace(trees, values=values, combine=Combine("sum")), "value")
+
+
+@pytest.mark.parametrize("board", ["mega2560", "pico", "bluepill_f103c8", "esp32c3"])
+def test_a_power_of_e_is_part_of_the_cost(board):
+    plain = Shape("sum", 1, 4, 6).made(0)
+    power = replace(plain, combine=replace(plain.combine, link="exp"))
+    target = Target(load_board(board))
+    costs = [{form.name: form.cost for form in TreeEnsemble(trees, "value").forms(target)} for trees in (plain, power)]
+    for form, cost in costs[0].items():
+        assert costs[1][form].cycles > cost.cycles + 500, form  # of a soft float's library: 1,000 to 3,000
+    assert "exp" in TreeEnsemble(power, "value").sums()
+    assert "exp" not in TreeEnsemble(plain, "value").sums()

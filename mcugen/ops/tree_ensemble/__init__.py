@@ -18,7 +18,7 @@ from mcugen.ops.tree_ensemble import cost as costs
 from mcugen.ops.tree_ensemble.combine import Floats
 from mcugen.ops.tree_ensemble.forms import CUT_ON_AVR
 from mcugen.ops.tree_ensemble.grid import Grid, on_grid
-from mcugen.ops.tree_ensemble.layout import Line, Table, joined, pack, parts
+from mcugen.ops.tree_ensemble.layout import Line, Table, distinct, joined, pack, parts
 from mcugen.ops.tree_ensemble.leaves import Leaves, Output, encode, merged
 from mcugen.ops.tree_ensemble.probe import probe_rows, rows_between
 from mcugen.ops.tree_ensemble.ranks import Ranks, ranked
@@ -102,7 +102,7 @@ class TreeEnsemble(Op):
     def sums(self) -> tuple[str, ...]:
         leaves = self.encodings.leaves
         kind = f"{leaves.kind} {leaves.total}{' counted' if leaves.units.size else ''}"
-        return (kind, f"{self.output} {leaves.total}")
+        return (kind, f"{self.output} {leaves.total}", *(("exp",) if combined.uses_exp(self) else ()))
 
     def smaller(self) -> tuple[str, ...]:
         return ("train fewer or shallower trees (`n_estimators`, `max_depth`, `min_samples_leaf`)",)
@@ -280,6 +280,11 @@ class Encodings:
             leaves = Leaves("class", trees.leaf, len(trees.values))
             self.written[cut, None] = [parts(trees, leaves, int(root), cut) for root in trees.roots]
         return self.written[cut, None]
+
+    @cached_property
+    def distinct_splits(self) -> int:
+        """How many splits compilers leave of branches (see layout.distinct)."""
+        return sum(line.feature >= 0 for part in distinct(self.branches(forms.CUT)) for line in part)
 
     @cached_property
     def packed(self) -> Packed | None:

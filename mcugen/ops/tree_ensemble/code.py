@@ -14,7 +14,7 @@ from mcugen.ir import DType
 from mcugen.ops.tree_ensemble import avr, combined, forms, integers, words
 from mcugen.ops.tree_ensemble.combined import chains
 from mcugen.ops.tree_ensemble.joints import Joints
-from mcugen.ops.tree_ensemble.layout import Table, joined
+from mcugen.ops.tree_ensemble.layout import Table, distinct, joined
 from mcugen.ops.tree_ensemble.ranks import Ranks
 from mcugen.ops.tree_ensemble.splits import Splits, windows
 from mcugen.ops.tree_ensemble.trees import Trees
@@ -73,7 +73,7 @@ def least_code(op: TreeEnsemble, form: str) -> int:
     """
     if form.startswith("table"):
         return 0
-    splits = int((op.encodings.trees.feature >= 0).sum())
+    splits = op.encodings.distinct_splits
     return LEAST_SPLIT * splits + LEAST_LEAF * (splits + op.trees.n_trees)
 
 
@@ -111,7 +111,7 @@ def _code_features(op: TreeEnsemble, form: str, arch: Arch) -> Counter[str]:
         return found + Counter(table_kind(table))
     wide, walked = leaf_bits(op, arch), Counter(functions(op, form, arch))
     walked["tree" + wide] += op.trees.n_trees
-    for part in (part for tree in op.encodings.branches(forms.cut(arch), "ranks" in form) for part in tree):
+    for part in distinct(op.encodings.branches(forms.cut(arch), "ranks" in form)):
         if "ranks" in form or op.x != DType.F32:
             width = 1 if "ranks" in form else op.x.nbytes
             walked.update(integers.part_features(part, isa(arch), width, wide))

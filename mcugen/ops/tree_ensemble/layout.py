@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -61,6 +61,54 @@ def joined(trees: list[list[list[Line]]]) -> list[list[int]]:
         found[-1].append(number)
         room -= splits
     return found
+
+
+def distinct(trees: list[list[list[Line]]]) -> Iterator[list[Line]]:
+    """The functions that compilers leave of all trees where a split's copies lead to the same: for -Os they make one of
+    functions that are equal, and within a function of ends that are, to which the others jump.
+    """
+    number: dict[object, int] = {}
+    functions: set[int] = set()
+    for tree in trees:
+        of_part: dict[int, int] = {}
+        for place in reversed(range(len(tree))):
+            part, ends = tree[place], [0] * len(tree[place])
+            for i in reversed(range(len(part))):
+                line = part[i]
+                kind = (line.feature, line.bits, line.missing, line.likely, line.code, of_part.get(line.part))
+                below = (ends[i + 1], ends[line.target]) if line.feature >= 0 else ()
+                ends[i] = number.setdefault((kind, below), len(number))
+            of_part[place] = ends[0]
+            if ends[0] not in functions:
+                functions.add(ends[0])
+                yield _without_copies(part, ends)
+
+
+def _without_copies(part: list[Line], ends: list[int]) -> list[Line]:
+    """The lines of a function with a jump for each split whose end stands above it."""
+    splits = [end for end, line in zip(ends, part, strict=True) if line.feature >= 0]
+    if len(splits) == len({*splits}):
+        return part
+    written: set[int] = set()
+    kept: list[Line] = []
+    targets: list[tuple[int, int]] = []  # a place in `kept`, and the line in `part` that it jumps to
+    place: dict[int, int] = {}
+    todo = [0]
+    while todo:
+        i = todo.pop()
+        line = part[i]
+        place[i] = len(kept)
+        if line.feature >= 0 and ends[i] in written:
+            kept.append(Line(line.label, part=0))
+            continue
+        if line.feature >= 0:
+            written.add(ends[i])
+            targets.append((len(kept), line.target))
+            todo += [line.target, i + 1]
+        kept.append(line)
+    for here, target in targets:
+        kept[here] = replace(kept[here], target=place[target])
+    return kept
 
 
 def _cut(trees: Trees, root: int, most: int) -> list[int]:
