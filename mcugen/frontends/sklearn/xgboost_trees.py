@@ -272,7 +272,7 @@ def _tree(content: Mapping[str, Any], weight: float) -> tuple[TreeArrays, Lines]
         np.where(leaf, 0.0, below[order]),
         default[order] != 0,
         (condition[order].astype(np.float32) * np.float32(weight)).astype(np.float64)[:, np.newaxis],
-        samples[order],
+        samples[order],  # sums of hessians, which are near to rows: files have no counts
     )
     return tree, dict(_lines(content, number, default))
 
