@@ -88,6 +88,6 @@ def sizes_of_features(
 
 
 def single(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """The numbers as float32; above the largest comes infinity."""
-    with np.errstate(over="ignore"):
+    """The numbers as float32; above the largest comes infinity, of a signalling NaN a quiet one."""
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(values, np.float64).astype(np.float32)

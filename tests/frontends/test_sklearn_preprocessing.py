@@ -13,13 +13,15 @@ import pytest
 import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, FactorAnalysis, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, VotingClassifier, VotingRegressor
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold, f_classif
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -377,3 +379,51 @@ def test_a_small_component_is_no_rounding():
         np.testing.assert_allclose(
             compiled.transform(rows), model.transform(rows.astype(np.float64)), rtol=1e-5, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_frames_that_come_out_of_a_transformer_are_asked_for_as_arrays(everywhere: bool) -> None:
+    """`set_output(transform="pandas")` at any depth, or for the whole process: rows here have no names to compare."""
+    x, y = load_iris(return_X_y=True, as_frame=True)
+
+    def framed(model: Any) -> Any:
+        return model if everywhere else model.set_output(transform="pandas")
+
+    def picked() -> Any:
+        return framed(ColumnTransformer([("a", StandardScaler(), list(x.columns[:2]))], remainder="passthrough"))
+
+    union = framed(FeatureUnion([("c", picked()), ("s", MinMaxScaler())]))
+    with config_context(transform_output="pandas") if everywhere else contextlib.nullcontext():
+        for model in (
+            picked(),
+            make_pipeline(picked(), LogisticRegression()),
+            make_pipeline(union, tree()),
+            VotingClassifier([("a", make_pipeline(picked(), tree())), ("b", tree())]),
+        ):
+            compiled = mcugen.compile(model.fit(x, y), "host", data=x.to_numpy())
+            assert (compiled.proof.wrong, compiled.proof.rows + compiled.proof.near_ties) == (0, 150)
+
+
+def test_importances_may_be_of_several_answers() -> None:
+    model = make_pipeline(SelectFromModel(Lasso(0.01)), Ridge()).fit(X, np.c_[Y, -Y])
+    assert mcugen.compile(model, "host", data=X).proof.wrong == 0
+
+
+def test_signalling_nans_are_quiet() -> None:
+    """0x7F800001 in a row: casts of it to float64 would warn."""
+    rows = X.astype(np.float32)
+    rows.view(np.uint32)[3, 1] = 0x7F800001
+    for model in (tree(), make_pipeline(SimpleImputer(), StandardScaler(), tree()), RandomForestClassifier(3)):
+        model.fit(X, Y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            assert mcugen.compile(model, "host", data=rows).proof.wrong == 0
+
+
+def test_a_map_of_kernels_that_cancel_has_no_alpha() -> None:
+    x = np.random.default_rng(0).uniform(100, 101, (40, 2))
+    model = Nystroem(kernel="poly", gamma=1, degree=3, n_components=30, random_state=0).fit(x)
+    (problem,) = problems(model)
+    assert "cancel" in problem.message
+    assert "`n_components`" in problem.help
+    assert "alpha" not in problem.help

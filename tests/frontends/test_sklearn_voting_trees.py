@@ -166,6 +166,13 @@ def test_other_members_are_named(model):
     assert "DecisionTree" in diagnostic.help
 
 
+def test_no_output_of_other_members_is_advised():
+    """`use --output label` would be refused as well."""
+    model = BaggingClassifier(LogisticRegression(max_iter=9999), n_estimators=2).fit(*DATA["iris"])
+    with pytest.raises(McugenError, match=r"E0301.*LogisticRegression"):
+        read_estimator(model, "m", "decision")
+
+
 def test_samme_r_is_refused():
     model = AdaBoostClassifier(n_estimators=2).fit(*DATA["iris"])
     model.algorithm = "SAMME.R"

@@ -201,7 +201,7 @@ def test_codes_of_classes() -> None:
     trees.code_book_ = trees.code_book_ / 2
     with pytest.raises(McugenError, match="must be of -1, 0 and 1"):
         read_estimator(trees, "m")
-    with pytest.raises(McugenError, match="a OutputCodeClassifier has no output 'proba'"):
+    with pytest.raises(McugenError, match="this OutputCodeClassifier has no output 'proba'"):
         read_estimator(lines, "m", "proba")
 
 

@@ -28,6 +28,7 @@ found by place: adding one is adding a file.
 from __future__ import annotations
 
 import pkgutil
+from copy import copy
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -47,6 +48,7 @@ NAMES: dict[Output, tuple[str, ...]] = {  # of the values that an output has
     "value": ("value",),
     "transform": ("transform",),
 }
+_OUTPUT = "_sklearn_output_config"  # where `set_output` keeps what an estimator's rows come out as
 
 
 @cache
@@ -97,7 +99,7 @@ def head_of(estimator: object, loc: Loc, *, several: bool = False) -> Head:
     head: Head = _family(estimator, loc).head(estimator, loc)
     if head.several and not several:
         help = "fit one model per answer: `fit(X, y[:, 0])`"
-        text = f"this {head.base.__name__} gives several answers at once, where one is needed"
+        text = f"this {head.name} gives several answers at once, where one is needed"
         raise error("E0302", text, help=help, loc=loc)
     return head
 
@@ -109,7 +111,8 @@ def build_estimator(
 
     Rows of integers are cast to float32 for families that do not take them (INTEGERS).
     """
-    within = loc if head.base.__name__ in loc.where else loc.within(head.base.__name__)
+    own = head.base.__name__
+    within = loc if own != head.name or own in loc.where else loc.within(own)
     family = _family(estimator, loc)
     row = x if getattr(family, "INTEGERS", False) else as_float(builder, x)
     return family.build(estimator, head, wanted, builder, row, within)  # type: ignore[no-any-return]
@@ -127,7 +130,12 @@ def reference_of(estimator: object, loc: Loc = Loc()) -> Reference:
 def as_asked(estimator: object, plain: bool = True) -> object:
     """An estimator that passed `read_estimator` as references ask it: of rows of float32, without names of columns."""
     change = getattr(family_of(estimator), "asked", None)
-    return change(estimator, plain) if change else estimator
+    changed: object = change(estimator, plain) if change else estimator
+    if _OUTPUT not in getattr(changed, "__dict__", {}):
+        return changed
+    changed = copy(changed)  # frames have names, which scikit-learn compares with those of the training
+    delattr(changed, _OUTPUT)
+    return changed
 
 
 def family_of(estimator: object) -> ModuleType | None:

@@ -50,7 +50,9 @@ def takes(estimator: object) -> bool:
 def head(estimator: object, loc: Loc) -> Head:
     """What a fitted model says of itself."""
     base, state = _checked(estimator, loc)
-    if not base.__name__.endswith("Classifier"):
+    classifier = base.__name__.endswith("Classifier")
+    check_kind(list_of(state["estimators_"]), base.__name__, classifier, loc)  # before its outputs are advised
+    if not classifier:
         return Head(base, features_of(state, loc), ("value",))
     labels = labels_of(state.get("classes_"), loc)
     if whole(state.get("n_classes_")) != len(labels):
@@ -111,7 +113,6 @@ def _trees(estimator: object, head: Head, loc: Loc) -> Trees:
     """The model's trees, every number checked, on the model's features and classes."""
     _, state = _checked(estimator, loc)
     held = list_of(state["estimators_"])
-    check_kind(held, head.base.__name__, head.labels is not None, loc)
     refuse(_problems(state, held, head), loc)
     columns = columns_of(state, held, head.n_features, loc)
     classes = [_classes(member, head) for member in held]

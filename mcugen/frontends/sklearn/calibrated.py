@@ -122,7 +122,7 @@ def _member(one: object, labels: tuple[Label, ...], loc: Loc) -> Member:
         raise error("E0302", "a classifier does not know all classes", help=help, loc=loc)
     asked: Score = "decision" if hasattr(inner, "decision_function") else "proba"
     if asked not in own.outputs:
-        text = f"the {own.base.__name__} inside gives no {asked} in C"
+        text = f"the {own.name} inside gives no {asked} in C"
         raise error("E0302", text, help="use a linear model, a forest or an SVM inside", loc=place)
     return Member(inner, own, asked, calibration_of(state, asked, len(labels), loc), place)
 

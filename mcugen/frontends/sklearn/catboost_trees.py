@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,8 @@ NAN_RIGHT = "AsTrue"
 @dataclass(frozen=True)
 class CatboostModel:
     """What CatBoost saved as JSON."""
+
+    TITLE: ClassVar[str] = "CatBoost model"
 
     content: bytes
 

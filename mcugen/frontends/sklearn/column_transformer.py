@@ -109,7 +109,7 @@ def _built(part: Part, builder: GraphBuilder, row: str, loc: Loc) -> str:
     if not is_passthrough(part.transformer):
         inner = head_of(part.transformer, place)
         if "transform" not in inner.outputs:
-            text = f"a {inner.base.__name__} transforms nothing"
+            text = f"a {inner.name} transforms nothing"
             raise error("E0302", text, help="only transformers stand side by side", loc=place)
         check_width(inner, len(part.columns), place)
         (made,) = build_estimator(part.transformer, inner, "transform", builder, made, place)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mcugen.frontends import Output
 from mcugen.frontends.sklearn import as_asked
 from mcugen.frontends.sklearn.head import Head
-from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference, roundings
+from mcugen.frontends.sklearn.reference import NEAR_TIE, SklearnReference, roundings, single
 from mcugen.ir import Array
 
 PROBED = 512  # columns that are asked one by one whether they may be missing
@@ -64,7 +64,7 @@ class CompositeReference(SklearnReference):
     def accepts(self, rows: Array) -> Mask:
         """See the class."""
         accepted, before = self._plain(rows), self._before_last(rows)
-        nowhere = np.isnan(before).any(axis=1) & ~np.isnan(_single(rows)).any(
+        nowhere = np.isnan(before).any(axis=1) & ~np.isnan(single(rows)).any(
             axis=1
         )  # the logarithm of a negative number
         with np.errstate(invalid="ignore"):
@@ -90,12 +90,12 @@ class CompositeReference(SklearnReference):
 
     def _plain(self, rows: Array) -> Mask:
         """Rows that the first step takes: of finite numbers, and missing ones where they may be."""
-        x = _single(rows)
+        x = single(rows)
         return np.asarray((np.isfinite(x) | (np.isnan(x) & self._missing_columns(x.shape[1]))).all(axis=1))
 
     def _before_last(self, rows: Array) -> Floats:
         """What the last step is given; for rows that are not plain, of zeros. Infinity where a step sends a row beyond float32."""
-        x = np.where(self._plain(rows)[:, np.newaxis], _single(rows).astype(np.float64), 0.0)
+        x = np.where(self._plain(rows)[:, np.newaxis], single(rows).astype(np.float64), 0.0)
         beyond = np.zeros(len(x), np.bool_)
         with np.errstate(all="ignore"):
             for step in self._steps()[:-1]:
@@ -199,8 +199,3 @@ def _trees(estimator: Any) -> Iterator[Any]:
     elif not hasattr(estimator, "estimators_features_"):
         for one in np.ravel(np.array(getattr(estimator, "estimators_", []), object)):
             yield from _trees(one)
-
-
-def _single(rows: Array) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(rows, dtype=np.float32)

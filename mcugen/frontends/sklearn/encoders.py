@@ -107,7 +107,7 @@ def _rounding(cls: Any) -> type:
     """A class of encoders that round what they are given to float32, as an imputer's numbers in front of them are in the C."""
 
     def check(self: Any, rows: Any, ensure_all_finite: Any = True) -> Any:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             rounded = np.asarray(rows, np.float64).astype(np.float32).astype(np.float64)
         return cls._check_X(self, rounded, ensure_all_finite=ensure_all_finite)
 

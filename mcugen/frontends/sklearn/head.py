@@ -44,6 +44,11 @@ class Head:
     several: bool = False
     tables: tuple[tuple[Label, ...], ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What messages call it: its class, or, of what was read of a library's file, that library's model (TITLE)."""
+        return str(getattr(self.base, "TITLE", self.base.__name__))
+
 
 def base_of(estimator: object, known: Iterable[type]) -> type | None:
     """The first of the known classes that an estimator is of or derives from; None where there is none."""
@@ -114,7 +119,7 @@ def chosen(output: str | None, head: Head, loc: Loc) -> Output:
     """The output asked for, or the first; E0304 where the estimator has no such output."""
     wanted = head.outputs[0] if output is None else output
     if wanted not in head.outputs:
-        text = f"a {head.base.__name__} has no output '{wanted}'"
+        text = f"this {head.name} has no output '{wanted}'"
         several = head.several and bool(head.tables) and wanted in ("proba", "decision")
         raise error(
             "E0304",

@@ -63,7 +63,8 @@ def build(estimator: object, head: Head, wanted: Output, builder: GraphBuilder, 
     """Kernel values, and their sums."""
     m = _map(_checked(estimator, loc)[1], head, loc)
     output: Output = "transform" if head.several else wanted
-    return add_pairwise(builder, x, m.kernel, m.points, m.weights, m.bias, output, loc)
+    maps = head.outputs == ("transform",)
+    return add_pairwise(builder, x, m.kernel, m.points, m.weights, m.bias, output, loc, maps)
 
 
 def reference(estimator: object, head: Head) -> Reference:

@@ -143,10 +143,11 @@ def add_pairwise(
     bias: Floats,
     output: Output,
     loc: Loc,
+    maps: bool = False,
 ) -> tuple[str, ...]:
     """Sums of a kernel of the row and points (points, features) with weights (sums, points), and what is added, (sums,)."""
     if isinstance(kernel, Kernel):
-        return add_sums(builder, x, Sums((Term((Factor(kernel, points),), weights),), bias), output, loc)
+        return add_sums(builder, x, Sums((Term((Factor(kernel, points),), weights),), bias), output, loc, maps)
     if kernel == "cosine":
         lengths = np.sqrt(np.square(points).sum(axis=1, keepdims=True))
         points = points / np.where(lengths > 0, lengths, 1.0)
@@ -156,9 +157,11 @@ def add_pairwise(
     return builder.add(Linear(found, bias, output), x, loc=loc)
 
 
-def add_sums(builder: GraphBuilder, x: str, sums: Sums, output: Output, loc: Loc) -> tuple[str, ...]:
-    """The nodes of sums; E0302 where pairs of floats lose what they add up to."""
-    check_sums(sums, loc)
+def add_sums(
+    builder: GraphBuilder, x: str, sums: Sums, output: Output, loc: Loc, maps: bool = False
+) -> tuple[str, ...]:
+    """The nodes of sums; E0302 where pairs of floats lose what they add up to. maps: whether they are a transformer's."""
+    check_sums(sums, loc, maps)
     columns = sum(2 * term.weights.shape[1] for term in sums.terms)
     if columns > MOST_COLUMNS:
         raise too_large(f"sums of {columns // 2:,} kernels; the generated C takes {MOST_COLUMNS // 2:,}", loc)
@@ -190,7 +193,7 @@ def _factor(builder: GraphBuilder, x: str, factor: Factor, loc: Loc) -> str:
     return values
 
 
-def check_sums(sums: Sums, loc: Loc) -> None:
+def check_sums(sums: Sums, loc: Loc, maps: bool = False) -> None:
     """E0302 where the kernels' values, or what is lost of them, is more than their sums have room for."""
     with np.errstate(all="ignore"):
         rows = single(sums.rows()).astype(np.float64)
@@ -204,7 +207,8 @@ def check_sums(sums: Sums, loc: Loc) -> None:
     if not (lost <= KEPT).all():
         worst = np.unravel_index(int(np.nan_to_num(lost, nan=np.inf).argmax()), lost.shape)
         text = f"its sums cancel: terms of {sizes[worst]:.3g} add up to {found[worst]:.3g}"
-        help = "fit with a larger `alpha`, or a kernel that falls more steeply: as it is, rounding decides what it says"
+        less = "fewer `n_components`" if maps else "a larger `alpha`"  # what of it damps the smallest directions
+        help = f"fit with {less}, or a kernel that falls more steeply: as it is, rounding decides what it says"
         raise error("E0302", text, help=help, loc=loc)
 
 

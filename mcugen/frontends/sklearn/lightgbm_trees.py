@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,8 @@ NONE, ZEROS = 0, 1  # what may be missing: nothing, zeros; else NaN
 @dataclass(frozen=True)
 class LightgbmModel:
     """What LightGBM saved as text, labels of its own, and whether its wrapper predicts with `pred_early_stop`."""
+
+    TITLE: ClassVar[str] = "LightGBM model"
 
     content: str
     labels: tuple[Label, ...] | None = None

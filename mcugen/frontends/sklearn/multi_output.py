@@ -203,7 +203,7 @@ def _members(base: type, state: Mapping[str, object], loc: Loc) -> list[Member]:
         own = head_of(model, place)
         wanted: Output = "label" if base.__name__ in CLASSIFIERS else "value"
         if wanted not in own.outputs or (wanted == "label" and own.labels is None):
-            text = f"a {base.__name__} takes a {wanted} of each model, and a {own.base.__name__} gives none"
+            text = f"a {base.__name__} takes a {wanted} of each model, and a {own.name} gives none"
             help = f"use {'classifiers' if wanted == 'label' else 'regressors'}"
             raise error("E0302", text, help=help, loc=place)
         members.append(Member(model, own, place))
@@ -224,7 +224,7 @@ def _fed(base: type, state: Mapping[str, object], members: Sequence[Member], loc
     for one in members[:-1]:
         labels = one.head.labels or ()
         if fed not in one.head.outputs or (fed != "label" and len(labels) != 2):
-            text = f"a {one.head.base.__name__} of {len(labels)} classes hands on no {fed}"
+            text = f"a {one.head.name} of {len(labels)} classes hands on no {fed}"
             raise error("E0302", text, help="use `chain_method='predict'`", loc=one.loc)
         if any(isinstance(label, str) or not np.isfinite(np.float32(label)) for label in labels):
             raise error("E0302", "the labels of a chain must be numbers", help="fit it to numbers", loc=one.loc)

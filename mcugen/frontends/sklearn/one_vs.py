@@ -189,7 +189,7 @@ def compared_by(models: tuple[tuple[object, Head | float], ...], outputs: list[O
         decides = any(isinstance(own, Head) and hasattr(model, "decision_function") for model, own in models)
     wanted: Score = "decision" if decides and "decision" in outputs else "proba"
     if wanted not in outputs or (decides and wanted == "proba"):
-        name = next(own.base.__name__ for _, own in models if isinstance(own, Head))
+        name = next(own.name for _, own in models if isinstance(own, Head))
         text = f"the {name} of each class gives no {'decision' if decides else 'probability'} in C"
         raise error("E0302", text, help="use LogisticRegression or LinearSVC for each class", loc=loc)
     return wanted
@@ -212,7 +212,7 @@ def head_of_member(model: object, number: int, loc: Loc, constants: Sequence[flo
         return float(said[0])
     own = head_of(model, place)
     if own.labels is None or len(own.labels) != 2:
-        raise error("E0302", f"a {own.base.__name__} tells no two classes apart", help="use a classifier", loc=place)
+        raise error("E0302", f"a {own.name} tells no two classes apart", help="use a classifier", loc=place)
     return own
 
 

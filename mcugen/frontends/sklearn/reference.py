@@ -82,11 +82,14 @@ class SklearnReference:
         except McugenError:
             raise
         except Exception as problem:  # whatever scikit-learn makes of attributes that were edited or are missing
-            text = f"{self._head.base.__name__} does not answer: {type(problem).__name__}: {one_line(problem)}"
+            text = f"{self._head.name} does not answer: {type(problem).__name__}: {one_line(problem)}"
             raise error("E0107", text, help=REPAIR) from problem
 
     def _quietly(self, method: Callable[[Any], Any], x: Numbers) -> Any:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        from sklearn import config_context
+
+        plain = config_context(transform_output="default")  # whatever the process has set: frames have names of columns
+        with warnings.catch_warnings(), np.errstate(all="ignore"), plain:
             warnings.simplefilter("ignore")  # feature names: the rows are plain arrays on purpose
             return method(x)
 
@@ -113,5 +116,7 @@ def close(scores: Numbers) -> npt.NDArray[np.bool_]:
 
 
 def single(rows: Array) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(rows, dtype=np.float32)
+    """Rows as float32. A NaN of theirs may be a signalling one, of which casts warn: it becomes NumPy's own."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.ascontiguousarray(rows, dtype=np.float32)
+    return np.where(np.isnan(found), np.float32(np.nan), found)

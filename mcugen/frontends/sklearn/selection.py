@@ -106,7 +106,7 @@ def _check_model(state: Mapping[str, object], loc: Loc) -> None:
         text = "its `importance_getter` is a function, which only Python can call"
         raise error("E0302", text, help=_STORE, loc=loc)
     model = state.get("estimator_", state.get("estimator"))
-    inner = head_of(model, loc.within("estimator_"))
+    inner = head_of(model, loc.within("estimator_"), several=True)
     scratch = GraphBuilder("scratch")
     row = scratch.input("x", TensorType((inner.n_features,), DType.F32))
     build_estimator(model, inner, inner.outputs[0], scratch, row, loc.within("estimator_"))

@@ -59,7 +59,7 @@ def head(estimator: object, loc: Loc) -> Head:
     if base.__name__ == "StackingRegressor":
         if "value" not in final.outputs:
             help = "use a regressor as the final estimator"
-            text = f"the {final.base.__name__} at the end predicts no number"
+            text = f"the {final.name} at the end predicts no number"
             raise error("E0302", text, help=help, loc=loc.within("final_estimator_"))
         return Head(base, features, ("value", "transform"))
     labels = labels_of(state.get("classes_"), loc)
@@ -134,7 +134,7 @@ def _members(state: Mapping[str, object], loc: Loc) -> list[Member]:
             refuse([("stack_method_", f"must be one of {', '.join(METHODS)}, not {shown(method)}")], loc)
         wanted = METHODS[str(method)]
         if wanted not in own.outputs:
-            text = f"this stack takes what `{method}` of a {own.base.__name__} gives, which is no number in C"
+            text = f"this stack takes what `{method}` of a {own.name} gives, which is no number in C"
             help = "use members that give probabilities, or `stack_method='predict_proba'`"
             raise error("E0302", text, help=help, loc=place)
         found.append(Member(name, member, own, wanted))

@@ -97,7 +97,7 @@ def score_of(state: Mapping[str, object], own: Head, loc: Loc) -> Score:
         refuse([("response_method", f"must be a method of the estimator, not {shown(method)}")], loc)
     found: Score = "proba" if method == "predict_proba" else "decision"
     if found not in own.outputs:
-        text = f"the {own.base.__name__} inside gives no {found} in C"
+        text = f"the {own.name} inside gives no {found} in C"
         raise error("E0302", text, help="use LogisticRegression or a forest inside", loc=loc)
     return found
 
@@ -144,7 +144,7 @@ def _inner(state: Mapping[str, object], loc: Loc) -> Head:
 
     own = head_of(state["estimator_"], loc.within("estimator_"))
     if own.labels is None or len(own.labels) != 2:
-        text = f"a {own.base.__name__} tells no two classes apart"
+        text = f"a {own.name} tells no two classes apart"
         raise error("E0302", text, help="use a classifier of two classes", loc=loc.within("estimator_"))
     return own
 

@@ -44,7 +44,7 @@ def head(estimator: object, loc: Loc) -> Head:
     own = head_of(state["regressor_"], loc.within("regressor_"))
     if "value" not in own.outputs:
         help = "use a regressor of one number"
-        raise error("E0302", f"the {own.base.__name__} inside predicts no number", help=help, loc=loc)
+        raise error("E0302", f"the {own.name} inside predicts no number", help=help, loc=loc)
     _back(state, loc)
     return Head(base, own.n_features, ("value",))
 

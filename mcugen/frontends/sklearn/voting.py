@@ -91,7 +91,7 @@ def reference(estimator: object, head: Head) -> Reference:
 
 def _check_member(own: Head, asked: Output, loc: Loc) -> None:
     if asked not in own.outputs:
-        text = f"a {own.base.__name__} gives no {asked}"
+        text = f"a {own.name} gives no {asked}"
         help = "use `voting='hard'`, or a member that has it" if asked == "proba" else "leave this member out"
         raise error("E0302", text, help=help, loc=loc)
 

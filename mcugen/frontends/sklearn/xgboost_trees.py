@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,8 @@ SAVE = 'save it with `model.save_model("model.json")` and give that file'
 @dataclass(frozen=True)
 class XgboostModel:
     """What XGBoost saved as JSON; whether it was a wrapper's, which stops at the best iteration; its labels, if it has its own."""
+
+    TITLE: ClassVar[str] = "XGBoost model"
 
     content: bytes
     wrapper: bool
